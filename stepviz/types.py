@@ -1,0 +1,307 @@
+"""The vocabulary (design.md, section 2): frozen values that every other module shares.
+
+Steps are numbered 1…n. `prefix(i)` is the text of the first i steps with their separators; prefix(0)
+is the bare question, the empty string. *Measured* values (StepValue: k of n, with an interval) and
+*predicted* ones (StepScore: a model's probability) are different types and never mixed.
+Nothing here knows a database, a model or a screen, and nothing here imports from the project.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+VerdictValue = Literal["correct", "wrong", "unknown"]
+FinishReason = Literal["stop", "length", "error"]
+StepKind = Literal["step", "answer"]
+Question = Literal["correct", "solvable", "decides", "first_error", "verdict"]
+
+
+def digest(*parts: str) -> str:
+    """24 hex digits over the parts; the parts are length-prefixed, so ("ab", "c") != ("a", "bc")."""
+    h = hashlib.sha256()
+    for part in parts:
+        raw = part.encode("utf-8", "surrogatepass")
+        h.update(len(raw).to_bytes(8, "big") + raw)
+    return h.hexdigest()[:24]
+
+
+def problem_id(question: str) -> str:
+    """A problem is the hash of its question: NFC, white space folded; all sources share it."""
+    return digest("problem", re.sub(r"\s+", " ", unicodedata.normalize("NFC", question)).strip())
+
+
+def prefix_hash(prefix: str) -> str:
+    """The identity of a prefix is its exact text, separators included."""
+    return digest("prefix", prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A question with its gold answer; `source`, `key`, `split` say where this reading of it comes from."""
+
+    question: str
+    answer: str | None = None  # gold, as the source writes it
+    solution: str | None = None  # a reference solution
+    source: str = "mine"
+    key: str = ""  # within the source
+    split: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)  # the original row, a world graph, …
+
+    @property
+    def id(self) -> str:
+        return problem_id(self.question)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A step's place in its chain's text, [start, end); separators lie between spans."""
+
+    start: int
+    end: int
+    kind: StepKind = "step"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain of thought: text, and the steps as spans into it. Equal texts are still two chains."""
+
+    problem_id: str
+    origin: str  # "gsm8k/6b_finetuning", "processbench/Qwen2-7B", a model's id, "human", …
+    key: str  # within the origin
+    text: str
+    spans: tuple[Span, ...]
+    rule: str  # segmentation rule with its version, "line/1"; "given/1" where the source split it
+    meta: Mapping[str, Any] = field(default_factory=dict)  # the original row, joiner, flags
+    parent: str | None = None  # chain this one branches from
+    branch_step: int | None = None  # … after this step of the parent (0: from the question)
+
+    @property
+    def id(self) -> str:
+        return digest("chain", self.problem_id, self.origin, self.key)
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        return tuple(self.text[s.start : s.end] for s in self.spans)
+
+    @property
+    def n(self) -> int:
+        return len(self.spans)
+
+    def prefix(self, i: int) -> str:
+        """Text of the first i steps, up to where step i+1 starts (so it ends after a separator)."""
+        if not 0 <= i <= self.n:
+            raise IndexError(f"prefix({i}) of a chain of {self.n} steps")
+        if i == 0:
+            return ""
+        return self.text[: self.spans[i].start] if i < self.n else self.text
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the last step already states the final answer."""
+        return bool(self.spans) and self.spans[-1].kind == "answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the grader says of a final answer, always with its reason."""
+
+    value: VerdictValue
+    reason: str
+    grader: str  # name and version: "stepviz/1"; "person:NAME" for an override
+    answer: str | None = None  # as extracted
+
+
+@dataclass(frozen=True, slots=True)
+class PromptStyle:
+    """How a problem becomes a prompt, on our side, so that all engines see the same text."""
+
+    name: str = "plain"
+    template: str = "{question}\n"  # used by str.replace on "{question}", never str.format
+    chat: bool = False  # render with the tokenizer's chat template instead
+    system: str | None = None  # chat only
+    few_shot: tuple[tuple[str, str], ...] = ()  # (question, solution)
+    stop: tuple[str, ...] = ()
+    separator: str = "\n"  # between steps
+    step_rule: str = "line"
+    answer_rule: str = "auto"  # see stepviz.answers.extract
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Everything, besides model, prefix and seed, that a continuation depends on."""
+
+    temperature: float = 0.7  # 0: greedy
+    top_p: float = 1.0
+    top_k: int = 0  # 0: off
+    max_tokens: int = 300
+    style: PromptStyle = PromptStyle()
+
+    @property
+    def hash(self) -> str:
+        return digest("sampling", json.dumps(asdict(self), sort_keys=True, ensure_ascii=False))
+
+
+def continuation_seed(problem: str, prefix: str, model: str, sampling: str, j: int) -> int:
+    """The seed of a continuation is derived from its key (63 bits): same key, same draw, in any order."""
+    raw = hashlib.sha256("\x1f".join(("seed", problem, prefix, model, sampling, str(j))).encode()).digest()
+    return int.from_bytes(raw[:8], "big") >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Continue `prefix` of a solution to `question`."""
+
+    question: str
+    prefix: str = ""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What an engine made of a request: the new text only, without prompt, prefix and end token."""
+
+    text: str
+    finish_reason: FinishReason
+    tokens: int  # newly generated, end token included
+    token_ids: tuple[int, ...] | None = None
+    prompt_tokens: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """One stored draw; (problem_id, prefix_hash, model_id, sampling_id, j) is its identity."""
+
+    problem_id: str
+    prefix_hash: str
+    model_id: str
+    sampling_id: str
+    j: int
+    seed: int
+    text: str
+    finish_reason: FinishReason
+    tokens: int
+    answer: str | None = None
+    verdict: VerdictValue = "unknown"
+    reason: str = ""
+    grader: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepValue:
+    """Measured V[step]: k of n independent continuations of prefix(step) reached the right answer.
+
+    n counts unfinished ones too (cut off by the token limit; they are not successes). `terminal` is
+    set where the prefix already holds the final answer: then nothing is sampled, n is 0 and there is
+    no interval. `consistent` counts the successes GLoRe's consistency rule accepts (None: not asked).
+    """
+
+    step: int  # 0…n, 0 is the bare question
+    k: int
+    n: int
+    unfinished: int = 0
+    consistent: int | None = None
+    terminal: VerdictValue | None = None
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.k <= self.n and 0 <= self.unfinished <= self.n - self.k, self
+
+    @property
+    def value(self) -> float | None:
+        """k/n in [0, 1]; 1 or 0 for a terminal prefix; None where nothing is known."""
+        if self.terminal is not None:
+            return {"correct": 1.0, "wrong": 0.0, "unknown": None}[self.terminal]
+        return self.k / self.n if self.n else None
+
+    def interval(self, z: float = 1.959963984540054) -> tuple[float, float] | None:
+        """Wilson's score interval (95 % by default), valid for a fixed n; None without a sample."""
+        if self.terminal is not None or self.n == 0:
+            return None
+        p, n = self.k / self.n, self.n
+        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return max(0.0, centre - half), min(1.0, centre + half)
+
+
+@dataclass(frozen=True, slots=True)
+class StepScore:
+    """Predicted: a model's probability after step `step`; what it estimates depends on the model's role."""
+
+    step: int
+    score: float
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPit:
+    """The first step from which the answer is no longer reached, by one paper's rule; None: no pit."""
+
+    step: int | None
+    rule: Literal["self-explore", "glore", "exact", "person", "equations"]
+    evidence: str  # "0/4": shown beside the mark
+
+
+@dataclass(frozen=True, slots=True)
+class CriticalStep:
+    """GPO: the step whose signed gain V[i] − V[i−1] is largest; ties go to the earliest."""
+
+    step: int | None
+    gain: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Answers that are equal; `members` are indices into what was clustered, first seen first."""
+
+    answer: str | None  # None: no answer could be read; never a vote
+    members: tuple[int, ...]
+    verdict: VerdictValue = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A person's judgement, or a data set's. Appended, never overwritten; the last row of a person counts.
+
+    step is 1…n, or 0 for the whole chain. value by question: "correct" and "solvable" take 1, 0, −1
+    (PRM800K's ratings) or None (unsure); "decides" and "first_error" take a step number on step 0, where
+    first_error None means no step is wrong; "verdict" takes 1 (right) or −1 (wrong) with a note.
+    """
+
+    chain_id: str
+    annotator: str  # "ana", "processbench", "stepverify/17"
+    question: Question
+    step: int
+    value: int | None
+    note: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    key: str = ""  # identity within the annotator for imports ("" for live labels); makes imports idempotent
+    undone: bool = False  # a row that takes back the one before
+
+
+@dataclass(frozen=True, slots=True)
+class SourceItem:
+    """What one row of a file brings: a problem, its chains, and the labels on them; stored whole or not at all."""
+
+    problem: Problem
+    chains: tuple[Chain, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    line: int = 0  # 1-based line or row in the file
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row that did not come in, and why."""
+
+    file: str
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.reason}"
