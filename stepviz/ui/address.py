@@ -1,0 +1,52 @@
+"""The address of what is on screen: everything that a shared link must bring back, as a query string."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from urllib.parse import parse_qsl, urlencode
+
+RESULTS = ("solved", "mixed", "unsolved", "disputed", "unsampled")
+SORTS = ("number", "value", "pit", "length")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Ids and filters of Explore; empty means "none", and stays out of the link.
+
+    step 0 is the question. `answer` picks one cluster of answers, `origin` one origin of chains,
+    `skip` is how many problems the list has passed over.
+    """
+
+    problem: str = ""
+    chain: str = ""
+    step: int | None = None
+    q: str = ""
+    source: str = ""
+    result: str = ""
+    skip: int = 0
+    origin: str = ""
+    answer: str = ""
+    sort: str = ""
+
+    def query(self) -> str:
+        """`?problem=…&chain=…`, or nothing at all for the bare page."""
+        pairs = [(f.name, getattr(self, f.name)) for f in fields(self)]
+        kept = [(name, str(value)) for name, value in pairs if value not in ("", None) and (name, value) != ("skip", 0)]
+        return "?" + urlencode(kept) if kept else ""
+
+
+def parse(query: str) -> Address:
+    """Read a query string written by anyone: unknown names and unusable values are left out."""
+    given = dict(parse_qsl(query.removeprefix("?")[:4000], keep_blank_values=False))
+    text = {name: given.get(name, "")[:500] for name in ("problem", "chain", "q", "source", "origin", "answer")}
+    return Address(
+        **text,
+        step=_natural(given.get("step")),
+        result=given["result"] if given.get("result") in RESULTS else "",
+        skip=_natural(given.get("skip")) or 0,
+        sort=given["sort"] if given.get("sort") in SORTS else "",
+    )
+
+
+def _natural(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 9 else None

@@ -1,0 +1,206 @@
+"""One chain: head, run bar, the step table with its curve. Row 0 is the question and carries V[0]."""
+
+from __future__ import annotations
+
+from stepviz.ui.address import Address
+from stepviz.ui.render import answer, attrs, button, esc, icon, k_of_n, number, prose, said, shade
+from stepviz.ui.render_inspector import inspector
+from stepviz.ui.rows import ChainPage, ExactMark, Label, RunLine, StepRow
+
+_HINTS = (
+    '<div class="hints"><span><kbd>j</kbd><kbd>k</kbd>step</span><span><kbd>J</kbd><kbd>K</kbd>chain</span>'
+    "<span><kbd>/</kbd>search</span><span><kbd>[</kbd>problems</span><span><kbd>?</kbd>all keys</span>"
+    '<span class="sp"></span><span class="leg"><i class="l-val"></i>measured, 95 %</span>{predicted}'
+    '<span class="leg scale"><b>0</b><i class="v0"></i><i class="v2"></i><i class="v4"></i><i class="v6"></i><i class="v8"></i><b>1</b></span></div>'
+)
+_PREDICTED = '<span class="leg"><i class="l-prd"></i>predicted</span>'
+
+
+def view(v: ChainPage | None) -> str:
+    """The right pane: a chain, a problem without chains, a wrong address, or nothing yet."""
+    if v is None:
+        return '<div class="vhead"><h2>Problem</h2></div><div class="empty"><b>Nothing is open</b><p>Choose a problem on the left, or bring your own.</p><a class="btn" href="/import">Import your own file</a></div>'
+    if v.missing:
+        return f'<div class="vhead"><h2>Not here</h2></div><div class="empty"><b>{esc(v.missing)}</b><p>The address may come from another database, or the problem was never imported here.</p><button type="button" class="btn" data-act="home">Show the first problem</button></div>'
+    if not v.chain:
+        question = prose(v.rows[0].text, v.tex)
+        gold = f'<p class="under">Gold answer: {answer(v.gold, v.tex)}</p>' if v.gold is not None else ""
+        return f'<div class="vhead" data-problem="{esc(v.problem)}"><h2>Problem</h2></div>{_run(v.run)}<div class="lone"><div class="body">{question}</div></div>{gold}'
+    scored = any(r.score is not None for r in v.rows)
+    css = (
+        "s" if scored else "",
+        "p" if any(r.labels for r in v.rows) else "",
+        "x" if any(r.exact for r in v.rows) else "",
+    )
+    rows = "".join(_row(v, i) for i in range(len(v.rows)))
+    notes = "".join(f'<div class="notice"><span>{esc(n)}</span></div>' for n in v.notes)
+    hints = _HINTS.replace("{predicted}", _PREDICTED if scored else "")
+    return (
+        f'{_head(v)}{_run(v.run)}<div class="work"><div class="tab {" ".join(css).strip()}" role="grid" aria-label="Steps">'
+        f'{_columns()}{rows}{notes}</div><div class="side" aria-label="Step in focus">{inspector(v, v.rows[min(v.selected, len(v.rows) - 1)])}</div></div>{hints}'
+    )
+
+
+def _head(v: ChainPage) -> str:
+    css = {"correct": "ok", "wrong": "no", "unknown": ""}[v.verdict]
+    why = f"{said(v.verdict)}: {v.verdict_reason}" if v.verdict_reason else said(v.verdict)
+    own = " · overridden" if v.overridden else ""
+    verdict = f'<button type="button" class="verdict {css}" data-act="verdict" title="{esc(why)}">{icon(v.verdict)}<span class="ans">{answer(v.answer, v.tex)}</span></button>'
+    gold = (
+        f'<span class="gold">gold {answer(v.gold, v.tex)}</span>'
+        if v.gold is not None and v.verdict != "correct"
+        else '<span class="gold" hidden></span>'
+    )
+    meta = "".join(f"<span>{esc(m)}</span>" for m in v.meta) + (f"<span>{own[3:]}</span>" if own else "")
+    if v.parent:
+        link = Address(problem=v.problem, chain=v.parent[0]).query()
+        meta += f'<span>branch of <a href="{esc(link)}" data-chain="{esc(v.parent[0])}">chain {v.parent[1]}</a> after step {v.parent[2]}</span>'
+    return (
+        f'<div class="vhead" data-problem="{esc(v.problem)}" data-chain="{esc(v.chain)}" data-selected="{v.selected}"><h2>Chain {v.number}</h2>{verdict}{gold}'
+        f'<div class="meta">{meta}</div><span class="sp"></span>{_measure(v)}</div>'
+    )
+
+
+def _measure(v: ChainPage) -> str:
+    steps = button("Steps", "spans", kind="", title="Cut the chain into steps another way")
+    if v.blocked:
+        return f'{steps}<span class="cost" title="{esc(v.blocked)}">cannot be measured</span>'
+    label, kind = ("Measure again", "") if v.measured else ("Measure", "pri")
+    return f'<span class="cost num">{esc(v.cost)}</span>{steps}{button(label, "measure", "M", kind=kind, title=v.cost)}'
+
+
+def _run(run: RunLine | None) -> str:
+    if run is None:
+        return '<div class="run" hidden></div>'
+    if not run.active:
+        bad = " bad" if run.state == "failed" else ""
+        text = {
+            "failed": f"The run failed: {run.error}",
+            "cancelled": "Cancelled. What was finished is kept.",
+            "interrupted": "Interrupted. What was finished is kept.",
+        }
+        resume = button("Go on", "resume", kind="sm", run=run.id)
+        return f'<div class="notice{bad}" role="status"><span>{esc(text.get(run.state, run.state))}</span>{resume}<a class="link" href="/runs?run={run.id}">Details</a>{button("Dismiss", "dismiss", kind="sm ghost", run=run.id)}</div>'
+    width = round(100 * (run.share or 0))
+    return (
+        f'<div class="run" role="status"><div class="runbar"><i style="width:{width}%"></i></div><span>{progress(run)}</span>'
+        f"{button('Cancel', 'cancel', 'Esc', kind='sm', run=run.id)}</div>"
+    )
+
+
+def progress(run: RunLine) -> str:
+    """`Measuring · 24 of 64 continuations · 2,100 tokens/s · 0:03 left`."""
+    doing = {"measure": "Measuring", "sample": "Sampling", "import": "Importing"}.get(run.kind, run.kind)
+    if run.state == "queued":
+        return f"{esc(doing)} · waiting for the engine"
+    parts = [esc(doing)]
+    if run.total:
+        parts.append(f"<b>{run.done:,} of {run.total:,}</b> {esc(run.unit)}")
+    if run.tokens_per_s:
+        parts.append(f"{run.tokens_per_s:,.0f} tokens/s")
+    if run.eta_s is not None and run.share and run.share < 1:
+        parts.append(f"{clock(run.eta_s)} left")
+    if run.note:
+        parts.append(esc(run.note))
+    return " · ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """0:03, 12:40, 1:02:03."""
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def _columns() -> str:
+    return (
+        '<div class="row hd" role="row"><span class="no"></span><span class="tx">step</span><span class="trk"><span class="ax"><span>0</span><span>value</span><span>1</span></span></span>'
+        '<span class="mv">measured</span><span class="sc">SORM</span><span class="hu">people</span><span class="xx">exact</span><span></span></div>'
+    )
+
+
+def _row(v: ChainPage, i: int) -> str:
+    row, before = v.rows[i], v.rows[i - 1] if i else None
+    fault = "" if not row.pits else " fault weak" if all(p.weak for p in row.pits) else " fault"
+    css = f"row{' q' if i == 0 else ''}{fault}{' on' if i == v.selected else ''}"
+    exact = _exact(row.exact) if i else '<span class="none">·</span>'
+    score = number(row.score) if row.score is not None else '<span class="none">·</span>'
+    return (
+        f'<div class="{css}" role="row" data-i="{i}" aria-selected="{"true" if i == v.selected else "false"}"><span class="no">{"Q" if i == 0 else i}</span>'
+        f'<div class="tx"><span class="body">{prose(row.text, v.tex, row.equations)}</span>{_tags(row)}</div>'
+        f'<div class="trk"><div>{_curve(row, before)}</div></div><span class="mv">{k_of_n(row.value)}</span>'
+        f'<span class="sc">{score}</span><span class="hu">{_people(row.labels)}</span><span class="xx">{exact}</span><span></span>'
+        f'<div class="insp">{inspector(v, row)}</div></div>'
+    )
+
+
+def _tags(row: StepRow) -> str:
+    tags = [
+        f'<span class="tag pit"{attrs(title=p.title or None)}><b>{esc(p.text)}</b>{esc(p.evidence)}</span>'
+        for p in row.pits
+    ]
+    if row.gain is not None:
+        gain = f"{row.gain:+.2f}".replace("0.", ".", 1)
+        tags.append(
+            f'<span class="tag crit" title="The largest gain of value: V[i] − V[i−1]"><b>critical</b>GPO {gain}</span>'
+        )
+    return f'<span class="tags">{"".join(tags)}</span>'
+
+
+def _curve(row: StepRow, before: StepRow | None) -> str:
+    """V[i] fills row i, the jump lies on its upper border, the interval is a ribbon; one stretched SVG a row."""
+    at, was = _value(row), _value(before)
+    paths = ['<path class="grid" d="M0 0V100M50 0V100M100 0V100"/>']
+    bounds = row.value.interval() if row.value else None
+    if bounds:
+        low, high = (f"{100 * b:.1f}" for b in bounds)
+        paths.append(f'<path class="rib" d="M{low} 0H{high}V100H{low}Z"/>')
+    if row.score is not None:
+        start = f"M{100 * before.score:.1f} 0H" if before and before.score is not None else "M"
+        x = f"{100 * row.score:.1f}"
+        paths.append(f'<path class="prd" d="{start}{x}{"" if start != "M" else " 0"}V100"/>')
+    dot = ""
+    if at is not None:
+        if was is not None and was != at:
+            jump = "up" if at - was >= 0.25 else "dn" if was - at >= 0.25 else "val"
+            paths.append(f'<path class="{jump}" d="M{100 * was:.1f} 0H{100 * at:.1f}"/>')
+        paths.append(f'<path class="val" d="M{100 * at:.1f} 0V100"/>')
+        end = " end" if row.value and row.value.terminal else ""
+        dot = f'<i class="dot {shade(at)}{end}" style="left:{100 * at:.1f}%"></i>'
+    return f'<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">{"".join(paths)}</svg>{dot}'
+
+
+def _value(row: StepRow | None) -> float | None:
+    return row.value.value if row and row.value else None
+
+
+def _people(labels: tuple[Label, ...]) -> str:
+    if not labels:
+        return '<span class="none">·</span>'
+    shown = labels if len(labels) <= 2 else labels[:1]
+    rest = f'<span class="hn"> +{len(labels) - len(shown)}</span>' if len(labels) > len(shown) else ""
+    return "".join(label_mark(label) for label in shown) + rest
+
+
+def label_mark(label: Label) -> str:
+    css, sign = {1: ("hp", "+"), 0: ("hz", "0"), -1: ("hm", "−")}.get(label.value, ("hz", "?"))
+    return f'<i class="hl {css}" title="{esc(label.who)}: {esc(label.question)}">{sign}</i>'
+
+
+def _exact(mark: ExactMark | None) -> str:
+    if mark is None:
+        return '<span class="none">·</span>'
+    if not mark.readable:
+        return '<i class="ic unk" role="img" aria-label="unreadable" title="unreadable"></i>'
+    faded = "inh" if mark.inherited else ""
+    return icon("correct" if mark.correct else "wrong", faded)
+
+
+def view_loading() -> str:
+    widths = (86, 68, 75, 60, 80, 52)
+    rows = "".join(
+        f'<div class="row"><span class="no"><i class="skel" style="--w:10px"></i></span><div class="tx"><i class="skel" style="--w:{w}%"></i></div>'
+        f'<div class="trk"><div>{_curve(StepRow(0, ""), None)}</div></div><span class="mv"><i class="skel" style="--w:82px"></i></span></div>'
+        for w in widths
+    )
+    return f'<div class="vhead"><i class="skel" style="--w:376px"></i></div><div class="work"><div class="tab sk x" aria-busy="true">{_columns()}{rows}</div></div>'

@@ -1,0 +1,110 @@
+"""The chains of one problem: clusters of answers, then one row a chain."""
+
+from __future__ import annotations
+
+from stepviz.ui.address import Address
+from stepviz.ui.render import answer, attrs, button, esc, icon, interval, number, shade, shares
+from stepviz.ui.rows import Cell, ChainLine, ChainList
+
+_SORTS = (("number", "#"), ("value", "value, step by step"))
+
+
+def chains(c: ChainList | None) -> str:
+    """The column; None: no problem is open."""
+    if c is None:
+        return f'{_nav("")}<div class="phead"><h2>Chains</h2></div>'
+    nav = _nav(c.place)
+    if c.of == 0:
+        return f'{nav}<div class="phead"><h2>Chains</h2></div>{_none(c)}'
+    label = "Sampling…" if c.busy else f"Sample {c.sample_n} more"
+    sample = button(label, "sample", "s", kind="sm", title=c.cost or None, n=c.sample_n) if c.can_sample else ""
+    scored = any(line.score is not None for line in c.lines)
+    rows = "".join(_chain(line, line.id == c.selected, c.problem, c.tex) for line in c.lines)
+    if not rows:
+        rows = f'<div class="empty" style="margin-top:40px"><p>No chain has this answer and origin.</p>{button("Show all", "unfilter", kind="sm")}</div>'
+    return (
+        f'{nav}<div class="phead"><h2>Chains</h2><span class="dim num">{c.of}</span><span class="sp"></span>{sample}</div>'
+        f"{_reach(c)}{_clusters(c)}{_origins(c)}"
+        f'<div class="cbody{" scored" if scored else ""}">{_header(c, scored)}<div class="clist" role="listbox" aria-label="Chains">{rows}</div></div>'
+    )
+
+
+def _nav(place: str) -> str:
+    return (
+        '<div class="pnav"><button type="button" class="btn ghost sm" data-act="rail" aria-label="Problems" title="Problems ["><i class="ic menu"></i></button>'
+        f'<b class="num">{esc(place) or "Problems"}</b><span class="sp"></span>'
+        '<button type="button" class="btn ghost sm" data-act="previous" aria-label="Problem before" title="Problem before"><i class="ic up"></i></button>'
+        '<button type="button" class="btn ghost sm" data-act="next" aria-label="Next problem" title="Next problem"><i class="ic down"></i></button></div>'
+    )
+
+
+def _none(c: ChainList) -> str:
+    if not c.can_sample:
+        return f'<div class="empty"><div class="glyph">{"<i></i>" * 5}</div><b>No chains yet</b><p>{esc(c.out_of_reach)}</p><a class="btn" href="/import">Import solutions</a></div>'
+    label = "Sampling…" if c.busy else f"Sample {c.sample_n} chains"
+    note = f"<small>{esc(c.out_of_reach)}</small>" if c.out_of_reach else ""
+    return (
+        f'<div class="empty"><div class="glyph">{"<i></i>" * 5}</div><b>No chains yet</b><p>Sample some from the model, or import a file of solutions.</p>'
+        f"{button(label, 'sample', 's', kind='pri', n=c.sample_n)}<small>{esc(c.cost)}</small>{note}</div>"
+    )
+
+
+def _reach(c: ChainList) -> str:
+    return f'<div class="reach">{esc(c.out_of_reach)}</div>' if c.out_of_reach else '<div class="reach" hidden></div>'
+
+
+def _clusters(c: ChainList) -> str:
+    share = c.right / c.of
+    bounds = f" [{interval(c.interval)}]" if c.interval else ""
+    total = f"{c.right} of {c.of} right · <b>{number(share)}</b>{bounds}"
+    bars = shares(c.shares, c.picked, "answer", c.tex)
+    return f'<div class="clus"><div class="sum"><span>Answers</span><span class="num">{total}</span></div>{bars}</div>'
+
+
+def _origins(c: ChainList) -> str:
+    if len(c.origins) < 2:
+        return '<div class="filters" hidden></div>'
+    options = "".join(
+        f'<option value="{esc(name)}"{" selected" if name == c.origin else ""}>{esc(name)} ({n})</option>'
+        for name, n in c.origins
+    )
+    sorts = (("", "In order"), ("value", "By last value"), ("pit", "By first pit"), ("length", "By length"))
+    order = "".join(f'<option value="{v}"{" selected" if v == c.sort else ""}>{label}</option>' for v, label in sorts)
+    return (
+        f'<div class="filters"><select class="field" data-change="origin" aria-label="Origin"><option value="">Any origin</option>{options}</select>'
+        f'<select class="field" data-change="sort" aria-label="Order">{order}</select></div>'
+    )
+
+
+def _header(c: ChainList, scored: bool) -> str:
+    score = '<span class="sc">SORM</span>' if scored else ""
+    return f'<div class="chead"><span class="cid">#</span><span></span><span>answer</span><span>value, step by step</span>{score}</div>'
+
+
+def _chain(line: ChainLine, on: bool, problem: str, tex: bool) -> str:
+    cells = "".join(_cell(cell) for cell in line.cells)
+    score = f'<span class="num sc">{number(line.score)}</span>' if line.score is not None else ""
+    branch = f", branch of chain {line.branch_of}" if line.branch_of else ""
+    link = Address(problem=problem, chain=line.id).query()
+    return (
+        f'<a class="crow{" on" if on else ""}" role="option" aria-selected="{"true" if on else "false"}" href="{esc(link)}" data-chain="{esc(line.id)}"'
+        f'{attrs(title=line.origin + branch)}><span class="num cid">{line.number}</span>{icon(line.verdict)}'
+        f'<span class="ans">{answer(line.answer, tex)}</span><span class="strip">{cells}</span>{score}</a>'
+    )
+
+
+def _cell(cell: Cell) -> str:
+    css = shade(cell.value) + (" pit" if cell.pit else "")
+    fill = f' style="--h:{cell.value:.2f}"' if cell.value is not None and 0 < cell.value < 1 else ""
+    return f'<i class="{css}"{fill}></i>'
+
+
+def chains_loading() -> str:
+    def row(width: int) -> str:
+        return (
+            '<div class="crow" style="pointer-events:none"><i class="skel" style="--w:16px"></i><i class="skel" style="--w:10px"></i>'
+            f'<i class="skel" style="--w:48px"></i><i class="skel" style="--w:{width}px"></i></div>'
+        )
+
+    rows = "".join(row(60 + (i * 37) % 45) for i in range(14))
+    return f'{_nav("")}<div class="phead"><h2>Chains</h2></div><div class="clist" aria-busy="true">{rows}</div>'

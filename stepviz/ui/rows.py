@@ -1,0 +1,211 @@
+"""What the pages show, as plain frozen values: `views` fills them from the store, `render*` turn them into HTML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from stepviz.types import Continuation, StepKind, StepValue, VerdictValue
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """A run as its bar and its row show it. share is done/total in [0, 1], None while the total is unknown."""
+
+    id: int
+    kind: str
+    state: str
+    done: int = 0
+    total: int | None = None
+    unit: str = ""
+    tokens_per_s: float | None = None
+    eta_s: float | None = None
+    note: str = ""
+    error: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
+    created: str = ""
+    took: str = ""
+    log: tuple[str, ...] = ()
+    link: str = ""  # to the problem or chain it works on
+
+    @property
+    def active(self) -> bool:
+        return self.state in ("queued", "running")
+
+    @property
+    def share(self) -> float | None:
+        return min(1.0, self.done / self.total) if self.total else None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The header: which page, which engine, which runs."""
+
+    page: str
+    engine: str  # "embedded · student · cpu"
+    engine_state: str = "idle"  # "idle", "on", "bad"
+    engine_note: str = ""
+    runs: tuple[RunLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemLine:
+    id: str
+    question: str
+    source: str
+    n_chains: int
+    n_correct: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemList:
+    lines: tuple[ProblemLine, ...]
+    total: int
+    skip: int
+    limit: int
+    selected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One step in a chain's strip; value None: not measured."""
+
+    value: float | None
+    pit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLine:
+    id: str
+    number: int
+    verdict: VerdictValue
+    answer: str | None
+    cells: tuple[Cell, ...]
+    origin: str = ""
+    score: float | None = None
+    branch_of: int | None = None  # number of the chain it branches from
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerShare:
+    """One cluster of equal answers, or one kind of ending of the continuations."""
+
+    answer: str | None
+    verdict: VerdictValue
+    n: int
+    key: str = ""  # what the address says when this cluster is picked
+    unfinished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChainList:
+    """The chains of one problem. `of` counts them all, `lines` are those the filters leave."""
+
+    problem: str
+    place: str  # "embedded 412"
+    lines: tuple[ChainLine, ...]
+    of: int
+    shares: tuple[AnswerShare, ...] = ()
+    right: int = 0
+    interval: tuple[float, float] | None = None
+    picked: str = ""
+    sort: str = ""
+    origin: str = ""
+    origins: tuple[tuple[str, int], ...] = ()
+    selected: str = ""
+    out_of_reach: str = ""  # why the engine cannot be expected to solve this problem
+    can_sample: bool = True
+    sample_n: int = 8
+    cost: str = ""  # "≈ 900 tokens"
+    busy: bool = False
+    tex: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExactMark:
+    correct: bool
+    inherited: bool = False
+    readable: bool = True
+    solvable: bool | None = None
+    progress: bool | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    who: str
+    value: int | None  # 1, 0, −1, None: unsure
+    question: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EquationMark:
+    end: int  # offset in the step's text, after the equation
+    holds: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A pit's tag: who says so, by what evidence. weak: the fault line is dashed."""
+
+    text: str  # "first pit", "first error"
+    evidence: str  # "Self-Explore 0/4"
+    weak: bool = False
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """Row i of a chain; row 0 is the question."""
+
+    number: int
+    text: str
+    kind: StepKind = "step"
+    value: StepValue | None = None
+    score: float | None = None
+    labels: tuple[Label, ...] = ()
+    exact: ExactMark | None = None
+    equations: tuple[EquationMark, ...] = ()
+    pits: tuple[Mark, ...] = ()
+    gain: float | None = None  # set on the critical step only
+    endings: tuple[AnswerShare, ...] = ()
+    continuations: tuple[Continuation, ...] = ()  # newest first, a few
+    more: int = 0  # continuations that are not listed
+    cost: str = ""  # of 32 more here
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPage:
+    """One chain opened, or the bare problem when chain is ''."""
+
+    problem: str
+    rows: tuple[StepRow, ...]
+    chain: str = ""
+    number: int = 0
+    verdict: VerdictValue = "unknown"
+    verdict_reason: str = ""
+    overridden: bool = False
+    answer: str | None = None
+    gold: str | None = None
+    meta: tuple[str, ...] = ()
+    selected: int = 0
+    measured: bool = False
+    cost: str = ""  # of Measure: "56 continuations, ≈ 4,300 tokens"
+    parent: tuple[str, int, int] | None = None  # chain id, its number, branch step
+    run: RunLine | None = None
+    blocked: str = ""  # why nothing can be measured
+    tex: bool = False
+    notes: tuple[str, ...] = field(default=())  # "lucky: a wrong step, a right answer"
+    missing: str = ""  # the address names something that is not here
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """All of Explore at one address."""
+
+    head: Head
+    problems: ProblemList
+    chains: ChainList | None
+    view: ChainPage | None
+    sources: tuple[tuple[str, int], ...] = ()

@@ -1,0 +1,155 @@
+// Explore in the browser: addresses, selection, keys. Selecting a step never asks the server.
+(() => {
+  const sv = window.stepviz;
+  if (sv.explore) return;
+  sv.explore = true;
+  const $ = (s) => document.querySelector(s), all = (s) => [...document.querySelectorAll(s)];
+  const ours = ["problem", "chain", "step", "q", "source", "result", "skip", "origin", "answer", "sort"];
+  const params = () => new URLSearchParams(location.search);
+  let retried = null, open = { chain: null, i: 0 };
+
+  // Addresses -------------------------------------------------------------------------------
+  function address(changes, from = params()) {
+    for (const [name, value] of Object.entries(changes)) value === null || value === "" || value === undefined ? from.delete(name) : from.set(name, value);
+    const kept = new URLSearchParams();
+    for (const name of ours) if (from.get(name)) kept.set(name, from.get(name));
+    const text = kept.toString();
+    return text ? "?" + text : location.pathname;
+  }
+  const replace = (changes) => history.replaceState(null, "", address(changes));
+  const push = (changes) => { const to = address(changes); if (to !== location.search) history.pushState(null, "", to); };
+  addEventListener("popstate", () => onExplore() && openHere());
+  const onExplore = () => !!document.getElementById("shell");
+  const openHere = () => { open = { chain: null, i: 0 }; sv.act("open"); };
+  sv.visit = (to) => { history.pushState(null, "", to); openHere(); };
+
+  function openProblem(id) {
+    push({ problem: id, chain: null, step: null, answer: null, origin: null });
+    open = { chain: null, i: 0 };
+    mark(".prow", "problem", id);
+    sv.act("problem");
+  }
+  function openChain(id, keyboard = false) {
+    (keyboard ? replace : push)({ chain: id, step: null });
+    mark(".crow", "chain", id);
+    sv.act("chain");
+  }
+  function mark(rows, name, id) {
+    for (const r of all(rows)) {
+      const on = r.dataset[name] === id;
+      r.classList.toggle("on", on);
+      if (r.hasAttribute("aria-selected")) r.setAttribute("aria-selected", on);
+      if (on) r.scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  // Steps -----------------------------------------------------------------------------------
+  const head = () => $("#view .vhead");
+  const rows = () => all("#view .row[data-i]");
+  const current = () => rows().findIndex((r) => r.classList.contains("on"));
+  function select(i, scroll = true, note = true) {
+    const list = rows();
+    if (!list.length) return;
+    i = Math.max(0, Math.min(list.length - 1, i));
+    open = { chain: head().dataset.chain, i };
+    list.forEach((r, j) => { r.classList.toggle("on", j === i); r.setAttribute("aria-selected", j === i); });
+    const side = $("#view .side");
+    side.innerHTML = list[i].querySelector(".insp").innerHTML;
+    sv.typeset(side);
+    if (scroll) list[i].scrollIntoView({ block: "nearest" });
+    if (note) replace({ step: i || null });
+  }
+
+  // After the server sent HTML: the same chain keeps the reader's place, a new one starts at its own.
+  sv.on_view = () => {
+    const h = head(), here = params();
+    if (!h) return;
+    const { chain, problem, selected } = h.dataset, want = here.get("chain");
+    if (want && chain && want !== chain && problem === here.get("problem") && retried !== want) { retried = want; sv.act("chain"); return; }
+    if (problem && !here.get("problem")) replace({ problem });
+    if (chain && !want && (!here.get("problem") || here.get("problem") === problem)) replace({ problem, chain });
+    retried = null;
+    if (chain && chain === open.chain) { select(open.i, false, false); return; }
+    const tab = $("#view .tab");
+    if (tab) tab.scrollTop = 0;
+    open = { chain: chain ?? null, i: +(selected ?? 0) };
+    rows()[open.i]?.scrollIntoView({ block: "nearest" });
+    mark(".crow", "chain", chain);
+  };
+  sv.on_chains = () => { const on = params().get("chain"); if (on) mark(".crow", "chain", on); };
+  sv.on_problems = () => { const on = params().get("problem"); if (on) for (const r of all(".prow")) r.classList.toggle("on", r.dataset.problem === on); };
+
+  // Moves -----------------------------------------------------------------------------------
+  function neighbour(selector, by) {
+    const list = all(selector), i = list.findIndex((r) => r.classList.contains("on"));
+    return list[i < 0 ? 0 : Math.max(0, Math.min(list.length - 1, i + by))];
+  }
+  function stepChain(by) { const to = neighbour("#chains .crow[data-chain]", by); if (to) openChain(to.dataset.chain, true); }
+  function stepProblem(by) { const to = neighbour("#problems .prow", by); if (to) openProblem(to.dataset.problem); }
+  const railShown = () => !!$("#rail")?.offsetParent;
+  const narrow = () => innerWidth < 1500;
+  const rail = () => $("#shell")?.classList.toggle("open");
+  function find(changes) { replace({ skip: null, ...changes }); sv.act("find"); }
+
+  Object.assign(sv.local, {
+    rail, previous: () => stepProblem(-1), next: () => stepProblem(1),
+    page: (d) => { find({ skip: +d.skip || null }); $("#problems").scrollTop = 0; },
+    clear: () => { const f = $("#find form"); for (const e of f.elements) e.value = ""; find({ q: null, source: null, result: null }); },
+    answer: (d) => { replace({ answer: params().get("answer") === d.answer ? null : d.answer }); sv.act("chains"); },
+    unfilter: () => { replace({ answer: null, origin: null }); sv.act("chains"); },
+    home: () => { history.pushState(null, "", location.pathname); openHere(); },
+    help: () => help(),
+  });
+
+  document.addEventListener("click", (e) => {
+    if (!onExplore() || e.ctrlKey || e.metaKey || e.shiftKey || e.button) return;
+    const link = e.target.closest("a[data-problem], a[data-chain]");
+    if (link) {
+      e.preventDefault();
+      link.dataset.chain ? openChain(link.dataset.chain) : openProblem(link.dataset.problem);
+      if (link.dataset.problem && narrow()) $("#shell").classList.remove("open");
+      return;
+    }
+    if (narrow() && railShown() && !e.target.closest("#rail, [data-act=rail]")) $("#shell").classList.remove("open");
+    const row = e.target.closest("#view .row[data-i]");
+    if (row && getSelection().isCollapsed) select(+row.dataset.i, false);
+  });
+  let typing = 0;
+  document.addEventListener("input", (e) => {
+    const field = e.target.closest("#find [name]");
+    if (!field) return;
+    clearTimeout(typing);
+    typing = setTimeout(() => find({ [field.name]: field.value.trim() }), field.name === "q" ? 180 : 0);
+  });
+  document.addEventListener("change", (e) => {
+    const name = e.target.closest("#chains [data-change]")?.dataset.change;
+    if (name) { replace({ [name]: e.target.value }); sv.act("chains"); }
+  });
+
+  // Keys ------------------------------------------------------------------------------------
+  const press = (selector) => () => $(selector)?.click();
+  const KEYS = {
+    j: () => select(current() + 1), k: () => select(current() - 1), ArrowDown: () => select(current() + 1), ArrowUp: () => select(current() - 1),
+    J: () => stepChain(1), K: () => stepChain(-1), N: () => stepProblem(1), P: () => stepProblem(-1),
+    m: press("#view .side [data-act=more]"), c: press("#view .side [data-act=continue]"), e: press("#view .side [data-act=edit]"),
+    M: press("#view [data-act=measure]"), s: press("#chains [data-act=sample]"), "[": rail, "?": () => help(),
+    "/": () => { if (!railShown()) rail(); $("#find [name=q]")?.select(); },
+    Escape: () => (narrow() && railShown() ? rail() : $("#view .run [data-act=cancel]")?.click()),
+  };
+  document.addEventListener("keydown", (e) => {
+    if (!onExplore() || e.ctrlKey || e.metaKey || e.altKey || document.getElementById("sv-dialog")?.open) return;
+    if (e.target.closest("input, textarea, select, [contenteditable]")) { if (e.key === "Escape") e.target.blur(); return; }
+    if ((e.key === "Enter" || e.key === " ") || !KEYS[e.key]) return;
+    e.preventDefault();
+    KEYS[e.key]();
+  });
+  function help() {
+    const keys = [["j k", "next, previous step"], ["J K", "next, previous chain"], ["N P", "next, previous problem"], ["/", "search problems"], ["[", "show or hide problems"], ["s", "sample more chains"], ["M", "measure this chain"], ["m", "32 more from this step"], ["c", "continue from this step"], ["e", "edit this step and branch"], ["Esc", "close, or cancel the run"], ["?", "this sheet"]];
+    const kbds = (k) => k.split(" ").map((x) => `<kbd>${x}</kbd>`).join(" ");
+    const rows = keys.map(([k, what]) => `<div><span>${what}</span><span>${kbds(k)}</span></div>`).join("");
+    sv.openDialog(`<div class="dhead" data-name="help"><h2>Keys</h2><span class="sp"></span><button type="button" class="btn ghost sm" data-act="close" aria-label="Close"><i class="ic x"></i></button></div><div class="dbody"><div class="keys">${rows}</div><p class="dim">Blue is good, vermilion bad. A filled dot is measured (k of n continuations reach the right answer, with a 95 % interval), violet is predicted, a ring is a person's label, a bare mark is the exact judge. A red line above a step is its first pit.</p></div>`);
+  }
+
+  if (onExplore()) openHere();
+  else new MutationObserver((_, o) => { if (onExplore()) { o.disconnect(); openHere(); } }).observe(document, { childList: true, subtree: true });
+})();
