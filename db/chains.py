@@ -1,0 +1,223 @@
+"""Chains: read them with their whole text, add sampled ones, cut them into other steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
+
+from db.caches import refresh_chains, refresh_problems
+from db.items import UNGRADED, chain_row
+from db.models import AnnotationTable, ChainTable, ContinuationTable, ScoreTable
+from db.problems import in_source
+from db.rows import chunks, read_spans, table, verdict_columns, write_spans
+from db.session import Database
+from db.values import ChainFilter, ChainRow, ContinuationKey
+from stepviz.errors import StepvizError
+from stepviz.types import Chain, Span, StepScore, Verdict, prefix_hash
+
+EVERY = ChainFilter()
+PAGE = 500
+
+
+class ChainQueries(Database):
+    def chains(self, problem_id: str, origin: str | None = None) -> list[ChainRow]:
+        """A problem's chains in the order of arrival."""
+        query = _chains().where(ChainTable.problem_id == problem_id)
+        if origin is not None:
+            query = query.where(ChainTable.origin == origin)
+        with self.reading() as connection:
+            return [_read(row) for row in connection.execute(query.order_by(ChainTable.seq))]
+
+    def chain(self, id: str) -> ChainRow | None:
+        with self.reading() as connection:
+            row = connection.execute(_chains().where(ChainTable.id == id)).first()
+        return None if row is None else _read(row)
+
+    def chains_of(self, filter: ChainFilter = EVERY) -> Iterator[ChainRow]:
+        """All chains that pass, in the order of arrival, page by page: no transaction stays open between."""
+        last = 0
+        while True:
+            query = _chains().where(ChainTable.seq > last, *_conditions(filter)).order_by(ChainTable.seq).limit(PAGE)
+            with self.reading() as connection:
+                rows = connection.execute(query).all()
+            yield from map(_read, rows)
+            if len(rows) < PAGE:
+                return
+            last = rows[-1].seq
+
+    def count_chains(self, filter: ChainFilter = EVERY) -> int:
+        query = select(func.count()).select_from(ChainTable).where(*_conditions(filter))
+        with self.reading() as connection:
+            return connection.execute(query).scalar_one()
+
+    def origins(self, problem_id: str | None = None) -> list[tuple[str, int]]:
+        """Every origin with the number of its chains (of one problem, or of all), by name."""
+        query = select(ChainTable.origin, func.count()).group_by(ChainTable.origin).order_by(ChainTable.origin)
+        if problem_id is not None:
+            query = query.where(ChainTable.problem_id == problem_id)
+        with self.reading() as connection:
+            return [(name, count) for name, count in connection.execute(query)]
+
+    def add_chain(
+        self, chain: Chain, verdict: Verdict = UNGRADED, continuation_key: ContinuationKey | None = None
+    ) -> bool:
+        """Store a chain; False where it is stored already. Its problem and its parent must be stored.
+
+        continuation_key: the stored draw that the chain's text ends with; then only the prefix before it
+        is stored with the chain (nothing, for a sample from the question).
+        """
+        with self.writing() as connection:
+            if connection.execute(select(ChainTable.seq).where(ChainTable.id == chain.id)).first():
+                return False
+            own_text, continuation_id = chain.text, None
+            if continuation_key is not None:
+                row = connection.execute(_draw(ContinuationKey(*continuation_key))).one()
+                assert chain.text.endswith(row.text), "the chain does not end with its continuation"
+                own_text = chain.text[: len(chain.text) - len(row.text)]
+                assert prefix_hash(own_text) == row.prefix_hash, "the chain does not start with the drawn prefix"
+                continuation_id = row.id
+            connection.execute(insert(table(ChainTable)).values(chain_row(chain, verdict, own_text, continuation_id)))
+            refresh_problems(connection, [chain.problem_id])
+        return True
+
+    def set_spans(self, chain_id: str, spans: Sequence[Span], rule: str) -> None:
+        """Cut the chain into other steps. Scores of its steps go: they belong to the old ones.
+
+        StepvizError where people's labels would come to mean another step, or where another chain
+        branches at a border that would vanish.
+        """
+        with self.writing() as connection:
+            row = connection.execute(_chains().where(ChainTable.id == chain_id)).first()
+            if row is None:
+                raise StepvizError(f"There is no chain {chain_id}.")
+            old = _read(row).chain
+            new = replace(old, spans=tuple(spans), rule=rule)
+            assert all(a.end <= b.start for a, b in zip(new.spans, new.spans[1:], strict=False)), "spans overlap"
+            assert not new.spans or (new.spans[0].start >= 0 and new.spans[-1].end <= len(new.text)), "span outside"
+            if new.spans != old.spans:
+                _refuse_labelled(connection, chain_id)
+                _move_branches(connection, old, new)
+                connection.execute(table(ScoreTable).delete().where(ScoreTable.chain_id == chain_id))
+            values = {"spans": write_spans(new.spans), "n_steps": new.n, "rule": rule}
+            connection.execute(update(table(ChainTable)).where(ChainTable.id == chain_id).values(values))
+
+    def set_verdicts(self, verdicts: Mapping[str, Verdict]) -> None:
+        """Grade again: chain id → the grader's verdict. A person's stays above it."""
+        chains = table(ChainTable)
+        with self.writing() as connection:
+            for some in chunks(verdicts.items()):
+                rows = [verdict_columns(verdict) | {"at": id_} for id_, verdict in some]
+                connection.execute(update(chains).where(chains.c.id == bindparam("at")), rows)
+            refresh_chains(connection, verdicts)
+
+    def add_scores(self, chain_id: str, model_id: str, scores: Sequence[float]) -> None:
+        """A model's probability after each step, from step 1 on; takes the place of its earlier ones."""
+        rows = [
+            {"chain_id": chain_id, "model_id": model_id, "step": i, "score": score}
+            for i, score in enumerate(scores, start=1)
+        ]
+        s = table(ScoreTable)
+        with self.writing() as connection:
+            connection.execute(s.delete().where(s.c.chain_id == chain_id, s.c.model_id == model_id))
+            if rows:
+                connection.execute(insert(s), rows)
+
+    def scores(self, chain_id: str) -> list[StepScore]:
+        """All models' scores, by model and step."""
+        s = ScoreTable
+        query = select(s.step, s.score, s.model_id).where(s.chain_id == chain_id).order_by(s.model_id, s.step)
+        with self.reading() as connection:
+            return [StepScore(*row) for row in connection.execute(query)]
+
+
+def _chains() -> Select[Any]:
+    """Rows that _read understands."""
+    c, k = ChainTable, ContinuationTable
+    other = table(ChainTable).alias("other")
+    number = select(func.count()).where(other.c.problem_id == c.problem_id, other.c.seq <= c.seq).scalar_subquery()
+    return select(
+        c.__table__,
+        number.label("number"),
+        k.text.label("drawn_text"),
+        k.prefix_hash,
+        k.model_id,
+        k.sampling_id,
+        k.j,
+        k.seed,
+    ).outerjoin(k, k.id == c.continuation_id)
+
+
+def _read(row: Row[Any]) -> ChainRow:
+    chain = Chain(
+        problem_id=row.problem_id,
+        origin=row.origin,
+        key=row.key,
+        text=row.own_text + (row.drawn_text or ""),
+        spans=read_spans(row.spans),
+        rule=row.rule,
+        meta=row.meta,
+        parent=row.parent,
+        branch_step=row.branch_step,
+    )
+    graded = Verdict(row.graded, row.reason, row.grader, row.answer)
+    verdict = graded
+    if row.overridden_by is not None:
+        verdict = Verdict(row.verdict, row.override_note, f"person:{row.overridden_by}", row.answer)
+    key = None
+    if row.continuation_id is not None:
+        key = ContinuationKey(row.problem_id, row.prefix_hash, row.model_id, row.sampling_id, row.j)
+    return ChainRow(
+        chain,
+        verdict,
+        row.created_at,
+        row.number,
+        graded,
+        row.disputed,
+        key,
+        row.model_id,
+        row.sampling_id,
+        row.seed,
+    )
+
+
+def _conditions(filter: ChainFilter) -> list[Any]:
+    c = ChainTable
+    equal = {c.origin: filter.origin, c.problem_id: filter.problem_id, c.verdict: filter.verdict}
+    conditions: list[Any] = [column == value for column, value in equal.items() if value is not None]
+    if filter.source is not None or filter.split is not None:
+        conditions.append(in_source(c.problem_id, filter.source, filter.split))
+    return conditions
+
+
+def _draw(key: ContinuationKey) -> Select[Any]:
+    k = ContinuationTable
+    names = zip(ContinuationKey._fields, key, strict=True)
+    return select(k.id, k.text, k.prefix_hash).where(*(getattr(k, name) == value for name, value in names))
+
+
+def _refuse_labelled(connection: Connection, chain_id: str) -> None:
+    a = AnnotationTable
+    query = select(a.annotator).where(a.chain_id == chain_id, a.question != "verdict").distinct().order_by(a.annotator)
+    people = list(connection.execute(query).scalars())
+    if people:
+        raise StepvizError(
+            f"This chain's steps carry labels of {', '.join(people[:3])}: other steps would move them. "
+            "Edit a step to branch a copy, and cut that."
+        )
+
+
+def _move_branches(connection: Connection, old: Chain, new: Chain) -> None:
+    """Chains that branch after step i of this one now branch after the step that ends at the same place."""
+    chains = table(ChainTable)
+    query = select(chains.c.id, chains.c.branch_step).where(
+        chains.c.parent == old.id, chains.c.branch_step.is_not(None)
+    )
+    borders = {len(new.prefix(i)): i for i in range(new.n + 1)}
+    for id_, step in connection.execute(query).all():
+        border = len(old.prefix(step))
+        if border not in borders:
+            raise StepvizError(f"Another chain branches after step {step}: that border has to stay.")
+        connection.execute(update(chains).where(chains.c.id == id_).values(branch_step=borders[border]))

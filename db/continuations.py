@@ -1,0 +1,174 @@
+"""Continuations, and what they depend on: samplings and models.
+
+The key (problem, prefix, model, sampling, j) is unique, and inserting ignores what is there: a measurement
+that was stopped goes on, and a prefix shared by two chains is measured once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, bindparam, case, func, insert, select, update
+
+from db.columns import now
+from db.models import ContinuationTable, ModelTable, SamplingTable
+from db.rows import continuation_columns, continuation_row, insert_or_ignore, read_continuation, table
+from db.session import Database
+from db.values import ContinuationKey, Measurement, ModelRow, PrefixCount
+from stepviz.types import Continuation, PromptStyle, Sampling
+
+
+class ContinuationQueries(Database):
+    def add_continuations(self, continuations: Sequence[Continuation]) -> int:
+        """Store draws and say how many were new. Their problem, model and sampling must be stored."""
+        if not continuations:
+            return 0
+        rows = [continuation_row(continuation) for continuation in continuations]
+        with self.writing() as connection:
+            _check_known(connection, continuations)
+            before = _count(connection, continuations)
+            insert_or_ignore(connection, ContinuationTable, rows)
+            return _count(connection, continuations) - before
+
+    def continuations(
+        self, problem_id: str, prefix_hash: str, model_id: str, sampling_id: str, limit: int | None = None
+    ) -> list[Continuation]:
+        """The draws from one prefix, j = 0, 1, …"""
+        k = ContinuationTable
+        query = _draws(problem_id, model_id, sampling_id).where(k.prefix_hash == prefix_hash)
+        with self.reading() as connection:
+            return [read_continuation(row) for row in connection.execute(query.order_by(k.j).limit(limit))]
+
+    def continuations_for(
+        self, problem_id: str, model_id: str | None = None, sampling_id: str | None = None
+    ) -> list[Continuation]:
+        """All draws from a problem's prefixes, in the order of their keys."""
+        k = ContinuationTable
+        query = _draws(problem_id, model_id, sampling_id)
+        query = query.order_by(k.prefix_hash, k.model_id, k.sampling_id, k.j)
+        with self.reading() as connection:
+            return [read_continuation(row) for row in connection.execute(query)]
+
+    def continuation_counts(
+        self, problem_id: str, model_id: str | None = None, sampling_id: str | None = None
+    ) -> dict[str, PrefixCount]:
+        """Prefix hash → (n, k, unfinished), over the draws of one model and sampling, or of all."""
+        k = ContinuationTable
+        right = and_(k.verdict == "correct", k.finish_reason == "stop")
+        query = select(
+            k.prefix_hash,
+            func.count(),
+            func.sum(case((right, 1), else_=0)),
+            func.sum(case((k.finish_reason == "length", 1), else_=0)),
+        ).where(*_where(problem_id, model_id, sampling_id))
+        with self.reading() as connection:
+            rows = connection.execute(query.group_by(k.prefix_hash))
+            return {prefix: PrefixCount(n, int(right), int(cut)) for prefix, n, right, cut in rows}
+
+    def measurements(self, problem_id: str) -> list[Measurement]:
+        """With which models and samplings the problem's prefixes were continued, most draws first."""
+        k = ContinuationTable
+        n = func.count().label("n")
+        query = select(k.model_id, k.sampling_id, n).where(k.problem_id == problem_id)
+        query = query.group_by(k.model_id, k.sampling_id).order_by(n.desc(), k.model_id, k.sampling_id)
+        with self.reading() as connection:
+            return [Measurement(*row) for row in connection.execute(query)]
+
+    def set_continuation_verdicts(self, continuations: Sequence[Continuation]) -> None:
+        """Grade again: answer, verdict, reason and grader of stored draws; all else stays."""
+        k = table(ContinuationTable)
+        keys = ContinuationKey._fields
+        grading = ("answer", "verdict", "reason", "grader")
+        at = and_(*(k.c[name] == bindparam(f"at_{name}") for name in keys))
+        rows = [
+            {f"at_{name}": getattr(c, name) for name in keys} | {name: getattr(c, name) for name in grading}
+            for c in continuations
+        ]
+        if rows:
+            with self.writing() as connection:
+                connection.execute(update(k).where(at), rows)
+
+    def add_sampling(self, sampling: Sampling) -> str:
+        """Store it, where it is new, and give its id: its hash."""
+        with self.writing() as connection:
+            insert_or_ignore(connection, SamplingTable, [{"id": sampling.hash, "spec": asdict(sampling)}])
+        return sampling.hash
+
+    def sampling(self, id: str) -> Sampling:
+        """KeyError for an unknown id."""
+        with self.reading() as connection:
+            spec = connection.execute(select(SamplingTable.spec).where(SamplingTable.id == id)).scalar()
+        if spec is None:
+            raise KeyError(id)
+        return _read_sampling(spec)
+
+    def samplings(self) -> dict[str, Sampling]:
+        with self.reading() as connection:
+            rows = connection.execute(select(SamplingTable.id, SamplingTable.spec)).all()
+        return {row.id: _read_sampling(row.spec) for row in rows}
+
+    def add_model(self, model: ModelRow) -> bool:
+        """Store a model's record; False where its id is known: a record is not changed."""
+        row = {name: getattr(model, name) for name in ("id", "role", "spec", "run_id")}
+        row |= {"parents": list(model.parents), "meta": dict(model.meta), "created_at": now()}
+        with self.writing() as connection:
+            if connection.execute(select(ModelTable.id).where(ModelTable.id == model.id)).first():
+                return False
+            connection.execute(insert(table(ModelTable)).values(row))
+        return True
+
+    def model(self, id: str) -> ModelRow | None:
+        return next((model for model in self.models() if model.id == id), None)
+
+    def models(self, role: str | None = None) -> list[ModelRow]:
+        """In the order of arrival."""
+        m = ModelTable
+        query = select(m.__table__).order_by(m.created_at, m.id)
+        if role is not None:
+            query = query.where(m.role == role)
+        with self.reading() as connection:
+            rows = connection.execute(query).all()
+        return [ModelRow(row.id, row.role, row.spec, tuple(row.parents), row.run_id, row.meta) for row in rows]
+
+
+def _where(problem_id: str, model_id: str | None, sampling_id: str | None) -> list[Any]:
+    k = ContinuationTable
+    conditions: list[Any] = [k.problem_id == problem_id]
+    if model_id is not None:
+        conditions.append(k.model_id == model_id)
+    if sampling_id is not None:
+        conditions.append(k.sampling_id == sampling_id)
+    return conditions
+
+
+def _draws(problem_id: str, model_id: str | None, sampling_id: str | None) -> Select[Any]:
+    return select(*continuation_columns()).where(*_where(problem_id, model_id, sampling_id))
+
+
+def _count(connection: Connection, continuations: Sequence[Continuation]) -> int:
+    """How many draws the prefixes in question have; the difference around an insert is what was new."""
+    k = ContinuationTable
+    prefixes = {(c.problem_id, c.prefix_hash) for c in continuations}
+    n = 0
+    for problem_id, prefix in prefixes:
+        query = select(func.count()).where(k.problem_id == problem_id, k.prefix_hash == prefix)
+        n += connection.execute(query).scalar_one()
+    return n
+
+
+def _check_known(connection: Connection, continuations: Sequence[Continuation]) -> None:
+    for model in {c.model_id for c in continuations}:
+        known = connection.execute(select(ModelTable.id).where(ModelTable.id == model)).first()
+        assert known, f"add_model({model!r}) comes before its continuations"
+    for sampling in {c.sampling_id for c in continuations}:
+        known = connection.execute(select(SamplingTable.id).where(SamplingTable.id == sampling)).first()
+        assert known, f"add_sampling({sampling!r}) comes before its continuations"
+
+
+def _read_sampling(spec: dict[str, Any]) -> Sampling:
+    style = dict(spec["style"])
+    style["few_shot"] = tuple((question, solution) for question, solution in style["few_shot"])
+    style["stop"] = tuple(style["stop"])
+    return Sampling(**{**spec, "style": PromptStyle(**style)})

@@ -1,0 +1,127 @@
+"""Annotations: people's labels and data sets'. Appended, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, Row, insert, select
+
+from db.caches import current_labels, refresh_chains
+from db.models import AnnotationTable, ChainTable
+from db.rows import annotation_row, read_annotation, table
+from db.session import Database
+from db.values import AnnotationRow
+from stepviz.errors import StepvizError
+from stepviz.types import Annotation, VerdictValue
+
+_OVERRIDE = {"correct": 1, "wrong": -1, "unknown": None}
+
+
+def check_label(label: Annotation, n_steps: int | None) -> None:
+    """StepvizError for a label that cannot be: of no chain, of a step the chain has not, of a value unheard of."""
+    if n_steps is None:
+        raise StepvizError(f"a label of a chain that nobody has: {label.chain_id}. Import the chain first.")
+    if label.question in ("correct", "solvable"):
+        if not 0 <= label.step <= n_steps:
+            raise StepvizError(f"a label of step {label.step}, of a chain of {n_steps} steps")
+        allowed: Iterable[int | None] = (1, 0, -1, None)
+    elif label.question in ("decides", "first_error", "verdict"):
+        if label.step != 0:
+            raise StepvizError(f'"{label.question}" is said of the whole chain: step must be 0, not {label.step}')
+        allowed = (1, -1, None) if label.question == "verdict" else (None, *range(1, n_steps + 1))
+    else:
+        raise StepvizError(f"unknown question {label.question!r}")
+    if label.value not in allowed:
+        raise StepvizError(f'"{label.question}" cannot be {label.value} on a chain of {n_steps} steps')
+
+
+class LabelQueries(Database):
+    def add_annotation(self, annotation: Annotation) -> int:
+        """Append a label and give its id; one whose key the annotator has used already changes nothing.
+
+        `undone` takes back the last label of that annotator, question and step that still stands
+        (StepvizError where none does). A live "verdict" (without a key) overrides the grader's.
+        """
+        with self.writing() as connection:
+            chain = _locked_chain(connection, annotation.chain_id)
+            if annotation.key:
+                known = _find_key(connection, annotation)
+                if known is not None:
+                    return known
+            check_label(annotation, chain.n_steps if chain else None)
+            if annotation.undone and not _stands(connection, annotation):
+                raise StepvizError("There is no label left to take back.")
+            row = insert(table(AnnotationTable)).values(annotation_row(annotation))
+            new = connection.execute(row.returning(AnnotationTable.id)).scalar_one()
+            refresh_chains(connection, [annotation.chain_id])
+            return new
+
+    def override_verdict(self, chain_id: str, value: VerdictValue, reason: str, annotator: str) -> int:
+        """A person's verdict stands in for the grader's, until taken back; the grader's is kept."""
+        if not reason.strip():
+            raise StepvizError("Say why the verdict is changed.")
+        return self.add_annotation(Annotation(chain_id, annotator, "verdict", 0, _OVERRIDE[value], reason))
+
+    def annotations(
+        self, chain_id: str | None = None, annotator: str | None = None, *, history: bool = False
+    ) -> list[AnnotationRow]:
+        """What stands, oldest first: per annotator, chain, question and step the last label not taken back.
+
+        history=True gives every row, undos too.
+        """
+        query = select(AnnotationTable.__table__).order_by(AnnotationTable.id)
+        if chain_id is not None:
+            query = query.where(AnnotationTable.chain_id == chain_id)
+        if annotator is not None:
+            query = query.where(AnnotationTable.annotator == annotator)
+        with self.reading() as connection:
+            rows = connection.execute(query).all()
+        return [_read(row) for row in (rows if history else current_labels(rows))]
+
+    def annotations_for(self, problem_id: str) -> dict[str, list[AnnotationRow]]:
+        """Chain id → what stands of it, for all labelled chains of a problem, in one look."""
+        query = (
+            select(AnnotationTable.__table__)
+            .join(ChainTable, ChainTable.id == AnnotationTable.chain_id)
+            .where(ChainTable.problem_id == problem_id)
+            .order_by(AnnotationTable.id)
+        )
+        found: dict[str, list[AnnotationRow]] = {}
+        with self.reading() as connection:
+            rows = connection.execute(query).all()
+        for row in current_labels(rows):
+            found.setdefault(row.chain_id, []).append(_read(row))
+        return found
+
+    def annotators(self) -> list[str]:
+        with self.reading() as connection:
+            return list(
+                connection.execute(select(AnnotationTable.annotator).distinct().order_by("annotator")).scalars()
+            )
+
+
+def _read(row: Row) -> AnnotationRow:
+    return AnnotationRow(row.id, read_annotation(row), row.created_at)
+
+
+def _locked_chain(connection: Connection, chain_id: str) -> Row | None:
+    """The chain, held where the database locks rows: two labels at once must not both read the older caches."""
+    query = select(ChainTable.n_steps).where(ChainTable.id == chain_id)
+    return connection.execute(query.with_for_update(key_share=True)).first()
+
+
+def _find_key(connection: Connection, label: Annotation) -> int | None:
+    a = AnnotationTable
+    query = select(a.id).where(a.annotator == label.annotator, a.key == label.key)
+    return connection.execute(query).scalar()
+
+
+def _stands(connection: Connection, label: Annotation) -> bool:
+    a = AnnotationTable
+    query = select(a.__table__).where(
+        a.chain_id == label.chain_id,
+        a.annotator == label.annotator,
+        a.question == label.question,
+        a.step == label.step,
+    )
+    return bool(current_labels(connection.execute(query.order_by(a.id))))

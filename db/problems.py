@@ -1,0 +1,117 @@
+"""Problems: find them, read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, distinct, exists, func, or_, select
+
+from db.models import ProblemSourceTable, ProblemTable
+from db.rows import chunks
+from db.session import Database
+from db.values import ProblemFilter, ProblemRow, SourceKey
+
+EVERY = ProblemFilter()
+
+
+class ProblemQueries(Database):
+    def problems(self, filter: ProblemFilter = EVERY, limit: int = 100, offset: int = 0) -> list[ProblemRow]:
+        """A page, in the order of arrival."""
+        p = ProblemTable
+        with self.reading() as connection:
+            query = select(p.__table__).where(*self._conditions(filter)).order_by(p.seq).limit(limit).offset(offset)
+            return _with_sources(connection, connection.execute(query).all())
+
+    def count_problems(self, filter: ProblemFilter = EVERY) -> int:
+        query = select(func.count()).select_from(ProblemTable).where(*self._conditions(filter))
+        with self.reading() as connection:
+            return connection.execute(query).scalar_one()
+
+    def problem(self, id: str) -> ProblemRow | None:
+        with self.reading() as connection:
+            rows = connection.execute(select(ProblemTable.__table__).where(ProblemTable.id == id)).all()
+            return next(iter(_with_sources(connection, rows)), None)
+
+    def find_problem(self, source: str, key: str) -> ProblemRow | None:
+        """The problem that a source keeps under this key."""
+        s = ProblemSourceTable
+        query = select(s.problem_id).where(s.source == source, s.key == key).order_by(s.id).limit(1)
+        with self.reading() as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else self.problem(found)
+
+    def sources(self) -> list[tuple[str, int]]:
+        """Every source with the number of its problems, by name."""
+        s = ProblemSourceTable
+        query = select(s.source, func.count(distinct(s.problem_id))).group_by(s.source).order_by(s.source)
+        with self.reading() as connection:
+            return [(name, count) for name, count in connection.execute(query)]
+
+    def splits(self, source: str) -> list[tuple[str, int]]:
+        """The splits of a source with the number of their problems, by name."""
+        s = ProblemSourceTable
+        query = select(s.split, func.count(distinct(s.problem_id))).where(s.source == source, s.split != "")
+        with self.reading() as connection:
+            return [(name, count) for name, count in connection.execute(query.group_by(s.split).order_by(s.split))]
+
+    def _conditions(self, filter: ProblemFilter) -> list[ColumnElement[bool]]:
+        p = ProblemTable
+        conditions = [] if filter.result is None else [_RESULTS[filter.result]]
+        if filter.source is not None or filter.split is not None:
+            conditions.append(in_source(p.id, filter.source, filter.split))
+        if filter.search.strip():
+            conditions.append(self._matches(filter.search.strip()))
+        return conditions
+
+    def _matches(self, search: str) -> ColumnElement[bool]:
+        p, s = ProblemTable, ProblemSourceTable
+        # SQLite's LIKE knows no case of ASCII letters already; lower() would copy every question
+        contains = p.question.contains if self.engine.dialect.name == "sqlite" else p.question.icontains
+        words = and_(*(contains(word, autoescape=True) for word in search.split()))
+        return or_(words, p.id == search, p.id.in_(select(s.problem_id).where(s.key == search)))
+
+
+_RESULTS = {
+    "solved": ProblemTable.n_correct > 0,
+    "unsolved": and_(ProblemTable.n_chains > 0, ProblemTable.n_correct == 0),
+    "mixed": and_(ProblemTable.n_correct > 0, ProblemTable.n_correct < ProblemTable.n_chains),
+    "unsampled": ProblemTable.n_chains == 0,
+    "disputed": ProblemTable.n_disputed > 0,
+}
+
+
+def in_source(problem_id: Any, source: str | None, split: str | None) -> ColumnElement[bool]:
+    """Whether a source (in a split) has the problem."""
+    s = ProblemSourceTable
+    condition = s.problem_id == problem_id
+    if source is not None:
+        condition &= s.source == source
+    if split is not None:
+        condition &= s.split == split
+    return exists(select(s.id).where(condition))
+
+
+def _with_sources(connection: Connection, rows: Sequence[Row[Any]]) -> list[ProblemRow]:
+    s = ProblemSourceTable
+    sources: dict[str, list[SourceKey]] = {}
+    meta: dict[str, Any] = {}
+    for ids in chunks(row.id for row in rows):
+        query = select(s.problem_id, s.source, s.key, s.split, s.meta).where(s.problem_id.in_(ids)).order_by(s.id)
+        for found in connection.execute(query):
+            sources.setdefault(found.problem_id, []).append(SourceKey(found.source, found.key, found.split or None))
+            meta.setdefault(found.problem_id, found.meta)
+    return [
+        ProblemRow(
+            row.id,
+            row.question,
+            row.answer,
+            row.solution,
+            tuple(sources[row.id]),
+            meta[row.id],
+            row.n_chains,
+            row.n_correct,
+            row.n_disputed,
+        )
+        for row in rows
+    ]

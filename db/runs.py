@@ -1,0 +1,157 @@
+"""Runs: how the app, the command line and the worker speak to each other.
+
+queued → running → done, failed or cancelled. A worker holds a run by a lease that each heartbeat renews; when
+it runs out, the run reads as "interrupted", and resume_run queues it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from db.columns import now
+from db.models import RunLogTable, RunTable
+from db.rows import table
+from db.session import Database
+from db.values import RunRow, RunState
+from stepviz.errors import StepvizError
+
+LEASE_SECONDS = 15.0
+_ENDED = ("done", "failed", "cancelled")
+
+
+class RunQueries(Database):
+    def add_run(self, kind: str, spec: Mapping[str, Any]) -> int:
+        """Queue a job; gives its id."""
+        row = {
+            "kind": kind,
+            "spec": dict(spec),
+            "state": "queued",
+            "progress": {},
+            "cancel_requested": False,
+            "created_at": now(),
+        }
+        with self.writing() as connection:
+            return connection.execute(insert(table(RunTable)).values(row).returning(RunTable.id)).scalar_one()
+
+    def run(self, id: int) -> RunRow:
+        """StepvizError for an unknown id."""
+        with self.reading() as connection:
+            return _read(_row(connection, id))
+
+    def runs(self, limit: int = 100) -> list[RunRow]:
+        """Newest first."""
+        query = select(RunTable.__table__).order_by(RunTable.id.desc()).limit(limit)
+        with self.reading() as connection:
+            return [_read(row) for row in connection.execute(query)]
+
+    def claim_run(
+        self, worker: str, lease_s: float = LEASE_SECONDS, kinds: Sequence[str] | None = None
+    ) -> RunRow | None:
+        """The oldest queued run (of these kinds) becomes this worker's; None where none waits."""
+        r = table(RunTable)
+        oldest = select(r.c.id).where(r.c.state == "queued").order_by(r.c.id).limit(1)
+        if kinds is not None:
+            oldest = oldest.where(r.c.kind.in_(kinds))
+        at = now()
+        values = {"state": "running", "worker": worker, "lease_until": at + timedelta(seconds=lease_s), "error": None}
+        with self.writing() as connection:
+            id_ = connection.execute(oldest.with_for_update(skip_locked=True)).scalar()
+            if id_ is None:
+                return None
+            started = _row(connection, id_).started_at or at
+            connection.execute(update(r).where(r.c.id == id_).values(started_at=started, finished_at=None, **values))
+            return _read(_row(connection, id_))
+
+    def heartbeat(self, run_id: int, worker: str, progress: Mapping[str, Any], lease_s: float = LEASE_SECONDS) -> bool:
+        """Renew the lease and note the progress; True: stop, since it was cancelled or is no longer yours."""
+        r = table(RunTable)
+        values = {"lease_until": now() + timedelta(seconds=lease_s), "progress": dict(progress)}
+        mine = (r.c.id == run_id, r.c.worker == worker, r.c.state == "running")
+        with self.writing() as connection:
+            renewed = connection.execute(update(r).where(*mine).values(values).returning(r.c.cancel_requested))
+            cancelled = renewed.scalar()
+        return cancelled is None or cancelled
+
+    def finish_run(self, run_id: int, state: RunState, error: str | None = None, worker: str | None = None) -> bool:
+        """End a run as done, failed or cancelled. False, and nothing changes, where it is not `worker`'s any more."""
+        assert state in _ENDED, state
+        r = table(RunTable)
+        query = update(r).where(r.c.id == run_id)
+        if worker is not None:
+            query = query.where(r.c.worker == worker, r.c.state == "running")
+        values = {"state": state, "error": error, "finished_at": now(), "lease_until": None}
+        with self.writing() as connection:
+            return connection.execute(query.values(values)).rowcount > 0
+
+    def request_cancel(self, run_id: int) -> None:
+        """A running job hears of it with its next heartbeat; one that nobody works on is cancelled at once."""
+        r = table(RunTable)
+        with self.writing() as connection:
+            state = _read(_row(connection, run_id)).state
+            if state == "running":
+                values: dict[str, Any] = {"cancel_requested": True}
+            elif state in ("queued", "interrupted"):
+                values = {"cancel_requested": True, "state": "cancelled", "finished_at": now(), "lease_until": None}
+            else:
+                return
+            connection.execute(update(r).where(r.c.id == run_id).values(values))
+
+    def resume_run(self, run_id: int) -> None:
+        """Queue it again: the job goes on where it was. StepvizError for one that runs, waits or is done."""
+        r = table(RunTable)
+        with self.writing() as connection:
+            state = _read(_row(connection, run_id)).state
+            if state not in ("interrupted", "failed", "cancelled"):
+                raise StepvizError(f"Run {run_id} is {state}: only one that stopped can be resumed.")
+            values = {
+                "state": "queued",
+                "worker": None,
+                "lease_until": None,
+                "cancel_requested": False,
+                "error": None,
+                "finished_at": None,
+            }
+            connection.execute(update(r).where(r.c.id == run_id).values(values))
+
+    def log(self, run_id: int, line: str) -> None:
+        with self.writing() as connection:
+            connection.execute(insert(table(RunLogTable)).values(run_id=run_id, at=now(), line=line))
+
+    def log_lines(self, run_id: int, after: int = 0) -> list[tuple[int, str]]:
+        """(id, line) of the lines logged since the line with id `after`."""
+        g = RunLogTable
+        query = select(g.id, g.line).where(g.run_id == run_id, g.id > after).order_by(g.id)
+        with self.reading() as connection:
+            return [(id_, line) for id_, line in connection.execute(query)]
+
+
+def _row(connection: Connection, id: int) -> Row[Any]:
+    query = select(RunTable.__table__).where(RunTable.id == id)
+    row = connection.execute(query).first()
+    if row is None:
+        raise StepvizError(f"There is no run {id}.")
+    return row
+
+
+def _read(row: Row[Any]) -> RunRow:
+    state = row.state
+    if state == "running" and row.lease_until < now():
+        state = "interrupted"
+    return RunRow(
+        id=row.id,
+        kind=row.kind,
+        spec=row.spec,
+        state=state,
+        progress=row.progress,
+        error=row.error,
+        worker=row.worker,
+        cancel_requested=row.cancel_requested,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        lease_until=row.lease_until,
+    )

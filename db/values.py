@@ -1,0 +1,193 @@
+"""What the store takes and gives beside the vocabulary of stepviz.types: frozen rows, filters, counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from stepviz.types import Annotation, Chain, Problem, Verdict, VerdictValue
+
+ProblemResult = Literal["solved", "unsolved", "mixed", "disputed", "unsampled"]
+RunState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCounts:
+    """What an import brought. `unchanged` counts items that brought nothing new.
+
+    `kept` holds the lines of items whose chain is stored with another text: the stored one stays,
+    because labels hang on it.
+    """
+
+    problems_new: int = 0
+    chains_new: int = 0
+    annotations_new: int = 0
+    unchanged: int = 0
+    kept: tuple[int, ...] = ()
+
+    def __add__(self, other: ItemCounts) -> ItemCounts:
+        return ItemCounts(
+            self.problems_new + other.problems_new,
+            self.chains_new + other.chains_new,
+            self.annotations_new + other.annotations_new,
+            self.unchanged + other.unchanged,
+            self.kept + other.kept,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemFilter:
+    """Which problems; empty fields do not filter.
+
+    search: words that all occur in the question (ASCII letters in either case), or a problem's id, or a
+    source's key. result: "solved" has a correct chain, "unsolved" has chains and none is correct,
+    "mixed" has correct ones and others, "unsampled" has no chain, "disputed" has a chain on which
+    annotators disagree with each other or with the grader, or whose verdict a person changed.
+    """
+
+    search: str = ""
+    source: str | None = None
+    split: str | None = None
+    result: ProblemResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFilter:
+    """Which chains; empty fields do not filter. source and split are those of the problem."""
+
+    source: str | None = None
+    split: str | None = None
+    origin: str | None = None
+    problem_id: str | None = None
+    verdict: VerdictValue | None = None
+
+
+class SourceKey(NamedTuple):
+    """Where a problem also stands."""
+
+    source: str
+    key: str
+    split: str | None
+
+
+class ContinuationKey(NamedTuple):
+    """The identity of a draw."""
+
+    problem_id: str
+    prefix_hash: str
+    model_id: str
+    sampling_id: str
+    j: int
+
+
+class PrefixCount(NamedTuple):
+    """How often continuations of a prefix were drawn, were right, and were cut off by the token limit."""
+
+    n: int
+    k: int
+    unfinished: int
+
+
+class Measurement(NamedTuple):
+    """A model and a sampling that a problem's prefixes were continued with, and how often in all."""
+
+    model_id: str
+    sampling_id: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRow:
+    """A problem as stored; answer and solution are the first that any source brought."""
+
+    id: str
+    question: str
+    answer: str | None
+    solution: str | None
+    sources: tuple[SourceKey, ...]
+    meta: Mapping[str, Any]  # of the first source
+    n_chains: int
+    n_correct: int
+    n_disputed: int = 0
+
+    @property
+    def problem(self) -> Problem:
+        """The vocabulary's value, as its first source reads it."""
+        source, key, split = self.sources[0]
+        return Problem(self.question, self.answer, self.solution, source, key, split, self.meta)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainRow:
+    """A chain as stored, with its whole text; `verdict` is a person's where one spoke, `graded` the grader's."""
+
+    chain: Chain
+    verdict: Verdict
+    created_at: datetime
+    number: int  # 1-based within the problem, in the order of arrival
+    graded: Verdict
+    disputed: bool = False
+    continuation: ContinuationKey | None = None
+    model_id: str | None = None
+    sampling_id: str | None = None
+    seed: int | None = None
+
+    @property
+    def overridden(self) -> bool:
+        """Whether a person's verdict stands in for the grader's."""
+        return self.verdict != self.graded
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A model: what it is for, how to load it, what it was made from and by which run."""
+
+    id: str
+    role: str = "generator"  # "generator", "orm", "sorm", "refiner", …
+    spec: str = ""  # an engine's spec, "embedded:student"
+    parents: tuple[str, ...] = ()
+    run_id: int | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationRow:
+    """An annotation with its place in the store; ids rise with time."""
+
+    id: int
+    annotation: Annotation
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A long job. A run whose worker stopped renewing its lease reads as "interrupted"."""
+
+    id: int
+    kind: str
+    spec: Mapping[str, Any]
+    state: RunState
+    progress: Mapping[str, Any]
+    error: str | None
+    worker: str | None
+    cancel_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    lease_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """A frozen set of rows; `hash` is over recipe, config and rows."""
+
+    id: int
+    name: str
+    version: int  # 1, 2, … within the name
+    recipe: str
+    config: Mapping[str, Any]
+    hash: str
+    n_rows: int
+    created_at: datetime
