@@ -1,0 +1,208 @@
+"""Final answers: read one out of a chain, compare two, say why.
+
+A comparison goes down a ladder and stops at the first rung that settles it; every rung gives a reason a user
+understands, and the verdict is "equal", "different" or "unknown" (cannot judge):
+1. refusals: nothing there, NaN, text too long to be an answer
+2. the same text up to spelling (spaces, \\dfrac, \\left, case of words)
+3. two numbers: exact fractions (`numbers.py`), never floats; policies below
+4. choices (A-E) and plain words
+5. math-verify in a worker process that can be killed (`grader_pool.py`), behind filters of length, nesting and exponent
+
+Policies for numbers (3):
+- a unit on one side only is ignored; known measures are converted (2 hours = 120 minutes); other units are ignored
+- a percent sign on one side only is read as a unit or as a hundredth: 40 % equals 40 and 0.4
+- equality is exact, but for a decimal written with six or more decimals, which equals what it is the rounding or
+  truncation of (0.333333 = 1/3; 0.33 is not), and for twelve or more digits, which may carry a float's noise
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+from stepviz import final_answer
+from stepviz.errors import StepvizError
+from stepviz.grader_pool import GraderPool, math_verify
+from stepviz.hostile import refusal
+from stepviz.numbers import Number, read_number, strip_wrapping
+from stepviz.quantities import Equality, same_quantity
+from stepviz.types import Cluster, Verdict
+
+GRADER = "stepviz/1"
+RULES: tuple[str, ...] = ("auto", "gsm8k", "boxed", "last-number", "choice")
+MAX_CHARS = 20_000  # a gold or an answer may come with its reasoning, which is searched for the answer
+
+_LETTER = r"\(?\\?(?:text|mathrm|textbf)?\{?\(?([A-E])\)?\}?"
+_CHOICE_HEAD = re.compile(
+    rf"\s*(?:option|choice|answer)?\s*{_LETTER}(?:\s*[).:,]|\s*$|(?![A-Za-z0-9'^_*+/=\s-])|\s+(?=because\b))"
+)
+_CHOICE_WORD = re.compile(
+    rf"(?i:answer|answers|ans|option|choice|réponse|respuesta|antwort|答案)(?:\W|is|est|es|ist|option|choice|correct|the|was)*?\W*{_LETTER}(?![A-Za-z])"
+)
+_LONE_LETTER = re.compile(r"(?<![A-Za-z0-9'’$\\^_])(?:([B-E])(?![A-Za-z0-9'’^_])|(A)(?![A-Za-z0-9'’^_]|\s+[a-z]))")
+_LAST_NUMBER = re.compile(r"[-−]?[$€£]?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?(?:\s*\\?%)?")
+
+
+def extract(text: str, rule: str = "auto") -> str | None:
+    """The final answer `text` states, as written but without frames; None if there is none.
+
+    auto         `final_answer.find`: "#### N", a last line "A: N", \\boxed{…}; else "the answer is N"; else a last
+                 line that is only a number. A number somewhere in prose is never taken for the answer
+    gsm8k        "#### N" or "A: N" only
+    boxed        \\boxed{…} only
+    last-number  what auto finds, else the last number in the text
+    choice       a letter A-E
+    """
+    if rule not in RULES:
+        raise StepvizError(f"Unknown answer rule {rule!r}: choose one of {', '.join(RULES)}.")
+    if rule == "choice":
+        return _choice(text)
+    found = final_answer.find(text, how={"gsm8k": ("####", "A:"), "boxed": ("boxed",)}.get(rule))
+    if found is None and rule == "last-number":
+        numbers = _LAST_NUMBER.findall(text[-final_answer.TAIL :])
+        return numbers[-1].strip() if numbers else None
+    return found.text if found else None
+
+
+def _choice(text: str) -> str | None:
+    text = text[-final_answer.TAIL :]
+    found = final_answer.find(text)
+    for candidate in (found.text if found else "", text):
+        if match := _CHOICE_HEAD.match(candidate):
+            return match[1]
+    letters = [m[1] for m in _CHOICE_WORD.finditer(text)] or [m[1] or m[2] for m in _LONE_LETTER.finditer(text)]
+    return letters[-1] if letters else None
+
+
+def grade(gold: str | None, text: str, rule: str = "auto", pool: GraderPool | None = None) -> Verdict:
+    """Verdict on a chain's text against the gold answer; where gold is a letter A-E, "auto" reads a choice."""
+    if gold is None or not gold.strip():
+        return Verdict("unknown", "the problem has no gold answer", GRADER, extract(text, rule))
+    if rule == "auto" and re.fullmatch(r"\(?[A-E]\)?", gold.strip()):
+        rule = "choice"
+    answer = extract(text, rule)
+    if answer is None:
+        return Verdict("unknown", "no final answer found in the text; it may be cut off", GRADER)
+    result = equal(gold, answer, pool)
+    value = {"equal": "correct", "different": "wrong", "unknown": "unknown"}[result.verdict]
+    return Verdict(value, result.reason, GRADER, answer)
+
+
+def grade_many(
+    pairs: Sequence[tuple[str | None, str]], rule: str = "auto", pool: GraderPool | None = None
+) -> list[Verdict]:
+    """`grade` for each (gold, text), in order; what needs a worker is spread over the pool."""
+    verdicts: list[Verdict | None] = [None] * len(pairs)
+    slow = []
+    for k, (gold, text) in enumerate(pairs):
+        answer = extract(text, rule) if gold else None
+        if gold and answer and quick(gold, answer) is None:
+            slow.append(k)
+        else:
+            verdicts[k] = grade(gold, text, rule, pool)
+    if slow:
+        with ThreadPoolExecutor(max_workers=4, thread_name_prefix="grade") as threads:
+            for k, verdict in zip(slow, threads.map(lambda k: grade(*pairs[k], rule, pool), slow), strict=True):
+                verdicts[k] = verdict
+    return [v for v in verdicts if v is not None]
+
+
+def equal(gold: str, answer: str, pool: GraderPool | None = None) -> Equality:
+    """Whether `answer` is the same answer as `gold`; either may be a text that states it. Never raises, never hangs."""
+    return quick(gold, answer) or math_verify(*_pair(gold, answer), pool)
+
+
+def quick(gold: str, answer: str) -> Equality | None:
+    """The rungs that need no worker; None where only math-verify can tell."""
+    if problem := refusal(gold, answer, MAX_CHARS):
+        return problem
+    gold, answer = _pair(gold, answer)
+    if spelled(gold) == spelled(answer):
+        return Equality("equal", "the same text")
+    left, right = read_number(gold), read_number(answer)
+    if left and right:
+        return same_quantity(left, right, gold, answer)
+    return _choices(gold, answer) or _words(gold, answer, left, right)
+
+
+@lru_cache(maxsize=2048)
+def _pair(gold: str, answer: str) -> tuple[str, str]:
+    """Both sides reduced to the answer they state, where they are texts that state one."""
+    return _stated(gold), _stated(answer)
+
+
+def _stated(text: str) -> str:
+    text = text.strip()
+    if read_number(text) is None and (found := final_answer.find(text)) and found.how != "last line":
+        return found.text
+    return strip_wrapping(text) or text
+
+
+def spelled(text: str) -> str:
+    """`text` without differences of spelling: frames, spaces, \\dfrac, \\left, the case of a word."""
+    text = strip_wrapping(text)
+    text = re.sub(r"\\[dt]frac", r"\\frac", text)
+    text = re.sub(r"\\(?:left|right)\b|\\[,;:! ]|[\s~]", "", text)
+    return text.lower() if re.fullmatch(r"[^\W\d_]{2,}", text) else text
+
+
+def _choices(gold: str, answer: str) -> Equality | None:
+    """A letter A-E against a choice with its text: "(D) Alina" is D."""
+    letters = [m[1] if (m := re.fullmatch(r"\(?([A-E])\)?[).]?", side)) else None for side in (gold, answer)]
+    if not any(letters):
+        return None
+    first, second = (letter or _choice(side) for letter, side in zip(letters, (gold, answer), strict=True))
+    if first is None or second is None:
+        number = read_number(answer if letters[0] else gold)
+        return Equality("unknown", "one side is a choice's letter, the other its value") if number else None
+    if first == second:
+        return Equality("equal", f"both are choice {first}")
+    return Equality("different", f"choice {first} is not choice {second}")
+
+
+def _words(gold: str, answer: str, left: Number | None, right: Number | None) -> Equality | None:
+    """Plain words are compared as text; a plain word is no number."""
+    words = [
+        re.fullmatch(r"(?=.*[^\W\d_]{4})[^\W\d_]+(?:[ '’-][^\W\d_]+)*", side) is not None for side in (gold, answer)
+    ]
+    if all(words):
+        return Equality("different", f"“{_short(gold)}” and “{_short(answer)}” are different words")
+    if (words[0] and right) or (words[1] and left):
+        return Equality("different", "one is a number, the other a word")
+    return None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def cluster(answers: Sequence[str | None]) -> list[Cluster]:
+    """Groups of equal answers, largest first, then first seen; None (no answer) comes last and never votes.
+
+    Each group is compared by its first member, for equality by heuristics is not transitive (2310.10047 leaves this
+    open). Exact numbers are found by value, so the order of the samples matters only to what math-verify judges.
+    """
+    groups: list[tuple[str, list[int]]] = []
+    known: dict[object, int] = {}
+    missing = [k for k, a in enumerate(answers) if a is None or not a.strip()]
+    for k, answer in enumerate(answers):
+        if answer is None or not answer.strip():
+            continue
+        key = _canonical(answer)
+        if key not in known:
+            same = (g for g, (first, _) in enumerate(groups) if equal(first, answer).verdict == "equal")
+            known[key] = next(same, len(groups))
+        if known[key] == len(groups):
+            groups.append((answer, []))
+        groups[known[key]][1].append(k)
+    ordered = sorted(groups, key=lambda g: (-len(g[1]), g[1][0]))
+    clusters = [Cluster(first, tuple(members)) for first, members in ordered]
+    return [*clusters, Cluster(None, tuple(missing))] if missing else clusters
+
+
+def _canonical(answer: str) -> object:
+    stated = _stated(answer) if len(answer) <= MAX_CHARS else answer
+    number = read_number(stated)
+    return (number.value, number.percent, number.unit) if number else spelled(stated)

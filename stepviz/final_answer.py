@@ -1,0 +1,158 @@
+"""Where a chain states its final answer. One finder, so that the answer line and the extracted answer agree.
+
+Statements, by rank; within a rank the last one in the text counts:
+1. `#### N` (GSM8K), a last line `A: N` (GSM8K's sample solutions), `\\boxed{…}` (MATH); boxes joined by
+   "and" or commas are one answer
+2. "the answer is N", "Final answer: N", "Answer: N"
+3. a last line that is nothing but a number with its unit (stepverify)
+
+Every scan is linear in the text, whatever the text is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from stepviz.numbers import closing_brace, read_number, strip_wrapping
+
+How = Literal["####", "A:", "boxed", "answer is", "last line"]
+MAX_ANSWER = 2_000  # characters; more than that after a marker is no final answer
+TAIL = 200_000  # characters of the text's end that are searched
+
+_HASHES = re.compile(r"^[ \t]*####[ \t]*(\S[^\n]*)$", re.M)
+_A_LINE = re.compile(r"[ \t]*A:[ \t]*(\S[^\n]{0,80})")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_ANSWER_IS = re.compile(
+    r"(?:\b(?:final|correct|right|the|our|my)\s+)*\b(?:answer|ans)\b(?:\*\*|[ \t])*"
+    r"(?:(?:is|:|=|would be|will be|should be|choice|option|are)(?:\*\*|[ \t])*)+(?:\n[ \t]*)?"
+    r"(\S[^\n]*)",
+    re.I,
+)
+_JOIN = re.compile(r"(?:[\s,;$\\()\[\]&~]|and|or|quad|qquad|text|[{}])*|\s*[a-z]{1,12}\s+(?:and|or)\s+")
+_CUT = re.compile(r"[.;!?](?=\s+[A-Z\"'(*$\\]|\s*$)|\s+(?:because|since|which|so|as)\s|\s+I hope it is correct")
+_LEADING = re.compile(r"[-−+$€£]*[0-9](?:[0-9,]*[0-9])?(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?\s*(?:\\?%|percent\b)?")
+
+
+@dataclass(frozen=True, slots=True)
+class FinalAnswer:
+    """The statement's place [start, end) in the text and the answer in it, as written but unframed."""
+
+    start: int
+    end: int
+    text: str
+    how: How
+
+
+def find(text: str, how: tuple[How, ...] | None = None) -> FinalAnswer | None:
+    """The final answer the text states; None if it states none (cut off, or in prose only).
+
+    `how` restricts the search to some kinds of statement.
+    """
+    offset = max(0, len(text) - TAIL)
+    tail = text[offset:]
+    found = _latest(tail, (_hashes, _a_line, _boxes), how)
+    if found is None:
+        found = _latest(tail, (_answer_is,), how) or _latest(tail, (_last_line,), how)
+    if found is None or not found.text or len(found.text) > MAX_ANSWER:
+        return None
+    return FinalAnswer(found.start + offset, found.end + offset, found.text, found.how)
+
+
+def _latest(
+    text: str, finders: tuple[Callable[[str], FinalAnswer | None], ...], how: tuple[How, ...] | None
+) -> FinalAnswer | None:
+    found = [f for finder in finders if (f := finder(text)) and (how is None or f.how in how)]
+    return max(found, key=lambda f: f.end, default=None)
+
+
+def _hashes(text: str) -> FinalAnswer | None:
+    """`#### N`; a Markdown heading of level four is not one, unless it is the last line."""
+    end = len(text.rstrip())
+    for match in reversed(list(_HASHES.finditer(text))):
+        content = match[1].strip()
+        last = match.end() >= end and not re.match(r"step\b", content, re.I)
+        if last or read_number(content) is not None or content.startswith("\\boxed"):
+            return FinalAnswer(match.start(), match.end(), _unbox(content), "####")
+    return None
+
+
+def _last_line_span(text: str) -> tuple[int, int]:
+    end = len(text.rstrip())
+    return text.rfind("\n", 0, end) + 1, end
+
+
+def _a_line(text: str) -> FinalAnswer | None:
+    start, end = _last_line_span(text)
+    match = _A_LINE.fullmatch(text, start, end)
+    return FinalAnswer(start, end, _unbox(match[1]), "A:") if match else None
+
+
+def _boxes(text: str) -> FinalAnswer | None:
+    """The last box with balanced braces, and the boxes before it that only "and" or a comma separates from it."""
+    boxes: list[tuple[int, int, str]] = []
+    position = 0
+    while match := _BOX.search(text, position):
+        close = closing_brace(text, match.end() - 1)
+        if close is None:
+            break  # everything to the end lies inside an unclosed brace
+        boxes.append((match.start(), close + 1, text[match.end() : close].strip()))
+        position = close + 1
+    if not boxes:
+        return None
+    first = len(boxes) - 1
+    while first > 0 and _joined(text[boxes[first - 1][1] : boxes[first][0]]):
+        first -= 1
+    group = boxes[first:]
+    answer = _unbox(group[0][2]) if len(group) == 1 else ", ".join(_unbox(content) for _, _, content in group)
+    return FinalAnswer(group[0][0], group[-1][1], answer, "boxed")
+
+
+def _joined(between: str) -> bool:
+    return len(between) <= 30 and "\n\n" not in between and _JOIN.fullmatch(between) is not None
+
+
+def _unbox(content: str) -> str:
+    """`content` without frames; a box inside it is the answer."""
+    content = strip_wrapping(content)
+    if box := _BOX.search(content):
+        close = closing_brace(content, box.end() - 1)
+        if close is not None:
+            return strip_wrapping(content[box.end() : close])
+    return content
+
+
+def _answer_is(text: str) -> FinalAnswer | None:
+    match = None
+    for match in _ANSWER_IS.finditer(text):  # noqa: B007 - the last one counts
+        pass
+    if match is None:
+        return None
+    line = match[1][:MAX_ANSWER]
+    cut = _CUT.search(line)
+    content = line[: cut.start()] if cut else line
+    return FinalAnswer(match.start(), match.end(), _core(content), "answer is")
+
+
+def _core(content: str) -> str:
+    """From "$x = 5$ metres for the rope" what a reader would copy out: the mathematics or number it starts with."""
+    content = _unbox(content.strip(" *\t"))
+    if read_number(content) is not None:
+        return content
+    for head, tail in (("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
+        if content.startswith(head) and (close := content.find(tail, len(head))) > 0:
+            return strip_wrapping(content[len(head) : close])
+    leading = _LEADING.match(content)
+    if leading and re.match(r"\s*(?:[A-Za-z(,]|$)", content[leading.end() :]) and " " in content:
+        return strip_wrapping(leading.group())
+    return content
+
+
+def _last_line(text: str) -> FinalAnswer | None:
+    start, end = _last_line_span(text)
+    line = text[start:end].strip()
+    if len(line) <= 40 and re.match(r"[-−+$€£(\\.0-9]", line) and read_number(line) is not None:
+        return FinalAnswer(start, end, strip_wrapping(line), "last line")
+    return None

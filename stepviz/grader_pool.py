@@ -1,0 +1,222 @@
+"""Worker processes for math-verify: kept warm, killed when they overrun, replaced at once; from any thread.
+
+A plain `subprocess` and pipes instead of `multiprocessing`: it needs no guarded `__main__`, works inside daemonic
+processes, threads and event loops, and nothing of the caller's state is copied into the worker. Each caller holds
+one worker for its comparison, so killing that worker touches nobody else. math-verify's own timeouts are off: they
+use SIGALRM, work in the main thread only, and turn into "different" elsewhere.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import select
+import struct
+import subprocess
+import sys
+import threading
+import time
+from functools import lru_cache
+from pathlib import Path
+
+from stepviz.hostile import too_hard
+from stepviz.quantities import Equality
+
+SECONDS = 1.5  # for one comparison in a warm worker
+START_SECONDS = 60.0  # for the imports of a new worker, on a machine that is busy with training
+HEADER = struct.Struct(">I")
+
+
+class _Unsettled(Exception):
+    """A verdict that another try might change (a timeout): not to be remembered."""
+
+    def __init__(self, result: Equality) -> None:
+        self.result = result
+
+
+class Worker:
+    """One process and its pipes; used by one thread at a time."""
+
+    def __init__(self) -> None:
+        root = str(Path(__file__).parents[1])
+        kept = {
+            k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT")
+        }
+        path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "stepviz.grader_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**kept, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
+            cwd=os.sep,
+            start_new_session=True,  # Ctrl-C ends the app, and with it the pipe; not the worker first
+        )
+        self.ready = False
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def wait_ready(self) -> None:
+        """Returns once the imports are done; TimeoutError or EOFError if that never happens."""
+        if not self.ready:
+            self._read(time.monotonic() + START_SECONDS)
+            self.ready = True
+
+    def ask(self, gold: str, answer: str, seconds: float) -> Equality:
+        """The worker's judgement; TimeoutError after `seconds`, EOFError if the process died."""
+        self.wait_ready()
+        body = json.dumps({"gold": gold, "answer": answer, "seconds": seconds}).encode()
+        try:
+            self.process.stdin.write(HEADER.pack(len(body)) + body)
+            self.process.stdin.flush()
+        except (BrokenPipeError, ValueError) as error:
+            raise EOFError from error
+        reply = self._read(time.monotonic() + seconds)
+        return Equality(reply["verdict"], reply["reason"])
+
+    def _read(self, deadline: float) -> dict[str, str]:
+        header = self._exactly(HEADER.size, deadline)
+        return json.loads(self._exactly(HEADER.unpack(header)[0], deadline))
+
+    def _exactly(self, count: int, deadline: float) -> bytes:
+        data, descriptor = b"", self.process.stdout.fileno()
+        while len(data) < count:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+                raise TimeoutError
+            piece = os.read(descriptor, count - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
+
+    def kill(self) -> None:
+        """Ends the process, closes its pipes, and leaves no zombie."""
+        with contextlib.suppress(OSError):
+            self.process.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        self.process.wait()
+
+
+class GraderPool:
+    """At most `size` workers, started when first needed; `compare` may be called from any thread."""
+
+    def __init__(self, size: int = 2, seconds: float = SECONDS) -> None:
+        self.seconds = seconds
+        self._slots = threading.BoundedSemaphore(size)
+        self._lock = threading.Lock()
+        self._idle: list[Worker] = []
+        self._workers: set[Worker] = set()
+        self._closed = False
+
+    def compare(self, gold: str, answer: str) -> Equality:
+        """math-verify's judgement, "unknown" with the reason if it needs too long or its process dies."""
+        with self._slots:
+            worker = self._take()
+            try:
+                result = worker.ask(gold, answer, self.seconds)
+            except TimeoutError:
+                self._replace(worker)
+                raise _Unsettled(Equality("unknown", f"comparing took longer than {self.seconds:g} seconds")) from None
+            except EOFError:
+                self._replace(worker)
+                raise _Unsettled(
+                    Equality("unknown", "the process that compared them died (memory or a crash)")
+                ) from None
+            except BaseException:
+                self._replace(worker)
+                raise
+            self._give_back(worker)
+            return result
+
+    def warm_up(self) -> None:
+        """Starts a worker and waits for its imports, so that the first comparison does not have to."""
+        with self._slots:
+            worker = self._take()
+            worker.wait_ready()
+            self._give_back(worker)
+
+    def close(self) -> None:
+        """Ends all workers; the pool is of no use afterwards."""
+        with self._lock:
+            self._closed = True
+            workers, self._workers, self._idle = list(self._workers), set(), []
+        for worker in workers:
+            worker.kill()
+
+    def _take(self) -> Worker:
+        with self._lock:
+            assert not self._closed, "the grader pool is closed"
+            while self._idle:
+                worker = max(self._idle, key=lambda w: w.ready)
+                self._idle.remove(worker)
+                if worker.alive:
+                    return worker
+                self._workers.discard(worker)
+                worker.kill()
+            worker = Worker()
+            self._workers.add(worker)
+            return worker
+
+    def _give_back(self, worker: Worker) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._idle.append(worker)
+
+    def _replace(self, worker: Worker) -> None:
+        """Kills a worker and starts its successor, whose imports run while nobody waits."""
+        worker.kill()
+        with self._lock:
+            self._workers.discard(worker)
+            if not self._closed:
+                successor = Worker()
+                self._workers.add(successor)
+                self._idle.append(successor)
+
+
+_shared: GraderPool | None = None
+_shared_lock = threading.Lock()
+
+
+def shared_pool() -> GraderPool:
+    """The pool of this process, closed at exit; a forked child makes its own."""
+    global _shared
+    with _shared_lock:
+        if _shared is None:
+            _shared = GraderPool(size=max(2, (os.cpu_count() or 2) // 2))
+            atexit.register(_shared.close)
+        return _shared
+
+
+def _forget() -> None:
+    """After a fork: the parent's pipes are not ours to use, nor its workers ours to kill."""
+    global _shared, _shared_lock
+    if _shared is not None:
+        atexit.unregister(_shared.close)
+    _shared, _shared_lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+def math_verify(gold: str, answer: str, pool: GraderPool | None = None) -> Equality:
+    """Whether two expressions are equal, by math-verify in a worker; "unknown" where the filters refuse them."""
+    for side, text in (("gold answer", gold), ("answer", answer)):
+        if problem := too_hard(text):
+            return Equality("unknown", f"the {side} is not compared: {problem}")
+    try:
+        return _remembered(gold, answer) if pool is None else pool.compare(gold, answer)
+    except _Unsettled as unsettled:
+        return unsettled.result
+
+
+@lru_cache(maxsize=8192)
+def _remembered(gold: str, answer: str) -> Equality:
+    return shared_pool().compare(gold, answer)

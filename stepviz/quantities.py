@@ -1,0 +1,92 @@
+"""Are two written numbers the same quantity? Exact, with the policies that `answers.py` states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from stepviz.numbers import Number
+
+# measure -> (dimension, size in the dimension's unit)
+_SIZES: dict[str, tuple[str, Fraction]] = {
+    name: (dimension, Fraction(size))
+    for dimension, table in {
+        "length": {
+            "mm millimeter millimeters": "1/1000",
+            "cm centimeter centimeters": "1/100",
+            "m meter meters metre metres": 1,
+            "km kilometer kilometers": 1000,
+            "inch inches": "254/10000",
+            "ft foot feet": "3048/10000",
+            "yard yards": "9144/10000",
+            "mile miles": "1609344/1000",
+        },
+        "time": {
+            "s sec secs second seconds": 1,
+            "min mins minute minutes": 60,
+            "h hr hrs hour hours": 3600,
+            "day days": 86400,
+            "week weeks": 604800,
+        },
+        "weight": {
+            "mg milligram milligrams": "1/1000",
+            "gram grams": 1,
+            "kg kilogram kilograms": 1000,
+            "oz ounce ounces": "45359237/1600000",
+            "lb lbs pound pounds": "45359237/100000",
+        },
+        "money": {"cent cents": "1/100", "dollar dollars $": 1},
+    }.items()
+    for names, size in table.items()
+    for name in names.split()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Equality:
+    """Whether two answers are equal, and why; "unknown" means that we cannot judge."""
+
+    verdict: Literal["equal", "different", "unknown"]
+    reason: str
+
+
+def same_quantity(gold: Number, answer: Number, gold_text: str, answer_text: str) -> Equality:
+    """Whether two numbers are equal; the texts are quoted in the reason."""
+    names = f"{_short(gold_text)} and {_short(answer_text)}"
+    a, b = gold.value, answer.value
+    left, right = _SIZES.get(gold.unit), _SIZES.get(answer.unit)
+    if left and right and left != right:
+        if left[0] != right[0]:
+            return Equality("unknown", f"{names} measure different things ({left[0]} and {right[0]})")
+        if a * left[1] == b * right[1]:
+            return Equality("equal", f"{names} are the same {left[0]} in different units")
+        return Equality("different", f"{names} are not the same {left[0]}")
+    if a == b:
+        note = " (percent sign read as a unit)" if gold.percent != answer.percent else ""
+        return Equality("equal", f"the same number{note}")
+    if gold.percent != answer.percent:
+        a, b = (a / 100 if gold.percent else a), (b / 100 if answer.percent else b)
+        if a == b:
+            return Equality("equal", "the same number (percent sign read as a hundredth)")
+    if _rounds(gold, a, b) or _rounds(answer, b, a) or _noise(gold, answer):
+        return Equality("equal", "the same number but for the rounding of a long decimal")
+    return Equality("different", f"{names} are different numbers")
+
+
+def _rounds(written: Number, value: Fraction, exact: Fraction) -> bool:
+    """Whether `value`, written with six or more decimals, is what `exact`, which needs more, rounds or cuts to."""
+    if written.decimals is None or written.decimals < 6 or written.digits < 6:
+        return False
+    scaled = exact * 10**written.decimals
+    return scaled.denominator != 1 and abs(value - exact) < Fraction(1, 10**written.decimals)
+
+
+def _noise(gold: Number, answer: Number) -> bool:
+    """Whether they differ by less than a float's precision, where one is written like a float (12 or more digits)."""
+    long = max(n.digits if n.decimals else 0 for n in (gold, answer))
+    return long >= 12 and abs(gold.value - answer.value) <= abs(gold.value) / 10**12
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 30 else text[:29] + "…"
