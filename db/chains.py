@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
 
 from db.caches import refresh_chains, refresh_problems
-from db.items import UNGRADED, chain_row
+from db.items import UNGRADED, chain_row, check_parents, numbered
 from db.models import AnnotationTable, ChainTable, ContinuationTable, ScoreTable
 from db.problems import in_source
 from db.rows import chunks, read_spans, table, verdict_columns, write_spans
@@ -69,19 +69,25 @@ class ChainQueries(Database):
         continuation_key: the stored draw that the chain's text ends with; then only the prefix before it
         is stored with the chain (nothing, for a sample from the question).
         """
+        return self.add_chains([(chain, verdict, continuation_key)]) == 1
+
+    def add_chains(self, chains: Sequence[tuple[Chain, Verdict, ContinuationKey | None]]) -> int:
+        """add_chain for many in one transaction; says how many were new."""
+        new = 0
         with self.writing() as connection:
-            if connection.execute(select(ChainTable.seq).where(ChainTable.id == chain.id)).first():
-                return False
-            own_text, continuation_id = chain.text, None
-            if continuation_key is not None:
-                row = connection.execute(_draw(ContinuationKey(*continuation_key))).one()
-                assert chain.text.endswith(row.text), "the chain does not end with its continuation"
-                own_text = chain.text[: len(chain.text) - len(row.text)]
-                assert prefix_hash(own_text) == row.prefix_hash, "the chain does not start with the drawn prefix"
-                continuation_id = row.id
-            connection.execute(insert(table(ChainTable)).values(chain_row(chain, verdict, own_text, continuation_id)))
-            refresh_problems(connection, [chain.problem_id])
-        return True
+            check_parents(connection, (chain for chain, _, _ in chains))
+            numbers = numbered(connection, {chain.problem_id for chain, _, _ in chains})
+            for chain, verdict, key in chains:
+                assert chain.problem_id in numbers, f"the problem {chain.problem_id} is stored before its chains"
+                if connection.execute(select(ChainTable.seq).where(ChainTable.id == chain.id)).first():
+                    continue
+                numbers[chain.problem_id] += 1
+                own_text, continuation_id = (chain.text, None) if key is None else _split_draw(connection, chain, key)
+                row = chain_row(chain, verdict, numbers[chain.problem_id], own_text, continuation_id)
+                connection.execute(insert(table(ChainTable)).values(row))
+                new += 1
+            refresh_problems(connection, numbers)
+        return new
 
     def set_spans(self, chain_id: str, spans: Sequence[Span], rule: str) -> None:
         """Cut the chain into other steps. Scores of its steps go: they belong to the old ones.
@@ -136,11 +142,8 @@ class ChainQueries(Database):
 def _chains() -> Select[Any]:
     """Rows that _read understands."""
     c, k = ChainTable, ContinuationTable
-    other = table(ChainTable).alias("other")
-    number = select(func.count()).where(other.c.problem_id == c.problem_id, other.c.seq <= c.seq).scalar_subquery()
     return select(
         c.__table__,
-        number.label("number"),
         k.text.label("drawn_text"),
         k.prefix_hash,
         k.model_id,
@@ -192,10 +195,16 @@ def _conditions(filter: ChainFilter) -> list[Any]:
     return conditions
 
 
-def _draw(key: ContinuationKey) -> Select[Any]:
+def _split_draw(connection: Connection, chain: Chain, key: ContinuationKey) -> tuple[str, int]:
+    """What the chain says before the stored draw that it ends with, and that draw's row."""
     k = ContinuationTable
-    names = zip(ContinuationKey._fields, key, strict=True)
-    return select(k.id, k.text, k.prefix_hash).where(*(getattr(k, name) == value for name, value in names))
+    at = (getattr(k, name) == value for name, value in zip(ContinuationKey._fields, key, strict=True))
+    drawn = connection.execute(select(k.id, k.text, k.prefix_hash).where(*at)).first()
+    assert drawn is not None, f"a chain of a draw that is not stored: {key}"
+    assert chain.text.endswith(drawn.text), "the chain does not end with its continuation"
+    own_text = chain.text[: len(chain.text) - len(drawn.text)]
+    assert prefix_hash(own_text) == drawn.prefix_hash, "the chain does not start with the drawn prefix"
+    return own_text, drawn.id
 
 
 def _refuse_labelled(connection: Connection, chain_id: str) -> None:

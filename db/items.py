@@ -117,12 +117,14 @@ def _add_chains(
     chains = [(i, chain, chain.id) for i, item in enumerate(items) for chain in item.chains]
     columns = (c.id, c.own_text, c.continuation_id, c.graded, c.reason, c.grader, c.answer)
     stored = {row.id: row for row in _lookup(connection, columns, c.id, [id_ for _, _, id_ in chains])}
+    numbers = numbered(connection, [chain.problem_id for _, chain, _ in chains])
     new: dict[str, dict[str, Any]] = {}
     regraded = []
     for i, chain, id_ in chains:
         row = stored.get(id_)
         if row is None and id_ not in new:
-            new[id_] = chain_row(chain, verdicts.get(id_, UNGRADED))
+            numbers[chain.problem_id] += 1
+            new[id_] = chain_row(chain, verdicts.get(id_, UNGRADED), numbers[chain.problem_id])
             news.items.add(i)
         elif (row.own_text if row is not None else new[id_]["own_text"]) != chain.text and (
             row is None or row.continuation_id is None
@@ -134,7 +136,7 @@ def _add_chains(
                 regraded.append(grading | {"at": id_})
                 news.items.add(i)
                 news.relabelled.add(id_)
-    _check_known(connection, c, [row["parent"] for row in new.values() if row["parent"]], new)
+    check_parents(connection, (chain for _, chain, _ in chains))
     insert_or_ignore(connection, c, list(new.values()))
     if regraded:
         chains_table = table(c)
@@ -142,10 +144,13 @@ def _add_chains(
     news.chains = len(new)
 
 
-def chain_row(chain: Chain, verdict: Verdict, own_text: str | None = None, continuation_id: int | None = None) -> dict:
+def chain_row(
+    chain: Chain, verdict: Verdict, number: int, own_text: str | None = None, continuation_id: int | None = None
+) -> dict[str, Any]:
     return {
         "id": chain.id,
         "problem_id": chain.problem_id,
+        "number": number,
         "n_steps": chain.n,
         "verdict": verdict.value,
         "disputed": False,
@@ -163,6 +168,16 @@ def chain_row(chain: Chain, verdict: Verdict, own_text: str | None = None, conti
         "meta": dict(chain.meta),
         **verdict_columns(verdict),
     }
+
+
+def numbered(connection: Connection, problem_ids: Iterable[str]) -> dict[str, int]:
+    """How many chains these problems have: the next one's number less one. Holds off other writers of them."""
+    p = ProblemTable
+    counts = {}
+    for some in chunks(sorted(set(problem_ids))):
+        query = select(p.id, p.n_chains).where(p.id.in_(some)).order_by(p.id).with_for_update(key_share=True)
+        counts |= {row.id: row.n_chains for row in connection.execute(query)}
+    return counts
 
 
 def _add_annotations(connection: Connection, items: Sequence[SourceItem], news: _News) -> None:
@@ -209,9 +224,13 @@ def _with_key(label: Annotation) -> Annotation:
     )
 
 
-def _check_known(connection: Connection, c: type[ChainTable], ids: Sequence[str], new: Mapping[str, Any]) -> None:
-    missing = set(ids) - new.keys()
-    missing -= {row.id for row in _lookup(connection, (c.id,), c.id, missing)}
+def check_parents(connection: Connection, chains: Iterable[Chain]) -> None:
+    """StepvizError where a chain branches from one that is neither stored nor among these."""
+    some = list(chains)
+    missing = {chain.parent for chain in some if chain.parent is not None}
+    if missing:
+        missing -= {chain.id for chain in some}
+        missing -= {row.id for row in _lookup(connection, (ChainTable.id,), ChainTable.id, missing)}
     if missing:
         raise StepvizError(f"A chain branches from a chain that nobody has: {min(missing)}. Import that one first.")
 

@@ -118,6 +118,7 @@ class ChainTable(Base):
     seq: Mapped[int] = mapped_column(RowId, primary_key=True)  # order of arrival
     id: Mapped[str] = mapped_column(Hash, unique=True)
     problem_id: Mapped[str] = mapped_column(Hash, ForeignKey("problems.id"))
+    number: Mapped[int]  # 1, 2, … within the problem, in the order of arrival
     n_steps: Mapped[int]  # cache: the length of spans
     verdict: Mapped[str] = mapped_column(String(8))  # cache: a person's where one spoke, else `graded`
     disputed: Mapped[bool] = mapped_column(default=False)  # cache

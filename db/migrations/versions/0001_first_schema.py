@@ -7,7 +7,7 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
-VIEWS = "a9ddb38cac8f0a9176da2503"  # db.views.views_digest()
+VIEWS = "ac5e86bf23b4c481923685de"  # db.views.views_digest()
 
 
 def upgrade() -> None:
@@ -146,6 +146,7 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", sa.String(length=24), nullable=False),
         sa.Column("problem_id", sa.String(length=24), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("n_steps", sa.Integer(), nullable=False),
         sa.Column("verdict", sa.String(length=8), nullable=False),
         sa.Column("disputed", sa.Boolean(), nullable=False),
