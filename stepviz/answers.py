@@ -32,6 +32,7 @@ from stepviz.types import Cluster, Verdict
 
 GRADER = "stepviz/1"
 RULES: tuple[str, ...] = ("auto", "gsm8k", "boxed", "last-number", "choice")
+LONG = 300  # characters; a side without a marked answer that is longer is read for its last sentence only
 MAX_CHARS = 20_000  # a gold or an answer may come with its reasoning, which is searched for the answer
 
 _LETTER = r"\(?\\?(?:text|mathrm|textbf)?\{?\(?([A-E])\)?\}?"
@@ -41,8 +42,10 @@ _CHOICE_HEAD = re.compile(
 _CHOICE_WORD = re.compile(
     rf"(?i:answer|answers|ans|option|choice|réponse|respuesta|antwort|答案)(?:\W|is|est|es|ist|option|choice|correct|the|was)*?\W*{_LETTER}(?![A-Za-z])"
 )
+_CHOICE_TRUE = re.compile(r"(?<![A-Za-z])\(?([A-E])\)?\s+(?:is|must be)\s+(?:the\s+)?(?:correct|true|right|answer)\b")
 _LONE_LETTER = re.compile(r"(?<![A-Za-z0-9'’$\\^_])(?:([B-E])(?![A-Za-z0-9'’^_])|(A)(?![A-Za-z0-9'’^_]|\s+[a-z]))")
 _LAST_NUMBER = re.compile(r"[-−]?[$€£]?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?(?:\s*\\?%)?")
+_CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?:([ap])\.?m\.?)?", re.I)
 
 
 def extract(text: str, rule: str = "auto") -> str | None:
@@ -72,7 +75,8 @@ def _choice(text: str) -> str | None:
     for candidate in (found.text if found else "", text):
         if match := _CHOICE_HEAD.match(candidate):
             return match[1]
-    letters = [m[1] for m in _CHOICE_WORD.finditer(text)] or [m[1] or m[2] for m in _LONE_LETTER.finditer(text)]
+    letters = [m[1] for m in _CHOICE_WORD.finditer(text)] or [m[1] for m in _CHOICE_TRUE.finditer(text)]
+    letters = letters or [m[1] or m[2] for m in _LONE_LETTER.finditer(text)]
     return letters[-1] if letters else None
 
 
@@ -111,7 +115,13 @@ def grade_many(
 
 def equal(gold: str, answer: str, pool: GraderPool | None = None) -> Equality:
     """Whether `answer` is the same answer as `gold`; either may be a text that states it. Never raises, never hangs."""
-    return quick(gold, answer) or math_verify(*_pair(gold, answer), pool)
+    if settled := quick(gold, answer):
+        return settled
+    gold, answer = _pair(gold, answer)
+    result = math_verify(gold, answer, pool)
+    if result.verdict == "different" and (final_answer.is_prose(gold) or final_answer.is_prose(answer)):
+        return Equality("unknown", "an answer is written in prose, with no single number in it")
+    return result
 
 
 def quick(gold: str, answer: str) -> Equality | None:
@@ -124,7 +134,7 @@ def quick(gold: str, answer: str) -> Equality | None:
     left, right = read_number(gold), read_number(answer)
     if left and right:
         return same_quantity(left, right, gold, answer)
-    return _choices(gold, answer) or _words(gold, answer, left, right)
+    return _choices(gold, answer) or _clocks(gold, answer) or _words(gold, answer, left, right)
 
 
 @lru_cache(maxsize=2048)
@@ -135,8 +145,13 @@ def _pair(gold: str, answer: str) -> tuple[str, str]:
 
 def _stated(text: str) -> str:
     text = text.strip()
-    if read_number(text) is None and (found := final_answer.find(text)) and found.how != "last line":
+    if read_number(text) is not None:
+        return strip_wrapping(text)
+    if (found := final_answer.find(text)) and found.how != "last line":
         return found.text
+    if len(text) > LONG or final_answer.is_prose(text):
+        text = final_answer.last_sentence(text)
+        return final_answer.only_number(text) or text
     return strip_wrapping(text) or text
 
 
@@ -160,6 +175,16 @@ def _choices(gold: str, answer: str) -> Equality | None:
     if first == second:
         return Equality("equal", f"both are choice {first}")
     return Equality("different", f"choice {first} is not choice {second}")
+
+
+def _clocks(gold: str, answer: str) -> Equality | None:
+    """Times of day; half a day counts only where both sides name it."""
+    times = [_CLOCK.fullmatch(re.sub(r"\\(?:text|mathrm)|[{}~\s]|\\[ ,;]", "", side)) for side in (gold, answer)]
+    if not all(times):
+        return None
+    first, second = ((int(t[1]), int(t[2]), (t[3] or "").lower()) for t in times if t)
+    same = first[:2] == second[:2] and (first[2] == second[2] or not (first[2] and second[2]))
+    return Equality("equal" if same else "different", "the same time of day" if same else "different times of day")
 
 
 def _words(gold: str, answer: str, left: Number | None, right: Number | None) -> Equality | None:

@@ -35,6 +35,10 @@ _JOIN = re.compile(r"(?:[\s,;$\\()\[\]&~]|and|or|quad|qquad|text|[{}])*|\s*[a-z]
 _CUT = re.compile(r"[.;!?](?=\s+[A-Z\"'(*$\\]|\s*$)|\s+(?:because|since|which|so|as)\s|\s+I hope it is correct")
 _LEADING = re.compile(r"[-−+$€£]*[0-9](?:[0-9,]*[0-9])?(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?\s*(?:\\?%|percent\b)?")
 
+_ANY_NUMBER = re.compile(
+    r"(?<![0-9A-Za-z.,/])[-−]?[$€£]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?(?:\s*\\?%)?(?![0-9])"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class FinalAnswer:
@@ -147,7 +151,31 @@ def _core(content: str) -> str:
     leading = _LEADING.match(content)
     if leading and re.match(r"\s*(?:[A-Za-z(,]|$)", content[leading.end() :]) and " " in content:
         return strip_wrapping(leading.group())
-    return content
+    return only_number(content) or content
+
+
+def is_prose(text: str) -> bool:
+    """Whether `text` is a sentence rather than an answer: several words, no mathematics set off by dollars or \\(."""
+    if re.search(r"\$[^$\n]+\$|\\\(|\\\[", text):
+        return False
+    bare = re.sub(r"\\[a-zA-Z]+\s*(?:\{[^{}]*\})?", " ", text)
+    words = re.findall(r"[^\W\d_]{2,}", bare)
+    return len(words) >= 4 or any(len(w) >= 4 and ord(max(w)) > 0x2E80 for w in words)
+
+
+def only_number(text: str) -> str | None:
+    """The number of a sentence that holds exactly one and denies nothing: "Jane grew Sphere 3 hours ago"."""
+    if not is_prose(text) or re.search(r"\b(?:not|no|never|cannot)\b|n't\b|不是", text, re.I):
+        return None
+    numbers = _ANY_NUMBER.findall(text)
+    return numbers[0] if len(numbers) == 1 and read_number(numbers[0]) is not None else None
+
+
+def last_sentence(text: str) -> str:
+    """The last sentence of a text that marks no answer, without chat templates' tokens and bold marks."""
+    text = re.sub(r"<\|[a-z_]{1,20}\|>\w{0,10}", "", text[-MAX_ANSWER:])
+    text = re.sub(r"(?<![\w)*])\*\*([^*\n]{1,200})\*\*", r"\1", text).rstrip(" \t\r\n.。!")
+    return re.split(r"(?<=[.!?])\s+(?=[A-Z])|\s+(?=(?:Therefore|Thus|Hence|So)\b)|[。\n]", text)[-1].strip()
 
 
 def _last_line(text: str) -> FinalAnswer | None:

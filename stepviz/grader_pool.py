@@ -29,11 +29,8 @@ START_SECONDS = 60.0  # for the imports of a new worker, on a machine that is bu
 HEADER = struct.Struct(">I")
 
 
-class _Unsettled(Exception):
-    """A verdict that another try might change (a timeout): not to be remembered."""
-
-    def __init__(self, result: Equality) -> None:
-        self.result = result
+class Unsettled(Exception):
+    """No verdict, for a reason that may not hold at another try (a timeout): not to be remembered."""
 
 
 class Worker:
@@ -50,7 +47,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**kept, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
+            env={**kept, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
             cwd=os.sep,
             start_new_session=True,  # Ctrl-C ends the app, and with it the pipe; not the worker first
         )
@@ -59,6 +56,11 @@ class Worker:
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
+
+    @property
+    def warm(self) -> bool:
+        """Whether the imports are done."""
+        return self.ready or bool(select.select([self.process.stdout], [], [], 0)[0])
 
     def wait_ready(self) -> None:
         """Returns once the imports are done; TimeoutError or EOFError if that never happens."""
@@ -105,80 +107,73 @@ class Worker:
 
 
 class GraderPool:
-    """At most `size` workers, started when first needed; `compare` may be called from any thread."""
+    """`size` comparisons at a time over `size` + 1 workers, the spare ready to step in; started when first needed.
+
+    `compare` may be called from any thread, and blocks; from an event loop, call it through a thread.
+    """
 
     def __init__(self, size: int = 2, seconds: float = SECONDS) -> None:
-        self.seconds = seconds
+        self.size, self.seconds = size, seconds
         self._slots = threading.BoundedSemaphore(size)
         self._lock = threading.Lock()
         self._idle: list[Worker] = []
-        self._workers: set[Worker] = set()
+        self._busy: set[Worker] = set()
         self._closed = False
 
     def compare(self, gold: str, answer: str) -> Equality:
-        """math-verify's judgement, "unknown" with the reason if it needs too long or its process dies."""
+        """math-verify's judgement; raises Unsettled if it needs too long or its process dies."""
         with self._slots:
             worker = self._take()
+            healthy = False
             try:
                 result = worker.ask(gold, answer, self.seconds)
+                healthy = True
             except TimeoutError:
-                self._replace(worker)
-                raise _Unsettled(Equality("unknown", f"comparing took longer than {self.seconds:g} seconds")) from None
+                raise Unsettled(f"comparing took longer than {self.seconds:g} seconds") from None
             except EOFError:
-                self._replace(worker)
-                raise _Unsettled(
-                    Equality("unknown", "the process that compared them died (memory or a crash)")
-                ) from None
-            except BaseException:
-                self._replace(worker)
-                raise
-            self._give_back(worker)
+                raise Unsettled("the process that compared them died (memory or a crash)") from None
+            finally:
+                self._put_back(worker, healthy)
             return result
 
     def warm_up(self) -> None:
-        """Starts a worker and waits for its imports, so that the first comparison does not have to."""
+        """Starts the workers and waits for their imports, so that the first comparison does not have to."""
         with self._slots:
-            worker = self._take()
-            worker.wait_ready()
-            self._give_back(worker)
+            workers = [self._take() for _ in range(self.size)]
+            for worker in workers:
+                worker.wait_ready()
+                self._put_back(worker, True)
 
     def close(self) -> None:
-        """Ends all workers; the pool is of no use afterwards."""
+        """Ends all workers; comparisons that are under way or come later are unsettled."""
         with self._lock:
             self._closed = True
-            workers, self._workers, self._idle = list(self._workers), set(), []
+            workers, self._idle = [*self._idle, *self._busy], []
         for worker in workers:
             worker.kill()
 
     def _take(self) -> Worker:
         with self._lock:
-            assert not self._closed, "the grader pool is closed"
-            while self._idle:
-                worker = max(self._idle, key=lambda w: w.ready)
+            if self._closed:
+                raise Unsettled("the program is shutting down")
+            for worker in [w for w in self._idle if not w.alive]:
                 self._idle.remove(worker)
-                if worker.alive:
-                    return worker
-                self._workers.discard(worker)
                 worker.kill()
-            worker = Worker()
-            self._workers.add(worker)
+            while len(self._idle) + len(self._busy) <= self.size or not self._idle:
+                self._idle.append(Worker())
+            worker = max(self._idle, key=lambda w: w.warm)
+            self._idle.remove(worker)
+            self._busy.add(worker)
             return worker
 
-    def _give_back(self, worker: Worker) -> None:
+    def _put_back(self, worker: Worker, healthy: bool) -> None:
+        """A healthy worker is kept; any other is killed, and a successor's imports start while nobody waits."""
+        if not healthy:
+            worker.kill()
         with self._lock:
-            if self._closed:
-                return
-            self._idle.append(worker)
-
-    def _replace(self, worker: Worker) -> None:
-        """Kills a worker and starts its successor, whose imports run while nobody waits."""
-        worker.kill()
-        with self._lock:
-            self._workers.discard(worker)
+            self._busy.discard(worker)
             if not self._closed:
-                successor = Worker()
-                self._workers.add(successor)
-                self._idle.append(successor)
+                self._idle.append(worker if healthy else Worker())
 
 
 _shared: GraderPool | None = None
@@ -213,8 +208,8 @@ def math_verify(gold: str, answer: str, pool: GraderPool | None = None) -> Equal
             return Equality("unknown", f"the {side} is not compared: {problem}")
     try:
         return _remembered(gold, answer) if pool is None else pool.compare(gold, answer)
-    except _Unsettled as unsettled:
-        return unsettled.result
+    except Unsettled as unsettled:
+        return Equality("unknown", str(unsettled))
 
 
 @lru_cache(maxsize=8192)

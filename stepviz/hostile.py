@@ -11,7 +11,7 @@ import re
 from stepviz.quantities import Equality
 
 MAX_FORMULA = 1_000  # characters of one side
-MAX_NESTING = 24  # of brackets and braces
+MAX_NESTING = 16  # of brackets and braces
 MAX_DIGITS = 60  # in one number
 MAX_POWER = 200  # as an exponent, where the base is not one
 MAX_FRACTIONS = 40
@@ -42,6 +42,8 @@ def too_hard(text: str) -> str | None:
     """Why `text` is not handed to math-verify; None if it may be."""
     if len(text) > MAX_FORMULA:
         return f"it is longer than {MAX_FORMULA:,} characters"
+    if re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]", text):
+        return "it has control characters"
     if _OTHER_DIGIT.search(text):
         return "it is written with digits other than 0-9"
     if _CODE.search(text):
