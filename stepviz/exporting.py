@@ -1,0 +1,148 @@
+"""Export: the store's chains and labels as rows of public formats.
+
+What came in from ProcessBench or PRM800K comes out equal, field by field; anything else can be written in their
+formats too, with the labels of one annotator. stepviz's own format keeps problems, chains, spans and labels as
+they are. Index bases are converted in `sources`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from db.store import Store
+from db.values import ChainFilter, ChainRow, ProblemFilter, ProblemRow
+from stepviz.sources import math_shepherd, prm800k, processbench, stepviz, trl
+from stepviz.types import Annotation, Problem, SourceItem
+
+_CHAINS = ChainFilter()
+_PROBLEMS = ProblemFilter()
+PAGE = 200
+
+
+def export_processbench(
+    store: Store, filter: ChainFilter = _CHAINS, annotator: str = processbench.ANNOTATOR
+) -> Iterator[dict[str, Any]]:
+    """A row a chain of which `annotator` said where it goes wrong first, in the order the chains came in.
+
+    Where the annotator labelled the steps one by one, the first -1 is the first error; a chain with unlabelled
+    or unsure steps before it is left out. `final_answer_correct` is the source's for ProcessBench's own chains,
+    else the verdict's (null: unknown).
+    """
+    for problem, row, labels in _labelled(store, filter):
+        said = [a for a in labels if a.annotator == annotator]
+        decided, first_error = _first_error(said, row.chain.n)
+        if decided:
+            known = {"correct": True, "wrong": False, "unknown": None}[row.verdict.value]
+            right = row.chain.meta.get("flag") if row.chain.origin.startswith("processbench/") else known
+            yield processbench.row_of(problem.question, row.chain, first_error, right)
+
+
+def _first_error(said: list[Annotation], n: int) -> tuple[bool, int | None]:
+    """(whether the labels decide it, the first wrong step or None)."""
+    for annotation in said:
+        if annotation.question == "first_error":
+            return True, annotation.value
+    by_step = {a.step: a.value for a in said if a.question == "correct"}
+    for step in range(1, n + 1):
+        if by_step.get(step) is None:
+            return False, None
+        if by_step[step] == -1:
+            return True, step
+    return True, None
+
+
+def export_prm800k(
+    store: Store, filter: ChainFilter = _CHAINS, annotator: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """PRM800K's rows as they came in; with an `annotator`, a row a chain whose steps that person rated.
+
+    The filter's source, split and problem count; rows keep their order.
+    """
+    if annotator is not None:
+        for problem, row, labels in _labelled(store, filter):
+            ratings = {a.step: a.value for a in labels if a.annotator == annotator and a.question == "correct"}
+            if ratings:
+                yield prm800k.row_of(problem.problem, row.chain, ratings, annotator, row.verdict.value)
+        return
+    own = ((p, row, ls) for p, row, ls in _labelled(store, filter) if row.chain.origin in prm800k.ORIGINS)
+    for _, found in groupby(own, key=lambda entry: prm800k.row_key(entry[1].chain)):
+        entries = list(found)
+        chains = tuple(row.chain for _, row, _ in entries)
+        labels = tuple(label for _, _, labels in entries for label in labels)
+        yield from prm800k.write([SourceItem(entries[0][0].problem, chains, labels)])
+
+
+def export_math_shepherd(store: Store, filter: ChainFilter = _CHAINS) -> Iterator[dict[str, Any]]:
+    """Math-Shepherd's rows as they came in."""
+    for problem, row, labels in _labelled(store, filter):
+        if row.chain.origin.startswith(math_shepherd.ORIGIN):
+            yield from math_shepherd.write([SourceItem(problem.problem, (row.chain,), tuple(labels))])
+
+
+def export_trl(store: Store, filter: ChainFilter = _CHAINS) -> Iterator[dict[str, Any]]:
+    """Stepwise rows as they came in."""
+    for problem, row, labels in _labelled(store, filter):
+        if any(label.annotator.startswith(f"{trl.ANNOTATOR}/") for label in labels):
+            yield from trl.write([SourceItem(problem.problem, (row.chain,), tuple(labels))])
+
+
+def export_stepviz(store: Store, filter: ProblemFilter = _PROBLEMS) -> Iterator[dict[str, Any]]:
+    """A row a problem with everything that hangs on it: chains, spans, labels that stand, verdicts.
+
+    A problem of several sources has a row for each; the chains are in the first. Importing the rows into
+    another store gives the same problems, chains and labels; verdicts are graded anew, people's stand.
+    """
+    for problem in _problems(store, filter):
+        rows = store.chains(problem.id)
+        labels = store.annotations_for(problem.id)
+        annotations = tuple(row.annotation for chain in rows for row in labels.get(chain.chain.id, []))
+        verdicts = {row.chain.id: row.verdict for row in rows}
+        yield from stepviz.write([SourceItem(problem.problem, tuple(r.chain for r in rows), annotations)], verdicts)
+        for source, key, split in problem.sources[1:]:
+            again = Problem(problem.question, problem.answer, problem.solution, source, key, split)
+            yield from stepviz.write([SourceItem(again)])
+
+
+def _problems(store: Store, filter: ProblemFilter) -> Iterator[ProblemRow]:
+    offset = 0
+    while page := store.problems(filter, limit=PAGE, offset=offset):
+        yield from page
+        offset += len(page)
+
+
+def _labelled(store: Store, filter: ChainFilter) -> Iterator[tuple[ProblemRow, ChainRow, list[Annotation]]]:
+    """Chains in order with their problem and the labels that stand; a problem is read once for neighbours."""
+    problem: ProblemRow | None = None
+    labels: dict[str, list[Annotation]] = {}
+    for row in store.chains_of(filter):
+        if problem is None or problem.id != row.chain.problem_id:
+            problem = store.problem(row.chain.problem_id)
+            assert problem is not None, "a chain without its problem"
+            found = store.annotations_for(problem.id)
+            labels = {id_: [r.annotation for r in rows] for id_, rows in found.items()}
+        yield problem, row, labels.get(row.chain.id, [])
+
+
+EXPORTS = {
+    "processbench": export_processbench,
+    "prm800k": export_prm800k,
+    "math-shepherd": export_math_shepherd,
+    "trl": export_trl,
+    "stepviz": export_stepviz,
+}
+
+
+def write_jsonl(rows: Iterable[dict[str, Any]], path: Path) -> int:
+    """Write the rows, one a line, and say how many; the file appears when it is whole."""
+    partial = path.with_name(path.name + ".part")
+    n = 0
+    with partial.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            n += 1
+    partial.replace(path)
+    return n

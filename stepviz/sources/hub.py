@@ -1,0 +1,83 @@
+"""Data sets of the hub, and folders that `datasets` wrote: the same rows as out of a file.
+
+"owner/name" or "owner/name:config", every split unless one is asked for. The hub needs a network; the
+message says what to do without one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stepviz.sources.fields import BadRow
+from stepviz.sources.rows import Row, Unreadable, plain, storable
+from stepviz.types import Refusal
+
+_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w.-]+)?")
+_FILES = {".json", ".jsonl", ".csv", ".tsv", ".parquet", ".txt", ".gz", ".zip", ".arrow"}
+
+
+def is_hub_id(path: Path | str) -> bool:
+    """Whether `path` can only mean a data set of the hub: two names, no file, no folder and no file's ending."""
+    name = str(path)
+    if not _ID.fullmatch(name) or Path(name).exists():
+        return False
+    return Path(name).suffix.lower() not in _FILES and not Path(name).parent.is_dir()
+
+
+def rows(path: Path | str) -> Iterator[Row | Refusal]:
+    """Rows of a hub id or of a `datasets` folder, split by split; Unreadable where there is none."""
+    index = 0
+    for split, table in _folder(Path(path)) if Path(path).is_dir() else _hub(str(path)):
+        for number, fields in enumerate(table, 1):
+            try:
+                yield Row(number, index, storable(plain(fields)), split)
+            except BadRow as reason:
+                yield Refusal(str(path), number, str(reason))
+            index += 1
+
+
+def _hub(name: str) -> list[tuple[str | None, Any]]:
+    import datasets
+
+    repository, _, config = name.partition(":")
+    try:
+        found = load_dataset(repository, config or None)
+    except ValueError as error:  # also "Config name is missing. Please pick one among …"
+        first = str(error).splitlines()[0]
+        raise Unreadable(f"{name}: {first} (a configuration is written {repository}:NAME)") from None
+    except (OSError, datasets.exceptions.DatasetsError) as error:  # no network, no such data set, no access
+        raise Unreadable(
+            f"{name}: there is no such file here, and the hub could not be asked ({type(error).__name__}: "
+            f"{(str(error).splitlines() or ['no answer'])[0]}). Without a network, fetch the data set elsewhere "
+            "and give the path of its JSONL, CSV or Parquet file; a private one needs HF_TOKEN"
+        ) from None
+    return _splits(found)
+
+
+def load_dataset(repository: str, config: str | None) -> Any:
+    """The network boundary: a Dataset or a DatasetDict of the hub."""
+    import datasets
+
+    return datasets.load_dataset(repository, config)
+
+
+def _folder(path: Path) -> list[tuple[str | None, Any]]:
+    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+        import datasets
+
+        try:
+            return _splits(datasets.load_from_disk(str(path)))
+        except (OSError, ValueError) as error:
+            raise Unreadable(f"{path}: a damaged `datasets` folder ({str(error).splitlines()[0]})") from None
+    inside = sorted(str(p.relative_to(path)) for p in path.rglob("*") if p.suffix.lower() in _FILES)[:5]
+    which = f"give one of its files: {', '.join(inside)}" if inside else "give a file"
+    raise Unreadable(f"{path}: this is a folder, not a file; {which}")
+
+
+def _splits(found: Any) -> list[tuple[str | None, Any]]:
+    if isinstance(found, dict):  # a DatasetDict
+        return [({"validation": "dev"}.get(name, name), table) for name, table in found.items()]
+    return [(None if found.split is None else str(found.split), found)]
