@@ -1,0 +1,37 @@
+"""Engines: what continues a prefix. `load` takes a spec, a string that a command or a form can hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stepviz.engines.base import Engine
+from stepviz.errors import StepvizError
+
+SPECS = "embedded, embedded:NAME, hf:ID_OR_PATH"
+
+
+def load(spec: str, device: str | None = None, tokenizer: str | None = None) -> Engine:
+    """The engine of a spec; StepvizError where the spec is unknown or its model cannot be loaded.
+
+    `device`: "cpu", "cuda", "cuda:1"; by default cuda where there is one. `tokenizer`: a hub id or a folder,
+    where the model does not bring its own.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "embedded":
+        from stepviz.embedded import path
+
+        name = rest or "student"
+        return _transformers(spec, str(path(name)), f"embedded/{name}", device, tokenizer)
+    if kind == "hf" and rest:
+        name = Path(rest).resolve().name if Path(rest).is_dir() else rest
+        return _transformers(spec, rest, name, device, tokenizer)
+    raise StepvizError(f"unknown engine {spec!r}; supported: {SPECS}")
+
+
+def _transformers(spec: str, source: str, name: str, device: str | None, tokenizer: str | None) -> Engine:
+    from stepviz.engines.transformers import TransformersEngine
+
+    return TransformersEngine(spec, source, name, device, tokenizer)
+
+
+__all__ = ["SPECS", "Engine", "load"]

@@ -1,0 +1,193 @@
+"""Any causal language model of the `transformers` library, by hub id or folder, on a GPU or a CPU.
+
+Safetensors only, no code from the hub, dtype explicit: bfloat16 on cuda, float32 on the CPU. The decoding
+loop is ours (decode.py), because stock `generate` has no seed per request, keeps finished rows in the
+batch, and computes a prompt again for each of its continuations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stepviz.engines.base import Cancelled, OnBatch, OnCompletion
+from stepviz.engines.decode import Batch, Decoder, Row, by_length, by_trunk
+from stepviz.engines.endings import Endings
+from stepviz.engines.prompts import encode
+from stepviz.errors import StepvizError
+from stepviz.types import Completion, Request, Sampling
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+ROWS = {"cpu": 128, "cuda": 256}  # in one batch, where the memory allows
+CACHE_BYTES = 2 << 30  # for the attention cache on a CPU
+SAMPLE_BYTES = 1 << 20  # of each end of a large file, for its fingerprint
+
+
+class TransformersEngine:
+    """See stepviz.engines.base.Engine."""
+
+    def __init__(self, spec: str, source: str, name: str, device: str | None, tokenizer: str | None) -> None:
+        import torch
+
+        self.spec = spec
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if self.device.startswith("cuda") and not torch.cuda.is_available():
+            raise StepvizError("there is no CUDA device here: leave the device out, or ask for cpu")
+        self.model = _load_model(source, self.device)
+        self.tokenizer = _load_tokenizer(tokenizer or source)
+        self.model_id = _identity(source, name, self.model) + (f"+{Path(tokenizer).name}" if tokenizer else "")
+        positions = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        self.context = int(min(positions or self.tokenizer.model_max_length, self.tokenizer.model_max_length))
+        self.end_ids = _end_ids(self.model, self.tokenizer)
+        self._weights = self._fused_weights()
+
+    def generate(
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        on_batch: OnBatch | None = None,
+        on_completion: OnCompletion | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> list[Completion]:
+        completions: dict[int, Completion] = {}
+        endings = Endings(self.tokenizer, self.end_ids, sampling.style.stop)
+
+        def ended(row: Row) -> None:
+            if row.error is not None:
+                done = Completion("", "error", 0, prompt_tokens=len(row.prompt), error=row.error)
+            else:
+                done = endings.completion(row.prompt, row.tokens, row.reason)
+            completions[row.request] = done
+            if on_completion is not None:
+                on_completion(row.request, done)
+
+        rows = self._rows(requests, sampling)
+        decoder = Decoder(
+            new_batch=self._new_batch,
+            sampling=sampling,
+            over=lambda row: endings.finish(row.prompt, row.tokens, row.room),
+            ended=ended,
+            capacity=self._capacity(rows),
+            device=self.device,
+            on_batch=on_batch,
+            cancelled=cancelled,
+        )
+        decoder.run(by_trunk(rows) if self._weights is not None else by_length(rows))
+        return [completions[i] for i in range(len(requests))]
+
+    def close(self) -> None:
+        import torch
+
+        self.model = self._weights = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _rows(self, requests: Sequence[Request], sampling: Sampling) -> list[Row]:
+        """Encodes each prompt once. Rows that do not fit into the context carry their error from the start."""
+        if sampling.max_tokens < 1:
+            raise StepvizError(f"max_tokens is {sampling.max_tokens}: ask for at least one new token")
+        prompts: dict[tuple[str, str], tuple[int, ...]] = {}
+        rows = []
+        for i, request in enumerate(requests):
+            key = request.question, request.prefix
+            if key not in prompts:
+                prompts[key] = encode(self.tokenizer, sampling.style, *key)
+            prompt = prompts[key]
+            room = min(sampling.max_tokens, self.context - len(prompt))
+            rows.append(Row(i, request.seed, prompt, room))
+            if room < 1:
+                rows[-1].error = f"the prompt has {len(prompt)} tokens, the model reads {self.context}"
+        return rows
+
+    def _new_batch(self) -> Batch:
+        if self._weights is not None:
+            from stepviz.engines.llama import LlamaBatch
+
+            return LlamaBatch(self._weights, self.context)
+        from stepviz.engines.causal import CausalBatch
+
+        return CausalBatch(self.model, self.context)
+
+    def _fused_weights(self) -> object | None:
+        if self.device != "cpu":
+            return None
+        from stepviz.engines import llama
+
+        return llama.LlamaWeights(self.model, self.context) if llama.fits(self.model) else None
+
+    def _capacity(self, rows: Sequence[Row]) -> int:
+        """Rows whose cache fits into the free memory, twice over: it is copied as it grows."""
+        import torch
+
+        config = self.model.config.get_text_config()
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        a_token = 2 * config.num_hidden_layers * heads * dim * self.model.dtype.itemsize
+        longest = max((len(r.prompt) + max(r.room, 0) for r in rows), default=1)
+        free = torch.cuda.mem_get_info()[0] if self.device.startswith("cuda") else CACHE_BYTES
+        return max(1, min(ROWS[self.device.split(":")[0]], int(0.4 * free / (a_token * longest))))
+
+
+def _load_model(source: str, device: str) -> PreTrainedModel:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    dtype: torch.dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa"
+        )
+    except (OSError, ValueError) as error:
+        raise StepvizError(f"cannot load a model from {source!r} (safetensors, no remote code): {error}") from error
+    return model.eval().requires_grad_(False).to(device)
+
+
+def _load_tokenizer(source: str) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise StepvizError(f"cannot load a tokenizer from {source!r}: {error}") from error
+
+
+def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """All tokens that end a text: chat models have several."""
+    listed = model.generation_config.eos_token_id
+    ids = listed if isinstance(listed, list) else [listed]
+    return frozenset(i for i in (*ids, tokenizer.eos_token_id) if i is not None)
+
+
+def _identity(source: str, name: str, model: PreTrainedModel) -> str:
+    """NAME@REVISION: the hub's commit, or a hash of the folder's weights, so that new weights are a new model."""
+    folder = Path(source)
+    if folder.is_dir():
+        return f"{name}@{fingerprint(folder)}"
+    commit = getattr(model.config, "_commit_hash", None)
+    return f"{name}@{commit[:12]}" if commit else name
+
+
+def fingerprint(folder: Path) -> str:
+    """12 hex digits over weights and tokenizer; of a large file both ends and its size are read."""
+    total = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("tokenizer.json"), *folder.glob("config.json")]):
+        total.update(f"{path.name}:{path.stat().st_size}:".encode())
+        for piece in _ends(path):
+            total.update(piece)
+    return total.hexdigest()[:12]
+
+
+def _ends(path: Path) -> Iterator[bytes]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if size <= 64 * SAMPLE_BYTES:
+            yield file.read()
+            return
+        yield file.read(SAMPLE_BYTES)
+        file.seek(size - SAMPLE_BYTES)
+        yield file.read()
