@@ -20,8 +20,8 @@ JOIN problem_sources s ON s.id = (SELECT min(f.id) FROM problem_sources f WHERE 
 CHAINS = """
 SELECT c.id AS chain_id, c.problem_id, c.origin, c.key,
     c.number, c.own_text || coalesce(k.text, '') AS text, c.n_steps, c.rule,
-    c.answer, c.verdict, c.graded, c.reason, c.grader, c.overridden_by, c.override_note, c.disputed, k.model_id, k.sampling_id, k.seed,
-    c.parent, c.branch_step, c.created_at
+    c.answer, c.verdict, c.graded, c.reason, c.grader, c.overridden_by, c.override_note,
+    c.disputed, k.model_id, k.sampling_id, k.seed, c.parent, c.branch_step, c.created_at
 FROM chains c LEFT JOIN continuations k ON k.id = c.continuation_id
 """
 

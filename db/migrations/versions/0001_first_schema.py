@@ -7,7 +7,7 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
-VIEWS = "ac5e86bf23b4c481923685de"  # db.views.views_digest()
+VIEWS = "ab3ee328bf6be2d5365f47ac"  # db.views.views_digest()
 
 
 def upgrade() -> None:

@@ -1,0 +1,175 @@
+"""The store under several processes: killed in the middle, written from two sides, opened at once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from db.store import Store, open_store
+from stepviz.types import Annotation
+from tests.store_cases import item
+
+ROOT = Path(__file__).parents[1]
+N_ITEMS, BATCH = 400, 10
+
+IMPORT = """
+import sys
+from db.store import open_store
+from tests.store_cases import item
+url, n, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+store = open_store(url)
+for start in range(0, n, batch):
+    store.add_items([item(i) for i in range(start, start + batch)])
+print("done")
+"""
+
+CLAIM = """
+import sys
+from db.store import open_store
+store = open_store(sys.argv[1])
+while run := store.claim_run(sys.argv[2]):
+    print(run.id)
+"""
+
+WRITE = """
+import sys, time
+from db.store import open_store
+from db.values import ModelRow
+from stepviz.types import Annotation, SourceItem
+from tests.store_cases import SAMPLING, draw, item
+url, me, until = sys.argv[1], sys.argv[2], time.time() + float(sys.argv[3])
+store, n = open_store(url), 0
+store.add_model(ModelRow("embedded/student"))
+store.add_sampling(SAMPLING)
+run = store.add_run("sample", {"by": me})
+while time.time() < until:
+    thing = item(n)
+    store.add_items([thing])
+    store.add_continuations([draw(thing.problem, j, model_id="embedded/student") for j in range(4)])
+    store.add_annotation(Annotation(thing.chains[0].id, me, "correct", 1, 1))
+    store.heartbeat(run, me, {"done": n})
+    n += 1
+print(n)
+"""
+
+
+def _start(code: str, *args: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", code, *map(str, args)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    )
+
+
+def _output(process: subprocess.Popen[str]) -> str:
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out
+
+
+def _assert_whole(store: Store) -> int:
+    """Only whole items, whole batches; caches that agree with what they summarise. Gives the number of items."""
+    with store.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+        assert connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall() == []
+    problems = store.problems(limit=10 * N_ITEMS)
+    for row in problems:
+        number = int(row.sources[0].key.split("/")[1])
+        assert row.problem == item(number).problem
+        assert row.n_chains == 2
+        assert tuple(c.chain for c in store.chains(row.id)) == item(number).chains
+    return len(problems)
+
+
+def test_an_import_killed_at_any_moment_goes_on_to_the_complete_set(tmp_path: Path):
+    url, rnd = f"sqlite:///{tmp_path}/store.db", random.Random(7)
+    left_unfinished = 0
+    for _ in range(6):
+        process = _start(IMPORT, url, N_ITEMS, BATCH)
+        found = 0
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "store.db").exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(rnd.uniform(0, 0.4))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        with open_store(url) as store:
+            found = _assert_whole(store)
+        assert found % BATCH == 0
+        left_unfinished += found < N_ITEMS
+    assert left_unfinished, "every import was through before it was killed: this showed nothing"
+    assert _output(_start(IMPORT, url, N_ITEMS, BATCH)).strip() == "done"
+    with open_store(url) as store:
+        assert _assert_whole(store) == N_ITEMS
+        assert store.add_items([item(i) for i in range(N_ITEMS)]).unchanged == N_ITEMS
+
+
+def test_two_writers_and_a_reader_never_meet_a_locked_database(tmp_path: Path):
+    url, seconds = f"sqlite:///{tmp_path}/store.db", 4.0
+    writers = [_start(WRITE, url, f"writer {i}", seconds) for i in range(2)]
+    with open_store(url) as store:
+        reads, deadline = 0, time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            shown = store.problems(limit=20)
+            assert all(row.n_chains == 2 for row in shown)
+            store.stats()
+            reads += 1
+        written = [int(_output(writer)) for writer in writers]  # fails with what a writer says on stderr
+        stats = store.stats()
+    assert reads > 20
+    assert min(written) > 5
+    assert stats["problems"] == max(written)  # both wrote the same ones
+    assert stats["rollouts"] == 4 * max(written)
+    assert stats["annotations"] == sum(written)
+
+
+def test_many_threads_label_at_once(tmp_path: Path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with open_store(f"sqlite:///{tmp_path}/store.db") as store:
+        thing = item(1)
+        store.add_items([thing])
+        chain_id = thing.chains[0].id
+
+        def label(who: int) -> None:
+            for step in (1, 2, 3):
+                store.add_annotation(Annotation(chain_id, f"person {who}", "correct", step, 1))
+                assert store.chain(chain_id) is not None
+
+        with ThreadPoolExecutor(20) as pool:
+            list(pool.map(label, range(20)))
+        assert len(store.annotations(chain_id)) == 60
+
+
+def test_a_run_is_claimed_by_one_process_only(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/store.db"
+    with open_store(url) as store:
+        ids = [store.add_run("sample", {"i": i}) for i in range(60)]
+    workers = [_start(CLAIM, url, f"worker {i}") for i in range(3)]
+    claimed = Counter(int(line) for worker in workers for line in _output(worker).split())
+    assert claimed == Counter(ids)
+
+
+def test_processes_that_open_a_new_file_at_once_make_one_store(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/store.db"
+    workers = [_start(IMPORT, url, 20, 5) for _ in range(4)]
+    assert [_output(worker).strip() for worker in workers] == ["done"] * 4
+    with open_store(url) as store:
+        assert store.stats()["problems"] == 20
+
+
+def test_a_reader_keeps_its_view_while_another_writes(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/store.db"
+    with open_store(url) as one, open_store(url) as two, one.reading() as connection:
+        count = "SELECT count(*) FROM problems"
+        assert connection.exec_driver_sql(count).scalar() == 0
+        two.add_items([item(1)])
+        two.add_items([item(2)])
+        assert connection.exec_driver_sql(count).scalar() == 0
+        assert two.count_problems() == 2

@@ -1,0 +1,108 @@
+"""Runs: leases, heartbeats, cancelling, resuming."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from db.store import Store, open_store
+from stepviz.errors import StepvizError
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path}/store.db") as opened:
+        yield opened
+
+
+def test_a_run_from_queue_to_end(store: Store):
+    first, second = store.add_run("sample", {"n": 8}), store.add_run("measure", {"k": 4})
+    assert [run.id for run in store.runs()] == [second, first]
+    run = store.claim_run("w1")
+    assert (run.id, run.kind, run.spec, run.state, run.worker) == (first, "sample", {"n": 8}, "running", "w1")
+    assert store.heartbeat(first, "w1", {"done": 3, "total": 8}) is False
+    assert store.run(first).progress == {"done": 3, "total": 8}
+    assert store.finish_run(first, "done", worker="w1") is True
+    ended = store.run(first)
+    assert (ended.state, ended.error, ended.created_at <= ended.started_at <= ended.finished_at) == ("done", None, True)
+    assert store.claim_run("w1").id == second
+    assert store.claim_run("w1") is None
+    store.finish_run(second, "failed", error="out of memory")
+    assert (store.run(second).state, store.run(second).error) == ("failed", "out of memory")
+    assert len(store.runs(limit=1)) == 1
+
+
+def test_kinds_can_be_chosen(store: Store):
+    store.add_run("train", {})
+    assert store.claim_run("w", kinds=("sample", "measure")) is None
+    assert store.claim_run("w", kinds=("train",)).kind == "train"
+
+
+def test_an_expired_lease_reads_as_interrupted_and_can_be_resumed(store: Store):
+    id_ = store.add_run("measure", {})
+    store.claim_run("lost", lease_s=0.05)
+    store.heartbeat(id_, "lost", {"done": 5}, lease_s=0.05)
+    time.sleep(0.1)
+    assert store.run(id_).state == store.runs()[0].state == "interrupted"
+    assert store.claim_run("w2") is None  # nobody takes it unasked
+    store.resume_run(id_)
+    assert store.run(id_).state == "queued"
+    again = store.claim_run("w2")
+    assert (again.id, again.progress) == (id_, {"done": 5})
+    assert store.heartbeat(id_, "lost", {"done": 6}) is True  # the old worker hears that it is not its any more
+    assert store.finish_run(id_, "done", worker="lost") is False
+    assert (store.run(id_).state, store.run(id_).progress) == ("running", {"done": 5})
+
+
+def test_a_late_heartbeat_keeps_a_run_that_nobody_took(store: Store):
+    id_ = store.add_run("measure", {})
+    store.claim_run("w", lease_s=0.01)
+    time.sleep(0.05)
+    assert store.heartbeat(id_, "w", {}) is False
+    assert store.run(id_).state == "running"
+
+
+def test_cancel(store: Store):
+    waiting, running, lost = (store.add_run("sample", {}) for _ in range(3))
+    store.request_cancel(waiting)
+    assert store.run(waiting).state == "cancelled"
+    assert store.claim_run("w").id == running
+    store.request_cancel(running)
+    assert (store.run(running).state, store.run(running).cancel_requested) == ("running", True)
+    assert store.heartbeat(running, "w", {}) is True
+    store.finish_run(running, "cancelled")
+    store.claim_run("w", lease_s=-1)
+    store.request_cancel(lost)
+    assert store.run(lost).state == "cancelled"
+    store.resume_run(running)
+    assert store.claim_run("w").cancel_requested is False
+    store.finish_run(running, "done")
+    store.request_cancel(running)
+    assert store.run(running).state == "done"
+
+
+def test_only_a_run_that_stopped_can_be_resumed(store: Store):
+    id_ = store.add_run("sample", {})
+    with pytest.raises(StepvizError, match="is queued"):
+        store.resume_run(id_)
+    store.claim_run("w")
+    with pytest.raises(StepvizError, match="is running"):
+        store.resume_run(id_)
+    store.finish_run(id_, "done")
+    with pytest.raises(StepvizError, match="is done"):
+        store.resume_run(id_)
+    with pytest.raises(StepvizError, match="no run 99"):
+        store.run(99)
+
+
+def test_log(store: Store):
+    id_, other = store.add_run("sample", {}), store.add_run("sample", {})
+    store.log(id_, "one")
+    store.log(other, "elsewhere")
+    store.log(id_, "two\x00")
+    lines = store.log_lines(id_)
+    assert [line for _, line in lines] == ["one", "two\x00"]
+    assert [line for _, line in store.log_lines(id_, after=lines[0][0])] == ["two\x00"]
