@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from stepviz.types import digest
 
 PROBLEMS = """
-SELECT p.id AS problem_id, s.source, s.split, s.key, p.question, p.answer, p.solution, p.n_chains, p.n_correct,
+SELECT p.seq, p.id AS problem_id, s.source, s.split, s.key, p.question, p.answer, p.solution, p.n_chains, p.n_correct,
     CASE WHEN p.n_chains > 0 THEN 1.0 * p.n_correct / p.n_chains END AS share_correct,
     p.n_disputed, p.created_at
 FROM problems p
@@ -18,7 +18,7 @@ JOIN problem_sources s ON s.id = (SELECT min(f.id) FROM problem_sources f WHERE 
 """
 
 CHAINS = """
-SELECT c.id AS chain_id, c.problem_id, c.origin, c.key,
+SELECT c.seq, c.id AS chain_id, c.problem_id, c.origin, c.key,
     c.number, c.own_text || coalesce(k.text, '') AS text, c.n_steps, c.rule,
     c.answer, c.verdict, c.graded, c.reason, c.grader, c.overridden_by, c.override_note,
     c.disputed, k.model_id, k.sampling_id, k.seed, c.parent, c.branch_step, c.created_at
@@ -27,13 +27,13 @@ FROM chains c LEFT JOIN continuations k ON k.id = c.continuation_id
 
 STEPS = {
     "sqlite": """
-SELECT c.id AS chain_id, c.problem_id, s.key + 1 AS step, s.value ->> 2 AS kind,
+SELECT c.seq, c.id AS chain_id, c.problem_id, s.key + 1 AS step, s.value ->> 2 AS kind,
     substr(c.own_text || coalesce(k.text, ''), (s.value ->> 0) + 1, (s.value ->> 1) - (s.value ->> 0)) AS text,
     s.value ->> 0 AS start_char, s.value ->> 1 AS end_char
 FROM chains c LEFT JOIN continuations k ON k.id = c.continuation_id, json_each(c.spans) s
 """,
     "postgresql": """
-SELECT c.id AS chain_id, c.problem_id, s.number AS step, s.value ->> 2 AS kind,
+SELECT c.seq, c.id AS chain_id, c.problem_id, s.number AS step, s.value ->> 2 AS kind,
     substr(c.own_text || coalesce(k.text, ''), (s.value ->> 0)::int + 1,
         (s.value ->> 1)::int - (s.value ->> 0)::int) AS text,
     (s.value ->> 0)::int AS start_char, (s.value ->> 1)::int AS end_char

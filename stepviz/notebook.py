@@ -45,22 +45,22 @@ class Notebook:
     @property
     def problems(self) -> pd.DataFrame:
         """A row a problem, with its first source, its number of chains and the share that is right."""
-        return self.sql("SELECT * FROM v_problems")
+        return self.sql("SELECT * FROM v_problems ORDER BY seq")
 
     @property
     def chains(self) -> pd.DataFrame:
         """A row a chain, with its whole text and its verdict."""
-        return self.sql("SELECT * FROM v_chains")
+        return self.sql("SELECT * FROM v_chains ORDER BY seq")
 
     @property
     def steps(self) -> pd.DataFrame:
         """A row a step of a chain, numbered from 1."""
-        return self.sql("SELECT * FROM v_steps")
+        return self.sql("SELECT * FROM v_steps ORDER BY seq, step")
 
     @property
     def annotations(self) -> pd.DataFrame:
         """A row a label that stands: the last of its annotator on that question and step, not taken back."""
-        return self.sql("SELECT * FROM v_annotations")
+        return self.sql("SELECT * FROM v_annotations ORDER BY annotation_id")
 
     @property
     def values(self) -> pd.DataFrame:
@@ -94,7 +94,7 @@ _MEASURED_CHAINS = """
 SELECT v.chain_id, v.problem_id, v.text, v.verdict, c.spans, c.rule, c.origin, c.key
 FROM v_chains v JOIN chains c ON c.id = v.chain_id
 WHERE v.problem_id IN (SELECT problem_id FROM continuations)
-ORDER BY c.seq
+ORDER BY v.seq
 """
 
 # (model, sampling) → prefix → its row of v_values

@@ -7,7 +7,7 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
-VIEWS = "ab3ee328bf6be2d5365f47ac"  # db.views.views_digest()
+VIEWS = "a5eaa8eea11bc3b9c0cf0dd7"  # db.views.views_digest()
 
 
 def upgrade() -> None:
