@@ -131,6 +131,17 @@ class ChainQueries(Database):
             if rows:
                 connection.execute(insert(s), rows)
 
+    def scores_for(self, problem_id: str) -> dict[str, list[StepScore]]:
+        """Chain id → its scores, for all scored chains of a problem, in one look."""
+        s = ScoreTable
+        query = select(s.chain_id, s.step, s.score, s.model_id).join(ChainTable, ChainTable.id == s.chain_id)
+        query = query.where(ChainTable.problem_id == problem_id).order_by(s.chain_id, s.model_id, s.step)
+        found: dict[str, list[StepScore]] = {}
+        with self.reading() as connection:
+            for id_, *score in connection.execute(query):
+                found.setdefault(id_, []).append(StepScore(*score))
+        return found
+
     def scores(self, chain_id: str) -> list[StepScore]:
         """All models' scores, by model and step."""
         s = ScoreTable

@@ -117,9 +117,12 @@ class RunQueries(Database):
             }
             connection.execute(update(r).where(r.c.id == run_id).values(values))
 
-    def log(self, run_id: int, line: str) -> None:
-        with self.writing() as connection:
-            connection.execute(insert(table(RunLogTable)).values(run_id=run_id, at=now(), line=line))
+    def log(self, run_id: int, *lines: str) -> None:
+        """Append lines; many at once are one transaction."""
+        rows = [{"run_id": run_id, "at": now(), "line": line} for line in lines]
+        if rows:
+            with self.writing() as connection:
+                connection.execute(insert(table(RunLogTable)), rows)
 
     def log_lines(self, run_id: int, after: int = 0) -> list[tuple[int, str]]:
         """(id, line) of the lines logged since the line with id `after`."""

@@ -267,6 +267,7 @@ def test_scores_replace_a_models_earlier_ones(store: Store):
     store.add_scores(c.id, "embedded/student", [0.1, 0.2])
     store.add_scores(c.id, "embedded/student", [0.9, 0.5, 0.25])
     assert store.scores(c.id) == [StepScore(i, s, "embedded/student") for i, s in ((1, 0.9), (2, 0.5), (3, 0.25))]
+    assert store.scores_for(p.id) == {c.id: store.scores(c.id)}
 
 
 def test_a_chain_can_be_cut_otherwise(store: Store):

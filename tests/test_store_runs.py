@@ -102,7 +102,7 @@ def test_log(store: Store):
     id_, other = store.add_run("sample", {}), store.add_run("sample", {})
     store.log(id_, "one")
     store.log(other, "elsewhere")
-    store.log(id_, "two\x00")
+    store.log(id_, "two\x00", "three")
     lines = store.log_lines(id_)
-    assert [line for _, line in lines] == ["one", "two\x00"]
-    assert [line for _, line in store.log_lines(id_, after=lines[0][0])] == ["two\x00"]
+    assert [line for _, line in lines] == ["one", "two\x00", "three"]
+    assert [line for _, line in store.log_lines(id_, after=lines[0][0])] == ["two\x00", "three"]
