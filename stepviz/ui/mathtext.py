@@ -29,7 +29,7 @@ _NAME = re.compile(r"\\[a-zA-Z]+")
 _PROSE = re.compile(
     r"[A-Za-z]{2,}[,.;:]?\s+(?:[A-Za-z]\s+)?[A-Za-z]{3,}|[A-Za-z]{3,}[,.;:]?\s+[A-Za-z]{2,}|[.?!]\s+[A-Z]"
 )
-_NOTE = re.compile(r"<<[^<>\n]{1,80}>>")
+_NOTE = re.compile(r"<<[^<>\n]{1,200}>>")
 _LONGEST = 2000  # characters; longer "formulas" are texts with two stray dollars
 
 
@@ -117,6 +117,8 @@ def _is_formula(text: str, start: int, end: int) -> bool:
         return False
     if end < len(text) and text[end].isdigit():
         return False
+    if content[0].isdigit() and content[-1].isspace():  # "$5 and $": the second opens another price
+        return False
     return _PROSE.search(_NAME.sub(" ", _TEXT_IN_MATH.sub(" ", content))) is None
 
 
@@ -131,3 +133,8 @@ def calculator_notes(text: str) -> list[tuple[str, bool]]:
     if at < len(text):
         out.append((text[at:], False))
     return out
+
+
+def note_around(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """The calculator note that [start, end) lies in."""
+    return next((m.span() for m in _NOTE.finditer(text) if m.start() <= start and end <= m.end()), None)

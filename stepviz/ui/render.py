@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 
@@ -10,12 +11,13 @@ from stepviz.ui import mathtext
 from stepviz.ui.rows import AnswerShare, EquationMark
 
 _ICON = {"correct": "ok", "wrong": "no", "unknown": "unk"}
+_UNSHOWABLE = re.compile("[\x00\ud800-\udfff]")
 _SAID = {"correct": "right", "wrong": "wrong", "unknown": "cannot judge"}
 
 
 def esc(text: object) -> str:
-    """Escaped for text and for quoted attributes."""
-    return escape(str(text), quote=True)
+    """Escaped for text and for quoted attributes; what no page can carry (NUL, half a surrogate pair) shows as �."""
+    return escape(_UNSHOWABLE.sub("\ufffd", str(text)), quote=True)
 
 
 def attrs(**values: object) -> str:

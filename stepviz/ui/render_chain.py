@@ -127,7 +127,7 @@ def _row(v: ChainPage, i: int) -> str:
     score = number(row.score) if row.score is not None else '<span class="none">·</span>'
     return (
         f'<div class="{css}" role="row" data-i="{i}" aria-selected="{"true" if i == v.selected else "false"}"><span class="no">{"Q" if i == 0 else i}</span>'
-        f'<div class="tx"><span class="body">{prose(row.text, v.tex, row.equations)}</span>{_tags(row)}</div>'
+        f'<div class="tx"><span class="body">{prose(row.text, v.tex, row.equations)}</span> {_tags(row)}</div>'
         f'<div class="trk"><div>{_curve(row, before)}</div></div><span class="mv">{k_of_n(row.value)}</span>'
         f'<span class="sc">{score}</span><span class="hu">{_people(row.labels)}</span><span class="xx">{exact}</span><span></span>'
         f'<div class="insp">{inspector(v, row)}</div></div>'

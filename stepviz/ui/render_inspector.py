@@ -82,7 +82,7 @@ def _equations(row: StepRow) -> str:
 def _continuations(v: ChainPage, row: StepRow) -> str:
     if not row.continuations:
         return '<span class="lab" hidden></span>'
-    items = "".join(_continuation(c, v.tex) for c in row.continuations)
+    items = "".join(continuation(c, v.tex) for c in row.continuations)
     rest = (
         button(f"All {len(row.continuations) + row.more}", "continuations", kind="sm", step=row.number)
         if row.more
@@ -91,7 +91,7 @@ def _continuations(v: ChainPage, row: StepRow) -> str:
     return f'<span class="lab">Continuations, newest first</span>{items}{rest}'
 
 
-def _continuation(c: Continuation, tex: bool) -> str:
+def continuation(c: Continuation, tex: bool) -> str:
     mark = '<i class="ic cut" role="img" aria-label="cut off"></i>' if c.finish_reason == "length" else icon(c.verdict)
     text = c.text.strip()
     return (

@@ -7,14 +7,15 @@ window.stepviz ??= (() => {
   // The header carries the one Gradio event, 'act'; every action of a page goes through it.
   function hub(element, trigger, watch, name) {
     send = (data) => trigger(name, data);
-    widget("top", element, watch, afterHead);
+    widget("top", element, watch);
     for (const data of waiting.splice(0)) send(data);
   }
 
   // `refresh` runs after the server sent new HTML, and once at the start.
-  function widget(name, element, watch, refresh = sv["on_" + name]) {
+  function widget(name, element, watch, upload) {
     widgets[name] = element;
-    const after = () => { refresh?.(element); sv.typeset(element); };
+    sv.upload ??= upload;
+    const after = () => { sv["on_" + name]?.(element); sv.typeset(element); };
     watch("value", after);
     after();
   }
@@ -24,7 +25,7 @@ window.stepviz ??= (() => {
     send ? send(message) : waiting.push(message);
   }
 
-  function afterHead(top) {
+  function on_top(top) {
     const header = top.querySelector("header");
     clearTimeout(pollTimer);
     if (header && +header.dataset.active > 0) pollTimer = setTimeout(poll, 700);
@@ -33,7 +34,7 @@ window.stepviz ??= (() => {
     if (document.hidden || inFlight > performance.now() - 4000) { pollTimer = setTimeout(poll, 700); return; }
     inFlight = performance.now();
     act("poll", { seen: widgets.top.querySelector("header")?.dataset.seen ?? "" });
-    pollTimer = setTimeout(poll, 4000); // in case no answer comes; afterHead sets the usual pace
+    pollTimer = setTimeout(poll, 4000); // in case no answer comes; on_top sets the usual pace
   }
   addEventListener("focus", () => send && poll());
 
@@ -115,7 +116,7 @@ window.stepviz ??= (() => {
     act(name, { ...data, ...Object.fromEntries(new FormData(form, e.submitter)) });
   });
 
-  const sv = { hub, widget, act, on_reply, openDialog, closeDialog, toast, theme, savedTheme, local: {}, typeset() {}, visit(to) { location.href = to; } };
+  const sv = { hub, widget, act, on_top, on_reply, openDialog, closeDialog, toast, theme, savedTheme, local: {}, typeset() {}, visit(to) { location.href = to; } };
   return sv;
 })();
 stepviz.theme(stepviz.savedTheme());

@@ -1,0 +1,181 @@
+"""What Explore's buttons do: start a run, or write a person's decision. Reads are in `views` and `view_chain`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from db.store import Store
+from db.values import ChainRow, ProblemFilter, ProblemRow
+from stepviz import jobs
+from stepviz.errors import StepvizError
+from stepviz.steps import merge, rule_id, segment, split
+from stepviz.types import Span
+from stepviz.ui import render_dialogs
+from stepviz.ui.address import Address
+from stepviz.ui.rows import ChainPage
+from stepviz.ui.workbench import MEASURE_N, MORE_N, SAMPLE_N, Workbench
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """said: a line for the reader; chain: another chain to open; again: the steps' dialog stays open."""
+
+    said: str = ""
+    chain: str = ""
+    again: bool = False
+
+
+Dialog = Callable[[ChainPage, ChainRow, Mapping[str, Any]], str]
+Write = Callable[[Workbench, ProblemRow | None, ChainRow | None, Mapping[str, Any], str], Done]
+
+
+def first_problem(store: Store, at: Address) -> ProblemRow | None:
+    """Where Explore opens: the first problem that the filters leave, one with chains before one without."""
+    wanted = ProblemFilter(at.q, at.source or None, None, at.result or None)
+    rows = store.problems(wanted, limit=50, offset=at.skip)
+    return next((r for r in rows if r.n_chains), rows[0] if rows else None)
+
+
+def first_chain(store: Store, problem_id: str) -> ChainRow | None:
+    """The chain a problem opens with: a measured wrong one shows a pit; else the first wrong one, else the first."""
+    chains = store.chains(problem_id)
+    wrong = [c for c in chains if c.verdict.value == "wrong"]
+    return (wrong or chains or [None])[0]
+
+
+def sample(bench: Workbench, problem: ProblemRow | None, _c: ChainRow | None, sent: Mapping[str, Any], _w: str) -> Done:
+    """N more chains from the bare question."""
+    n = _natural(sent.get("n"), SAMPLE_N, most=256)
+    jobs.start(bench.store, "sample", _engine(bench) | {"problems": [_some(problem).id], "n": n})
+    return Done()
+
+
+def measure(bench: Workbench, _p: ProblemRow | None, chain: ChainRow | None, _sent: Mapping[str, Any], _w: str) -> Done:
+    """Every prefix of the chain to MEASURE_N continuations; once it has them, twice as many."""
+    jobs.start(bench.store, "measure", _engine(bench) | {"chains": [_some(chain).chain.id], "n": MEASURE_N})
+    return Done()
+
+
+def more(bench: Workbench, _p: ProblemRow | None, chain: ChainRow | None, sent: Mapping[str, Any], _w: str) -> Done:
+    """MORE_N continuations of one prefix beyond those it has."""
+    step = _step(chain, sent)
+    spec = {"chains": [_some(chain).chain.id], "steps": [step], "add": _natural(sent.get("n"), MORE_N, most=1024)}
+    jobs.start(bench.store, "measure", _engine(bench) | spec)
+    return Done()
+
+
+def override(
+    bench: Workbench, _p: ProblemRow | None, chain: ChainRow | None, sent: Mapping[str, Any], who: str
+) -> Done:
+    """A person's verdict above the grader's."""
+    value = sent.get("value")
+    if value not in ("correct", "wrong", "unknown"):
+        raise StepvizError("Choose right, wrong or cannot judge.")
+    bench.store.override_verdict(_some(chain).chain.id, value, str(sent.get("reason", ""))[:2000], who)
+    return Done("Verdict changed. The grader's is kept beneath it.")
+
+
+def resegment(
+    bench: Workbench, _p: ProblemRow | None, chain: ChainRow | None, sent: Mapping[str, Any], _w: str
+) -> Done:
+    """The chain cut by another rule."""
+    row = _some(chain)
+    rule = str(sent.get("rule", ""))
+    return _cut(bench, row, segment(row.chain.text, rule), rule_id(rule))
+
+
+def merge_steps(
+    bench: Workbench, _p: ProblemRow | None, chain: ChainRow | None, sent: Mapping[str, Any], _w: str
+) -> Done:
+    row = _some(chain)
+    step = _step(chain, sent)
+    if not 1 <= step < row.chain.n:
+        raise StepvizError("There is no step below to merge with.")
+    return _cut(bench, row, merge(row.chain.spans, step), "hand/1")
+
+
+def split_step(
+    bench: Workbench, _p: ProblemRow | None, chain: ChainRow | None, sent: Mapping[str, Any], _w: str
+) -> Done:
+    row = _some(chain)
+    step, offset = _step(chain, sent), _natural(sent.get("offset"), 0, most=1_000_000)
+    return _cut(bench, row, split(row.chain.text, row.chain.spans, step, offset), "hand/1")
+
+
+def _cut(bench: Workbench, row: ChainRow, spans: tuple[Span, ...], rule: str) -> Done:
+    bench.store.set_spans(row.chain.id, spans, rule)
+    return Done(again=True)
+
+
+def cancel(bench: Workbench, _p: ProblemRow | None, _c: ChainRow | None, sent: Mapping[str, Any], _w: str) -> Done:
+    bench.store.request_cancel(_natural(sent.get("run"), 0))
+    return Done()
+
+
+def resume(bench: Workbench, _p: ProblemRow | None, _c: ChainRow | None, sent: Mapping[str, Any], _w: str) -> Done:
+    jobs.resume(bench.store, _natural(sent.get("run"), 0))
+    return Done()
+
+
+def dismiss(bench: Workbench, _p: ProblemRow | None, _c: ChainRow | None, sent: Mapping[str, Any], _w: str) -> Done:
+    bench.dismissed.add(_natural(sent.get("run"), 0))
+    return Done()
+
+
+def _show_step(show: Callable[[ChainPage, Any], str]) -> Dialog:
+    def dialog(page: ChainPage, _chain: ChainRow, sent: Mapping[str, Any]) -> str:
+        return show(page, page.rows[min(_natural(sent.get("step"), 0), len(page.rows) - 1)])
+
+    return dialog
+
+
+def _show_cuts(_page: ChainPage, row: ChainRow, _sent: Mapping[str, Any]) -> str:
+    return render_dialogs.steps(row.chain.text, row.chain.spans, row.chain.rule, row.number)
+
+
+DIALOGS: dict[str, Dialog] = {
+    "verdict": lambda page, _chain, _sent: render_dialogs.verdict(page),
+    "edit": _show_step(render_dialogs.edit),
+    "continue": _show_step(render_dialogs.go_on),
+    "continuations": _show_step(render_dialogs.continuations),
+    "spans": _show_cuts,
+}
+WRITES: dict[str, Write] = {
+    "sample": sample,
+    "measure": measure,
+    "more": more,
+    "override": override,
+    "resegment": resegment,
+    "merge": merge_steps,
+    "split": split_step,
+    "cancel": cancel,
+    "resume": resume,
+    "dismiss": dismiss,
+}
+
+
+def _engine(bench: Workbench) -> dict[str, Any]:
+    return {"engine": bench.engine, "device": bench.device}
+
+
+def _some(row: Any) -> Any:
+    if row is None:
+        raise StepvizError("Open a problem and a chain first.")
+    return row
+
+
+def _step(chain: ChainRow | None, sent: Mapping[str, Any]) -> int:
+    step = _natural(sent.get("step"), 0)
+    if step > _some(chain).chain.n:
+        raise StepvizError(f"This chain has no step {step}: it was cut another way meanwhile.")
+    return step
+
+
+def _natural(value: Any, default: int, most: int = 2**53) -> int:
+    """A number as the browser sends it."""
+    text = str(value if value is not None else default)
+    if not (text.isascii() and text.isdigit()) or len(text) > 16:
+        raise StepvizError(f"{text[:40]!r} is not a number.")
+    return min(int(text), most)

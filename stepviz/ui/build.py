@@ -1,0 +1,74 @@
+"""The app: three pages over one store. `app.py` launches what is built here."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import gradio as gr
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from db.store import Store
+from stepviz.types import Sampling
+from stepviz.ui import explore, import_page, runs
+from stepviz.ui.page import STATIC, stylesheets
+from stepviz.ui.workbench import Workbench
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_TAKEN_OVER = (
+    "body_background_fill",
+    "background_fill_primary",
+    "background_fill_secondary",
+    "block_background_fill",
+)
+
+
+def build_app(
+    store: Store, engine: str = "embedded", device: str | None = None, sampling: Sampling | None = None
+) -> gr.Blocks:
+    """Explore at /, Import at /import, Runs at /runs. The engine itself lives in the worker process."""
+    bench = Workbench(store, engine, device, sampling or Sampling())
+    explore.ensure_first_screen(store)
+    with gr.Blocks(title="stepviz", fill_width=True, fill_height=True, analytics_enabled=False) as app:
+        explore.build(bench)
+    with app.route("Import", "/import"):
+        import_page.build(bench)
+    with app.route("Runs", "/runs"):
+        runs.build(bench)
+    return app
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's own chrome in our colours and type; nothing is fetched from a font server."""
+    fonts = [gr.themes.Font("Inter"), gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")]
+    mono = [gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")]
+    fills = {name: "var(--bg)" for name in _TAKEN_OVER}
+    return gr.themes.Base(font=fonts, font_mono=mono).set(
+        **fills, **{f"{name}_dark": fill for name, fill in fills.items()}
+    )
+
+
+def launch_options() -> dict[str, Any]:
+    """For `Blocks.launch`: own static files, no history, no footer, no request off the machine."""
+    return {
+        "theme": theme(),
+        "head": stylesheets(),
+        "footer_links": [],
+        "run_history": False,
+        "app_kwargs": {
+            "routes": [Mount("/stepviz", StaticFiles(directory=STATIC))],
+            # without accounts only this machine may ask; a foreign page that re-points its name at it may not
+            "middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])],
+        },
+        "favicon_path": STATIC / "favicon.svg",
+        "show_error": True,
+        "quiet": True,
+        "share": False,
+        "ssr_mode": False,
+        "max_file_size": "512mb",
+    }

@@ -1,0 +1,162 @@
+"""Explore: problems → chains → one chain. Layout, and which action changes which pane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+
+from db.store import Store
+from db.values import ChainRow, ProblemRow
+from stepviz.ui import actions, render_chain, render_chains, render_dialogs, render_head
+from stepviz.ui.address import Address, parse
+from stepviz.ui.page import Update, connect, reply, widget
+from stepviz.ui.rows import ChainPage, RunLine
+from stepviz.ui.status import head_of, run_here, seen
+from stepviz.ui.view_chain import chain_page, missing_page, problem_page
+from stepviz.ui.views import chain_list, problem_list
+from stepviz.ui.workbench import Workbench
+
+_SCRIPTS = ("js/explore.js",)
+_WIDGETS = ("top", "find", "problems", "chains", "view", "reply")
+
+
+def ensure_first_screen(store: Store) -> None:
+    """An empty database gets the embedded problems and a chain that is sampled and measured already."""
+    from stepviz import embedded
+
+    embedded.seed(store)
+
+
+def build(bench: Workbench) -> None:
+    """The page, inside a Blocks context."""
+    explore = Explore(bench)
+    top = widget("top", render_head.head(head_of(bench, "explore")), _SCRIPTS, hub=True)
+    with gr.Row(elem_id="shell"):
+        with gr.Column(elem_id="rail"):
+            find = widget("find", render_head.find((), Address(), 0), _SCRIPTS)
+            problems = widget("problems", render_head.problems_loading(), _SCRIPTS)
+        chains = widget("chains", render_chains.chains_loading(), _SCRIPTS)
+        view = widget("view", render_chain.view_loading(), _SCRIPTS)
+    answer = widget("reply", "", _SCRIPTS)
+    connect(top, dict(zip(_WIDGETS, (top, find, problems, chains, view, answer), strict=True)), explore.act)
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What an address stands for, read once a request."""
+
+    at: Address
+    problem: ProblemRow | None
+    chain: ChainRow | None
+    run: RunLine | None
+    missing: str = ""
+
+
+class Explore:
+    """The page's actions. Each takes what the browser sent and says which panes change."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self.bench = bench
+        self.reads: dict[str, Callable[[Here, Mapping[str, Any]], Update]] = {
+            "open": self.open,
+            "problem": self.both,
+            "chain": self.view,
+            "chains": self.chains,
+            "find": self.find,
+            "poll": self.poll,
+        }
+
+    def act(self, sent: Mapping[str, Any], who: str) -> Update:
+        name, at = str(sent.get("act", "")), parse(str(sent.get("at", "")))
+        if name == "find":
+            return self.find(Here(at, None, None, None), sent)
+        here = self.here(at)
+        if name in self.reads:
+            return self.reads[name](here, sent)
+        if name in actions.DIALOGS:
+            return self.dialog(here, actions.DIALOGS[name], sent)
+        if name in actions.WRITES:
+            done = actions.WRITES[name](self.bench, here.problem, here.chain, sent, who)
+            return self.after(at, done)
+        return Update().error(f"This page has no action {name!r}: reload it.")
+
+    def here(self, at: Address) -> Here:
+        """The address with its defaults: the first problem, its first chain."""
+        store = self.bench.store
+        problem = store.problem(at.problem) if at.problem else None
+        chain = store.chain(at.chain) if at.chain else None
+        if at.problem and problem is None:
+            return Here(at, None, None, None, "This problem is not here")
+        if at.chain and (chain is None or (problem and chain.chain.problem_id != problem.id)):
+            return Here(at, problem, None, None, "This chain is not here")
+        if problem is None:
+            problem = store.problem(chain.chain.problem_id) if chain else actions.first_problem(store, at)
+        if problem and chain is None:
+            chain = actions.first_chain(store, problem.id)
+        at = replace(at, problem=problem.id if problem else "", chain=chain.chain.id if chain else "")
+        return Here(at, problem, chain, run_here(self.bench, problem, chain))
+
+    def open(self, here: Here, _sent: Mapping[str, Any]) -> Update:
+        update = self.both(here, _sent)
+        store = self.bench.store
+        update.html |= {
+            "top": render_head.head(head_of(self.bench, "explore")),
+            "find": render_head.find(tuple(store.sources()), here.at, store.count_problems()),
+            "problems": render_head.problems(problem_list(self.bench, here.at)),
+        }
+        return update
+
+    def both(self, here: Here, sent: Mapping[str, Any]) -> Update:
+        return Update(self.chains(here, sent).html | self.view(here, sent).html)
+
+    def find(self, here: Here, _sent: Mapping[str, Any]) -> Update:
+        return Update({"problems": render_head.problems(problem_list(self.bench, here.at))})
+
+    def chains(self, here: Here, _sent: Mapping[str, Any]) -> Update:
+        if here.problem is None:
+            return Update({"chains": render_chains.chains(None)})
+        busy = bool(here.run and here.run.active and here.run.kind == "sample")
+        return Update({"chains": render_chains.chains(chain_list(self.bench, here.at, here.problem, busy))})
+
+    def view(self, here: Here, _sent: Mapping[str, Any]) -> Update:
+        return Update({"view": render_chain.view(self.page(here))})
+
+    def page(self, here: Here, listed: int | None = None) -> ChainPage | None:
+        if here.missing:
+            return missing_page(here.missing)
+        if here.problem is None:
+            return None
+        if here.chain is None:
+            return problem_page(self.bench, here.problem, here.run)
+        more = {} if listed is None else {"listed": listed}
+        return chain_page(self.bench, here.at, here.problem, here.chain, here.run, **more)
+
+    def poll(self, here: Here, sent: Mapping[str, Any]) -> Update:
+        """Only what moved since the browser's last look, so that a quiet poll costs nothing."""
+        head = head_of(self.bench, "explore")
+        if seen(head) == sent.get("seen"):
+            return Update(reply=reply("poll"))
+        return Update({"top": render_head.head(head)} | self.both(here, sent).html)
+
+    def dialog(self, here: Here, show: actions.Dialog, sent: Mapping[str, Any]) -> Update:
+        page = self.page(here, listed=10_000)
+        if page is None or not page.chain or here.chain is None:
+            return Update().error("Open a chain first.")
+        return Update(reply=reply("dialog", body=show(page, here.chain, sent)))
+
+    def after(self, at: Address, done: actions.Done) -> Update:
+        """The page as it is after an action: header, panes, and the dialog again where it stays open."""
+        here = self.here(replace(at, chain=done.chain) if done.chain else at)
+        update = self.both(here, {})
+        update.html["top"] = render_head.head(head_of(self.bench, "explore"))
+        if done.again and here.chain:
+            body = render_dialogs.steps(
+                here.chain.chain.text, here.chain.chain.spans, here.chain.chain.rule, here.chain.number
+            )
+            update.reply = reply("dialog", body=body)
+        else:
+            update.reply = reply("done", done.said, go=here.at.query() if done.chain else "")
+        return update

@@ -1,0 +1,115 @@
+"""What every page is built of: HTML widgets without Gradio's styles, one event, and a reply beside the HTML.
+
+A page has one event, `act`, on the header: the browser sends a dictionary with the action's name and the page's
+address (`at`), and the server answers with new HTML for the widgets that change. So nothing of a visitor is kept
+on the server, and every request says itself where it stands.
+
+Data goes into `value` only, escaped: a template would run `${…}` in a step as code (see docs of gr.HTML).
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from stepviz.errors import StepvizError
+from stepviz.ui.render import attrs
+
+STATIC = Path(__file__).parent / "static"
+_SCRIPTS = ("vendor/katex/katex.min.js", "js/core.js", "js/typeset.js")
+_nonce = itertools.count(int(time.time() * 1000))
+
+
+@dataclass(slots=True)
+class Update:
+    """New HTML by widget, and what to tell the browser beside it."""
+
+    html: dict[str, str] = field(default_factory=dict)
+    reply: str = ""
+
+    def error(self, message: str) -> Update:
+        self.reply = reply("error", message)
+        return self
+
+
+Act = Callable[[Mapping[str, Any], str], Update]  # (what the browser sent, who sent it) → what changes
+
+
+def reply(kind: str, text: str = "", go: str = "", body: str = "") -> str:
+    """kind: "dialog" (body opens), "error", "toast", "done" (closes the dialog), "poll", "none"; go: an address."""
+    return (
+        f"<div{attrs(data_kind=kind, data_nonce=next(_nonce), data_text=text or None, data_go=go or None)}>{body}</div>"
+    )
+
+
+def widget(name: str, value: str, scripts: tuple[str, ...] = (), hub: bool = False) -> gr.HTML:
+    """One `gr.HTML` whose behaviour lives in static/js; `hub` makes it the page's sender of `act`."""
+    load = f"stepviz.widget('{name}', element, watch, upload)"
+    if hub:
+        load = "stepviz.hub(element, trigger, watch, 'act')"
+    head = "".join(f'<script src="/stepviz/{path}?v={_version(path)}"></script>' for path in (*_SCRIPTS, *scripts))
+    return gr.HTML(
+        value=value,
+        elem_id=name,
+        elem_classes=["sv"],
+        apply_default_css=False,
+        head=head,
+        js_on_load=load,
+        min_height=0,
+    )
+
+
+def connect(hub: gr.HTML, widgets: Mapping[str, gr.HTML], act: Act) -> None:
+    """Every action of the page goes through one handler; what it leaves out stays as it is in the browser."""
+    names = list(widgets)
+
+    def on_act(event: gr.EventData, request: gr.Request) -> list[Any]:
+        sent = event._data if isinstance(event._data, dict) else {}
+        update = guarded(act, sent, request.username or "local")
+        html = update.html | {"reply": update.reply or reply("none")}
+        return [html[name] if name in html else gr.skip() for name in names]
+
+    hub.act(
+        on_act,
+        outputs=list(widgets.values()),
+        queue=False,
+        trigger_mode="multiple",
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
+def guarded(act: Act, sent: Mapping[str, Any], who: str) -> Update:
+    """A user's mistake becomes a message; anything else is logged and named, and the page stays alive."""
+    try:
+        return act(sent, who)
+    except StepvizError as error:
+        return Update().error(str(error))
+    except Exception as error:
+        logging.getLogger(__name__).exception("action %s failed", sent.get("act"))
+        return Update().error(f"That failed: {type(error).__name__}: {error}. The terminal has the details.")
+
+
+def _version(path: str) -> int:
+    """Changes with the file, so that a browser never keeps an old script."""
+    return (STATIC / path).stat().st_mtime_ns // 1_000_000
+
+
+def stylesheets() -> str:
+    """For `launch(head=…)`: KaTeX's and our own style sheets."""
+    paths = (
+        "vendor/katex/katex.min.css",
+        *(f"css/{p.name}" for p in sorted((STATIC / "css").glob("*.css"), key=_order)),
+    )
+    return "".join(f'<link rel="stylesheet" href="/stepviz/{path}?v={_version(path)}">' for path in paths)
+
+
+def _order(path: Path) -> tuple[bool, str]:
+    return path.name != "tokens.css", path.name

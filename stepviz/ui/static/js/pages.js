@@ -1,0 +1,52 @@
+// Import and Runs in the browser.
+(() => {
+  const sv = window.stepviz;
+  if (sv.pages) return;
+  sv.pages = true;
+  const $ = (s) => document.querySelector(s);
+  const start = () => sv.act("open");
+
+  // Runs: a click opens a run's settings; the address says which.
+  document.addEventListener("click", (e) => {
+    const row = e.target.closest(".rrow[data-run]");
+    if (!row || e.target.closest("a, button") || !getSelection().isCollapsed) return;
+    const same = new URLSearchParams(location.search).get("run") === row.dataset.run;
+    history.replaceState(null, "", same ? location.pathname : "?run=" + row.dataset.run);
+    sv.act("open");
+  });
+  document.addEventListener("keydown", (e) => { if (e.key === "Enter" && e.target.matches?.(".rrow[data-run]")) e.target.click(); });
+  addEventListener("popstate", start);
+
+  // Import: a file is dropped or chosen, uploaded to this machine's own app, and looked into.
+  const fields = () => {
+    const form = $("form.import");
+    return form ? Object.fromEntries([...new FormData(form)].filter(([, v]) => typeof v === "string")) : {};
+  };
+  async function take(file) {
+    if (!file) return;
+    const box = $(".drop");
+    box?.classList.add("busy");
+    try {
+      const { path } = await sv.upload(file);
+      sv.act("look", { path });
+    } catch (error) {
+      sv.toast("The file could not be read: " + error.message, true);
+    } finally { box?.classList.remove("busy", "over"); }
+  }
+  document.addEventListener("change", (e) => {
+    if (e.target.matches(".drop input[type=file]")) { take(e.target.files[0]); e.target.value = ""; return; }
+    const form = e.target.closest("form.import");
+    if (form && e.target.matches("select")) sv.act("look", { ...fields(), changed: e.target.name });
+  });
+  for (const kind of ["dragover", "dragleave", "drop"])
+    document.addEventListener(kind, (e) => {
+      const box = $(".drop");
+      if (!box) return;
+      e.preventDefault();
+      box.classList.toggle("over", kind === "dragover");
+      if (kind === "drop") take(e.dataTransfer.files[0]);
+    });
+  sv.local.import = () => sv.act("import", fields());
+  sv.on_run = (id) => history.replaceState(null, "", "?run=" + id);
+  start();
+})();

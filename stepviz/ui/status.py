@@ -1,0 +1,113 @@
+"""Runs as the pages show them, and the header's state of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from db.values import ChainRow, ProblemRow, RunRow
+from stepviz.ui.rows import Head, RunLine
+from stepviz.ui.workbench import Workbench
+
+RECENT = 30  # runs looked at for a header and a page's bar
+_QUIET = timedelta(minutes=10)  # after this a stopped run is found on Runs only
+
+
+def head_of(bench: Workbench, page: str) -> Head:
+    runs = tuple(run_line(row) for row in bench.store.runs(RECENT))
+    busy = any(run.state == "running" for run in runs)
+    name = bench.engine if ":" in bench.engine else f"{bench.engine} · student" if bench.embedded else bench.engine
+    parts = [name.replace(":", " · ", 1), bench.device or ""]
+    note = "at work" if busy else "loads with the first run, in a process of its own"
+    return Head(page, " · ".join(p for p in parts if p), "on" if busy else "idle", note, runs)
+
+
+def seen(head: Head) -> str:
+    """What the browser saw last of the runs; a poll with the same word needs no answer."""
+    return ";".join(f"{r.id}:{r.state}:{r.done}" for r in head.runs if r.active) or "-"
+
+
+def run_here(bench: Workbench, problem: ProblemRow | None, chain: ChainRow | None) -> RunLine | None:
+    """The run that works on what is open, else the last one that stopped there and was not dismissed."""
+    if problem is None:
+        return None
+    ids = {problem.id, chain.chain.id if chain else ""}
+    mine = [row for row in bench.store.runs(RECENT) if ids & set(targets(row.spec))]
+    for row in mine:
+        if row.state in ("queued", "running"):
+            return run_line(row)
+    if not mine or mine[0].state == "done" or mine[0].id in bench.dismissed:
+        return None
+    ended = mine[0].finished_at or mine[0].lease_until
+    return run_line(mine[0]) if ended is None or now() - ended < _QUIET else None
+
+
+def targets(spec: Mapping[str, Any]) -> list[str]:
+    """Every problem and chain id that a run's settings name."""
+    found: list[str] = []
+    for value in spec.values():
+        if isinstance(value, str):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found += [v for v in value if isinstance(v, str)]
+    return found
+
+
+def run_line(row: RunRow, log: tuple[str, ...] = ()) -> RunLine:
+    p = row.progress
+    return RunLine(
+        id=row.id,
+        kind=row.kind,
+        state="cancelling" if row.state == "running" and row.cancel_requested else row.state,
+        done=int(p.get("done") or 0),
+        total=int(p["total"]) if p.get("total") else None,
+        unit=str(p.get("unit") or ""),
+        tokens_per_s=p.get("tokens_per_s"),
+        eta_s=p.get("eta_s"),
+        note=str(p.get("note") or ""),
+        error=row.error or "",
+        settings=tuple(
+            (name, short(value)) for name, value in sorted(row.spec.items()) if value not in (None, "", [], {})
+        ),
+        created=row.created_at.astimezone().strftime("%d %b %H:%M"),
+        took=took(row),
+        log=log,
+        link=link(row.spec),
+    )
+
+
+def took(row: RunRow) -> str:
+    if row.started_at is None:
+        return ""
+    end = row.finished_at if row.finished_at else now()
+    seconds = (end - row.started_at).total_seconds()
+    return (
+        f"{seconds:.1f} s"
+        if seconds < 60
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+def link(spec: Mapping[str, Any]) -> str:
+    """The address of the only problem or chain a run is about."""
+    for plural, name in (("chains", "chain"), ("problems", "problem")):
+        ids = spec.get(plural) or ([spec[name]] if spec.get(name) else [])
+        if isinstance(ids, list | tuple) and len(ids) == 1 and isinstance(ids[0], str):
+            return f"/?{name}={ids[0]}"
+    return ""
+
+
+def short(value: Any) -> str:
+    """A setting on one line."""
+    if isinstance(value, list | tuple):
+        return f"{len(value)} of them" if len(value) > 3 else ", ".join(map(short, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {short(v)}" for k, v in value.items() if v not in (None, "", [], {}))[:200]
+    return str(value)[:120]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,217 @@
+"""From the store to the values that one opened chain shows. No HTML, no gradio."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from db.values import AnnotationRow, ChainRow, Measurement, ProblemRow
+from stepviz.answers import cluster
+from stepviz.equations import check_step
+from stepviz.rollouts import by_prefix, prefix_of
+from stepviz.rollouts import values as measured_values
+from stepviz.types import Continuation, StepScore, StepValue, prefix_hash
+from stepviz.ui.address import Address
+from stepviz.ui.mathtext import has_tex, note_around
+from stepviz.ui.pits import Marks, marks_of
+from stepviz.ui.rows import AnswerShare, ChainPage, EquationMark, ExactMark, Label, RunLine, StepRow
+from stepviz.ui.views import measurement, rounded, separator_of, tokens
+from stepviz.ui.workbench import MEASURE_N, MORE_N, Workbench
+from stepviz.world import Judgement, exact_for
+
+LISTED = 6  # continuations in the inspector; the dialog has all
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that is known of a chain, gathered once: entry i of `draws` belongs to prefix(i)."""
+
+    row: ChainRow
+    values: tuple[StepValue, ...]
+    draws: tuple[tuple[Continuation, ...], ...]
+    labels: Mapping[int, tuple[Label, ...]]
+    judgement: Judgement | None
+    scores: Mapping[int, float]
+    marks: Marks
+
+
+def problem_page(bench: Workbench, row: ProblemRow, run: RunLine | None = None) -> ChainPage:
+    """A problem that has no chain yet."""
+    tex = has_tex(row.question, row.answer)
+    return ChainPage(row.id, (StepRow(0, row.question),), gold=row.answer, run=run, tex=tex)
+
+
+def missing_page(what: str) -> ChainPage:
+    return ChainPage("", (), missing=what)
+
+
+def chain_page(
+    bench: Workbench, at: Address, row: ProblemRow, chain: ChainRow, run: RunLine | None = None, listed: int = LISTED
+) -> ChainPage:
+    """One chain opened; `listed` continuations a step are given with their text."""
+    shown = measurement(bench, row.id)
+    known = gather(bench, row, chain, shown)
+    tex = has_tex(row.question, row.answer, chain.chain.text)
+    texts = (row.question, *chain.chain.steps)
+    kinds = ("step", *(s.kind for s in chain.chain.spans))
+    rows = tuple(_row(known, i, text, kinds[i], listed) for i, text in enumerate(texts))
+    measured = all(v.n or v.terminal for v in known.values[1:])
+    return ChainPage(
+        problem=row.id,
+        rows=rows,
+        chain=chain.chain.id,
+        number=chain.number,
+        verdict=chain.verdict.value,
+        verdict_reason=chain.verdict.reason,
+        overridden=chain.overridden,
+        answer=chain.verdict.answer,
+        gold=row.answer,
+        meta=meta_of(bench, chain, shown),
+        selected=_focus(at, known, len(rows)),
+        measured=measured,
+        cost=measure_cost(known),
+        parent=_parent(bench, chain),
+        run=run,
+        blocked="" if row.answer else "This problem has no gold answer, so no continuation can be judged.",
+        tex=tex,
+        notes=notes_of(known),
+    )
+
+
+def gather(bench: Workbench, row: ProblemRow, chain: ChainRow, shown: Measurement | None) -> Known:
+    """Reads what the store knows of a chain, under one model and sampling."""
+    store, body = bench.store, chain.chain
+    found = by_prefix(store.continuations_for(row.id, shown.model_id, shown.sampling_id)) if shown else {}
+    separator = separator_of(bench, shown)
+    draws = tuple(tuple(found.get(prefix_hash(prefix_of(body, i, separator)), ())) for i in range(body.n + 1))
+    values = tuple(measured_values(body, found, chain.verdict, separator))
+    judge = exact_for(row.problem)
+    judgement = judge.judge(body.steps) if judge and body.n else None
+    annotations = store.annotations(body.id)
+    scores = _scores(store.scores(body.id), {m.id for m in store.models(role="sorm")})
+    marks = marks_of(body, chain.verdict, values, found, judgement, separator)
+    return Known(chain, values, draws, _labels(annotations), judgement, scores, marks)
+
+
+def _scores(scores: Sequence[StepScore], scorers: set[str]) -> dict[int, float]:
+    return {s.step: s.score for s in scores if s.model_id in scorers}
+
+
+def _labels(annotations: Sequence[AnnotationRow]) -> dict[int, tuple[Label, ...]]:
+    """Step → who said what of it. A first error is shown at its step."""
+    found: dict[int, list[Label]] = defaultdict(list)
+    for a in (row.annotation for row in annotations):
+        if a.question == "first_error" and a.value is not None:
+            found[a.value].append(Label(a.annotator, -1, "first error", a.note))
+        elif a.question in ("correct", "solvable") and a.step:
+            found[a.step].append(Label(a.annotator, a.value, a.question, a.note))
+        elif a.question == "decides" and a.value:
+            found[a.value].append(Label(a.annotator, 1, "decides", a.note))
+    return {step: tuple(labels) for step, labels in found.items()}
+
+
+def _row(known: Known, i: int, text: str, kind: str, listed: int) -> StepRow:
+    draws = known.draws[i]
+    newest = tuple(reversed(draws))[:listed]
+    said = known.judgement.steps[i - 1] if known.judgement and i else None
+    return StepRow(
+        number=i,
+        text=text,
+        kind=kind,
+        value=known.values[i],
+        score=known.scores.get(i),
+        labels=known.labels.get(i, ()),
+        exact=ExactMark(said.correct, said.inherited, said.readable, said.solvable, said.progress, said.reason)
+        if said
+        else None,
+        equations=equation_marks(text) if i else (),
+        pits=known.marks.pits.get(i, ()),
+        gain=known.marks.gain if known.marks.critical == i and i else None,
+        endings=endings(draws),
+        continuations=newest,
+        more=len(draws) - len(newest),
+        cost=_cost_from(known, i, MORE_N),
+    )
+
+
+def equation_marks(text: str) -> tuple[EquationMark, ...]:
+    """A mark behind every equation that could be judged; a calculator note repeats the equation around it."""
+    checks = [c for c in check_step(text) if c.holds is not None]
+    marks = []
+    for c in checks:
+        note = note_around(text, c.start, c.end)
+        if note and any(o.start <= note[0] and note[1] <= o.end for o in checks):
+            continue
+        reason = c.reason if c.holds else f"{' '.join(c.text.split())}: {c.reason}"
+        marks.append(EquationMark(note[1] if note else c.end, bool(c.holds), reason))
+    return tuple(marks)
+
+
+def endings(draws: Sequence[Continuation]) -> tuple[AnswerShare, ...]:
+    """Where continuations end: clusters of answers, and those cut off by the token limit apart."""
+    whole = [d for d in draws if d.finish_reason != "length"]
+    shares = []
+    for found in cluster([d.answer for d in whole]):
+        first = whole[found.members[0]]
+        shares.append(AnswerShare(found.answer, first.verdict, len(found.members)))
+    shares.sort(key=lambda s: -s.n)
+    cut = len(draws) - len(whole)
+    return (*shares, AnswerShare(None, "unknown", cut, unfinished=True)) if cut else tuple(shares)
+
+
+def meta_of(bench: Workbench, chain: ChainRow, shown: Measurement | None) -> tuple[str, ...]:
+    """Where a chain comes from: its model, temperature and seed, or its origin; then how it was cut."""
+    facts = [chain.chain.origin.partition("@")[0]]
+    if chain.model_id:
+        facts = [chain.model_id.partition("@")[0]]
+        if chain.sampling_id:
+            facts.append(f"T {bench.store.sampling(chain.sampling_id).temperature:g}")
+        facts.append(f"seed {chain.seed % 1_000_000}")
+    if not chain.chain.rule.startswith("line/"):
+        facts.append(f"steps: {chain.chain.rule.partition('/')[0]}")
+    if shown and chain.model_id and shown.model_id != chain.model_id:
+        facts.append(f"measured with {shown.model_id.partition('@')[0]}")
+    return tuple(facts)
+
+
+def notes_of(known: Known) -> tuple[str, ...]:
+    if known.judgement and known.judgement.lucky:
+        return ("Lucky: a step is wrong and the answer is right, so there is no exact pit.",)
+    return ()
+
+
+def _focus(at: Address, known: Known, n_rows: int) -> int:
+    """The step in the address, else the first pit, else the question."""
+    if at.step is not None and at.chain == known.row.chain.id:
+        return min(at.step, n_rows - 1)
+    return min(known.marks.pits, default=0)
+
+
+def _parent(bench: Workbench, chain: ChainRow) -> tuple[str, int, int] | None:
+    if chain.chain.parent is None:
+        return None
+    parent = bench.store.chain(chain.chain.parent)
+    return (parent.chain.id, parent.number, chain.chain.branch_step or 0) if parent else None
+
+
+def measure_cost(known: Known) -> str:
+    """`56 continuations, ≈ 4,300 tokens`: what Measure still has to draw."""
+    open_steps = [v for v in known.values if v.terminal is None and v.n < MEASURE_N]
+    draws = sum(MEASURE_N - v.n for v in open_steps)
+    if not draws:
+        return ""
+    spent = sum((MEASURE_N - v.n) * _length_from(known, v.step) for v in open_steps)
+    return f"{draws} continuations, ≈ {rounded(spent)} tokens"
+
+
+def _cost_from(known: Known, i: int, n: int) -> str:
+    return f"≈ {rounded(n * _length_from(known, i))} tokens"
+
+
+def _length_from(known: Known, i: int) -> float:
+    """Expected tokens of one continuation of prefix(i): the mean of what was drawn there, else the chain's own rest."""
+    if known.draws[i]:
+        return sum(d.tokens for d in known.draws[i]) / len(known.draws[i])
+    chain = known.row.chain
+    return tokens(len(chain.text) - len(chain.prefix(i)))

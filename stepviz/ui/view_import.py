@@ -1,0 +1,144 @@
+"""What Import shows of a file before it comes in, and of what came in. No HTML, no gradio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from db.values import RunRow
+from stepviz import sources
+from stepviz.errors import StepvizError
+from stepviz.sources import rows, table
+from stepviz.sources.mapping import ROLES
+from stepviz.sources.mapping import Mapping as ColumnMapping
+from stepviz.types import Refusal, SourceItem
+
+PREVIEWED = 6
+COUNTED = 64 << 20  # bytes; a larger file's rows are not counted beforehand
+
+FORMAT_NOTES = {
+    "table": "any JSONL, JSON, CSV, TSV or Parquet",
+    "gsm8k": "questions with solutions",
+    "gsm8k-solutions": "GSM8K's GPT-3 chains",
+    "math": "MATH, MATH-500",
+    "prm800k": "steps rated by people",
+    "processbench": "first errors marked by people",
+    "stepverify": "first errors, by several people",
+    "aqua": "multiple choice",
+    "svamp": "short word problems",
+    "math-shepherd": "steps with + and −",
+    "trl": "stepwise and preference rows",
+    "stepviz": "written by stepviz",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImportForm:
+    """The left side: which file, read how. Everything in it travels with each request."""
+
+    path: str = ""
+    format: str = ""  # as chosen; "" is "what it looks like"
+    detected: str = ""
+    columns: tuple[str, ...] = ()
+    samples: Mapping[str, str] | None = None  # column → a value of it
+    mapping: ColumnMapping | None = None
+    rows: int | None = None
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        """The format the file is read as."""
+        return self.format or self.detected
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPreview:
+    entries: tuple[SourceItem | Refusal, ...] = ()
+    error: str = ""
+
+
+def form_of(path: str, format: str = "", changes: Mapping[str, str] | None = None) -> ImportForm:
+    """Look into a file and guess what it does not say; `changes` are the user's corrections by role."""
+    path = path.strip()
+    if not path:
+        return ImportForm()
+    try:
+        detected = sources.detect(path) or ""
+        if not detected and not format:
+            return ImportForm(path, error=f"Nothing in {Path(path).name} can be read as rows: {_why(path)}")
+        if (format or detected) != table.NAME:
+            return ImportForm(path, format, detected, rows=_count(path))
+        sample = table.sample(path)
+        columns = tuple(table.columns(sample))
+        mapping = corrected(table.guess(path), changes or {}, columns)
+        return ImportForm(
+            path, format, detected, _paths(columns, mapping), _samples(sample, columns), mapping, _count(path)
+        )
+    except StepvizError as error:
+        return ImportForm(path, format, error=str(error))
+
+
+def corrected(guess: ColumnMapping, changes: Mapping[str, str], columns: tuple[str, ...]) -> ColumnMapping:
+    """The guess with what the form says; the form always says every role it showed."""
+    known = {f.name for f in fields(guess)}
+    return guess.corrected({name: value for name, value in changes.items() if name in known}, columns)
+
+
+def preview_of(form: ImportForm) -> ImportPreview:
+    """What the first rows would become."""
+    if not form.path or form.error:
+        return ImportPreview()
+    try:
+        found = sources.read(form.name, form.path, mapping=form.mapping)
+        return ImportPreview(tuple(islice(found, PREVIEWED)))
+    except StepvizError as error:
+        return ImportPreview(error=str(error))
+
+
+def _why(path: str) -> str:
+    """The first reason the reader gives."""
+    try:
+        first = next(iter(rows.rows(path)), None)
+    except StepvizError as error:
+        return str(error)
+    return first.reason if isinstance(first, Refusal) else "there is nothing in it"
+
+
+def _count(path: str) -> int | None:
+    file = Path(path)
+    return rows.count(path) if file.is_file() and file.stat().st_size <= COUNTED else None
+
+
+def _paths(columns: tuple[str, ...], mapping: ColumnMapping) -> tuple[str, ...]:
+    """The columns, and paths into them that the mapping uses."""
+    used = [getattr(mapping, role) for role in ROLES]
+    return tuple(dict.fromkeys([*columns, *(path for path in used if path)]))
+
+
+def _samples(sample: list[dict[str, object]], columns: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for name in columns:
+        value = next((row[name] for row in sample if row.get(name) not in (None, "")), None)
+        if value is not None:
+            found[name] = " ".join(str(value).split())[:90]
+    return found
+
+
+def run_in(query: str) -> int | None:
+    """The import run that an address names."""
+    given = parse_qs(query.removeprefix("?")).get("run", [""])[0]
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 12 else None
+
+
+def import_spec(form: ImportForm) -> dict[str, Any]:
+    """The run's settings; the mapping only where the file is a table."""
+    mapping = {f.name: getattr(form.mapping, f.name) for f in fields(form.mapping)} if form.mapping else None
+    return {"format": form.name, "path": form.path, "mapping": mapping}
+
+
+def import_report(row: RunRow, log: list[tuple[int, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]], str]:
+    return [], [], ""

@@ -1,0 +1,185 @@
+"""From the store to the values that Explore's lists show. No HTML, no gradio."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from db.values import ChainRow, Measurement, PrefixCount, ProblemFilter, ProblemRow
+from stepviz.answers import cluster
+from stepviz.rollouts import prefix_of, terminal
+from stepviz.self_explore import first_pit
+from stepviz.types import Chain, StepValue, VerdictValue, prefix_hash
+from stepviz.ui.address import Address
+from stepviz.ui.mathtext import has_tex
+from stepviz.ui.rows import AnswerShare, Cell, ChainLine, ChainList, ProblemLine, ProblemList
+from stepviz.ui.workbench import PAGE, SAMPLE_N, Workbench
+
+NO_ANSWER = "(none)"
+
+
+def problem_list(bench: Workbench, at: Address) -> ProblemList:
+    """The page of problems that search and filters leave, in the order of arrival."""
+    wanted = ProblemFilter(at.q, at.source or None, None, at.result or None)
+    total = bench.store.count_problems(wanted)
+    skip = at.skip if at.skip < total else 0
+    rows = bench.store.problems(wanted, limit=PAGE, offset=skip)
+    lines = tuple(ProblemLine(r.id, r.question, source_of(r, at.source), r.n_chains, r.n_correct) for r in rows)
+    return ProblemList(lines, total, skip, PAGE, at.problem)
+
+
+def source_of(row: ProblemRow, asked: str = "") -> str:
+    """The source to name: the one that was filtered for, else the first."""
+    names = [s.source for s in row.sources]
+    return asked if asked in names else names[0] if names else ""
+
+
+def place(row: ProblemRow) -> str:
+    """`gsm8k test/12`: where the problem stands in its source."""
+    source, key, split = row.sources[0]
+    short = key.rsplit("/", 1)[-1]
+    return " ".join(part for part in (source, split or "", short) if part)
+
+
+def out_of_reach(bench: Workbench, row: ProblemRow) -> str:
+    """Why the engine cannot be expected to solve a problem; empty where it can."""
+    if bench.embedded and not any(s.source == "embedded" for s in row.sources):
+        return (
+            "Out of the embedded student's reach: it knows only its own small world. Values measured here say little."
+        )
+    return ""
+
+
+def measurement(bench: Workbench, problem_id: str) -> Measurement | None:
+    """Which model's continuations the page shows: the app's engine first, else whichever drew most."""
+    found = bench.store.measurements(problem_id)
+    ours = {model.id for model in bench.store.models() if model.spec == bench.engine}
+    return next((m for m in found if m.model_id in ours), found[0] if found else None)
+
+
+def separator_of(bench: Workbench, shown: Measurement | None) -> str:
+    """What stands between steps in the prefixes that were continued."""
+    return bench.store.sampling(shown.sampling_id).style.separator if shown else "\n"
+
+
+def values_of(
+    chain: Chain, verdict: VerdictValue, counts: Mapping[str, PrefixCount], separator: str
+) -> list[StepValue]:
+    """V[0…n] from counts alone, as rollouts.values reads them off the draws."""
+    found = []
+    for i in range(chain.n + 1):
+        if terminal(chain, i):
+            found.append(StepValue(i, 0, 0, terminal=verdict))
+            continue
+        n, k, unfinished = counts.get(prefix_hash(prefix_of(chain, i, separator)), (0, 0, 0))
+        found.append(StepValue(i, k, n, unfinished))
+    return found
+
+
+def chain_list(bench: Workbench, at: Address, row: ProblemRow, busy: bool = False) -> ChainList:
+    """The chains of a problem as lines, with the clusters of their answers."""
+    rows = bench.store.chains(row.id)
+    shown = measurement(bench, row.id)
+    counts = bench.store.continuation_counts(row.id, shown.model_id, shown.sampling_id) if shown else {}
+    separator = separator_of(bench, shown)
+    shares, cluster_of = answer_shares(rows)
+    scores = last_scores(bench, rows)
+    numbers = {r.chain.id: r.number for r in rows}
+    kept = [
+        r
+        for r in rows
+        if (not at.answer or cluster_of[r.chain.id] == at.answer) and (not at.origin or r.chain.origin == at.origin)
+    ]
+    lines = [_line(r, counts, separator, scores.get(r.chain.id), numbers) for r in kept]
+    right = sum(r.verdict.value == "correct" for r in rows)
+    return ChainList(
+        problem=row.id,
+        place=place(row),
+        lines=tuple(sorted(lines, key=_ORDER.get(at.sort, _ORDER["number"]))),
+        of=len(rows),
+        shares=shares,
+        right=right,
+        interval=StepValue(0, right, len(rows)).interval() if rows else None,
+        picked=at.answer,
+        sort=at.sort,
+        origin=at.origin,
+        origins=tuple(sorted(Counter(r.chain.origin for r in rows).items())),
+        selected=at.chain,
+        out_of_reach=out_of_reach(bench, row),
+        sample_n=SAMPLE_N,
+        cost=sample_cost(bench, rows),
+        busy=busy,
+        tex=has_tex(row.question, row.answer, *(r.verdict.answer for r in rows)),
+    )
+
+
+_ORDER = {
+    "number": lambda line: line.number,
+    "value": lambda line: (-(_last(line) if _last(line) is not None else -1.0), line.number),
+    "pit": lambda line: (next((i for i, c in enumerate(line.cells) if c.pit), 10_000), line.number),
+    "length": lambda line: (len(line.cells), line.number),
+}
+
+
+def _last(line: ChainLine) -> float | None:
+    """The last value before the answer line."""
+    known = [cell.value for cell in line.cells[:-1] if cell.value is not None]
+    return known[-1] if known else None
+
+
+def _line(
+    row: ChainRow, counts: Mapping[str, PrefixCount], separator: str, score: float | None, numbers: Mapping[str, int]
+) -> ChainLine:
+    values = values_of(row.chain, row.verdict.value, counts, separator)
+    measured = any(v.n for v in values[1:])
+    pit = first_pit(values).step if measured and row.verdict.value != "correct" else None
+    cells = tuple(Cell(v.value if measured or v.n else None, v.step == pit) for v in values[1:])
+    parent = numbers.get(row.chain.parent) if row.chain.parent else None
+    return ChainLine(
+        row.chain.id, row.number, row.verdict.value, row.verdict.answer, cells, row.chain.origin, score, parent
+    )
+
+
+def answer_shares(rows: Sequence[ChainRow]) -> tuple[tuple[AnswerShare, ...], dict[str, str]]:
+    """Clusters of equal answers, largest first, and which cluster each chain is in (by the address's key)."""
+    clusters = cluster([r.verdict.answer for r in rows])
+    shares, where = [], {}
+    for found in clusters:
+        key = found.answer if found.answer is not None else NO_ANSWER
+        verdicts = Counter(rows[i].verdict.value for i in found.members)
+        shares.append(AnswerShare(found.answer, verdicts.most_common(1)[0][0], len(found.members), key))
+        where.update({rows[i].chain.id: key for i in found.members})
+    shares.sort(key=lambda s: (s.answer is None, -s.n))
+    return tuple(shares), where
+
+
+def last_scores(bench: Workbench, rows: Sequence[ChainRow]) -> dict[str, float]:
+    """Chain id → a SORM's last score, where one scored it."""
+    scorers = {m.id for m in bench.store.models(role="sorm")}
+    if not scorers:
+        return {}
+    scored = {r.chain.id: [s for s in bench.store.scores(r.chain.id) if s.model_id in scorers] for r in rows}
+    return {id_: found[-1].score for id_, found in scored.items() if found}
+
+
+def sample_cost(bench: Workbench, rows: Sequence[ChainRow]) -> str:
+    """`≈ 900 tokens`: what Sample is expected to spend."""
+    lengths = [len(r.chain.text) for r in rows] or [240]
+    return f"≈ {rounded(SAMPLE_N * tokens(sum(lengths) / len(lengths)))} tokens"
+
+
+def tokens(characters: float) -> float:
+    """Tokens that so many characters of reasoning are expected to cost; the end token counts."""
+    return characters / CHARACTERS_A_TOKEN + 1
+
+
+CHARACTERS_A_TOKEN = 2.6  # the embedded tokenizer's average on its own solutions; larger ones spend fewer
+
+
+def rounded(n: float) -> str:
+    """Two figures: 4,300."""
+    if n < 100:
+        return str(round(n))
+    digits = len(str(int(n))) - 2
+    return f"{round(n, -digits):,.0f}"
+

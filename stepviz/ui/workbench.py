@@ -1,0 +1,28 @@
+"""What the pages of one running app share: the store, the engine's spec, and the sizes of its actions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from db.store import Store
+from stepviz.types import Sampling
+
+SAMPLE_N = 8  # chains a click on Sample draws
+MEASURE_N = 8  # continuations a step that Measure brings each prefix to (GLoRe's K)
+MORE_N = 32  # continuations that "32 more here" adds
+PAGE = 50  # problems in the list at once
+
+
+@dataclass(slots=True)
+class Workbench:
+    """Ids and settings only: what is shown is read from the store each time."""
+
+    store: Store
+    engine: str = "embedded"
+    device: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    dismissed: set[int] = field(default_factory=set)  # stopped runs whose notice was closed
+
+    @property
+    def embedded(self) -> bool:
+        return self.engine.partition(":")[0] == "embedded"
