@@ -102,13 +102,9 @@ def _cached(graded: str, labels: Sequence[Row[Any]]) -> dict[str, Any]:
 
 
 def refresh_problems(connection: Connection, problem_ids: Iterable[str]) -> None:
-    """After chains of these problems came or changed."""
+    """After chains of these problems came or changed; the caller holds them (db.locks)."""
     c, problems = ChainTable, table(ProblemTable)
     for ids in chunks(sorted(set(problem_ids))):
-        if connection.dialect.name == "postgresql":
-            # A writer that counts at the same time must not count without our chains.
-            lock = select(problems.c.id).where(problems.c.id.in_(ids)).order_by(problems.c.id)
-            connection.execute(lock.with_for_update(key_share=True)).all()
         counts = connection.execute(
             select(
                 c.problem_id.label("at"),

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select,
 
 from db.caches import refresh_chains, refresh_problems
 from db.items import UNGRADED, chain_row, check_parents, numbered
+from db.locks import lock_chains, lock_problems
 from db.models import AnnotationTable, ChainTable, ContinuationTable, ScoreTable
 from db.problems import in_source
 from db.rows import chunks, read_spans, table, verdict_columns, write_spans
@@ -75,6 +76,7 @@ class ChainQueries(Database):
         """add_chain for many in one transaction; says how many were new."""
         new = 0
         with self.writing() as connection:
+            lock_problems(connection, (chain.problem_id for chain, _, _ in chains))
             check_parents(connection, (chain for chain, _, _ in chains))
             numbers = numbered(connection, {chain.problem_id for chain, _, _ in chains})
             for chain, verdict, key in chains:
@@ -96,6 +98,7 @@ class ChainQueries(Database):
         branches at a border that would vanish.
         """
         with self.writing() as connection:
+            lock_chains(connection, [chain_id])
             row = connection.execute(_chains().where(ChainTable.id == chain_id)).first()
             if row is None:
                 raise StepvizError(f"There is no chain {chain_id}.")
@@ -114,6 +117,7 @@ class ChainQueries(Database):
         """Grade again: chain id → the grader's verdict. A person's stays above it."""
         chains = table(ChainTable)
         with self.writing() as connection:
+            lock_chains(connection, verdicts)
             for some in chunks(verdicts.items()):
                 rows = [verdict_columns(verdict) | {"at": id_} for id_, verdict in some]
                 connection.execute(update(chains).where(chains.c.id == bindparam("at")), rows)

@@ -25,7 +25,9 @@ class ContinuationQueries(Database):
         """Store draws and say how many were new. Their problem, model and sampling must be stored."""
         if not continuations:
             return 0
-        rows = [continuation_row(continuation) for continuation in continuations]
+        # in the order of the key: two writers of the same draws never wait for each other in a circle
+        ordered = sorted(continuations, key=lambda c: (c.problem_id, c.prefix_hash, c.model_id, c.sampling_id, c.j))
+        rows = [continuation_row(continuation) for continuation in ordered]
         with self.writing() as connection:
             _check_known(connection, continuations)
             before = _count(connection, continuations)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, select, tuple_, update
 from db.caches import refresh_chains, refresh_problems
 from db.columns import now
 from db.labels import check_label
+from db.locks import lock_chains, lock_imports, lock_problems
 from db.models import AnnotationTable, ChainTable, ProblemSourceTable, ProblemTable
 from db.rows import (
     annotation_row,
@@ -56,6 +57,9 @@ class ItemQueries(Database):
         for item in items:
             assert all(chain.problem_id == item.problem.id for chain in item.chains), "a chain of another problem"
         with self.writing() as connection:
+            lock_imports(connection)
+            lock_problems(connection, (item.problem.id for item in items))
+            lock_chains(connection, (label.chain_id for item in items for label in item.annotations))
             _add_problems(connection, items, news)
             _add_chains(connection, items, verdicts or {}, news)
             _add_annotations(connection, items, news)
@@ -171,11 +175,11 @@ def chain_row(
 
 
 def numbered(connection: Connection, problem_ids: Iterable[str]) -> dict[str, int]:
-    """How many chains these problems have: the next one's number less one. Holds off other writers of them."""
+    """How many chains these problems have: the next one's number less one; the caller holds them (db.locks)."""
     p = ProblemTable
     counts = {}
     for some in chunks(sorted(set(problem_ids))):
-        query = select(p.id, p.n_chains).where(p.id.in_(some)).order_by(p.id).with_for_update(key_share=True)
+        query = select(p.id, p.n_chains).where(p.id.in_(some))
         counts |= {row.id: row.n_chains for row in connection.execute(query)}
     return counts
 

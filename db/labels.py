@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, Row, insert, select
 
 from db.caches import current_labels, refresh_chains
+from db.locks import lock_chains
 from db.models import AnnotationTable, ChainTable
 from db.rows import annotation_row, read_annotation, table
 from db.session import Database
@@ -43,12 +44,15 @@ class LabelQueries(Database):
         (StepvizError where none does). A live "verdict" (without a key) overrides the grader's.
         """
         with self.writing() as connection:
-            chain = _locked_chain(connection, annotation.chain_id)
+            lock_chains(connection, [annotation.chain_id])
+            n_steps = connection.execute(
+                select(ChainTable.n_steps).where(ChainTable.id == annotation.chain_id)
+            ).scalar()
             if annotation.key:
                 known = _find_key(connection, annotation)
                 if known is not None:
                     return known
-            check_label(annotation, chain.n_steps if chain else None)
+            check_label(annotation, n_steps)
             if annotation.undone and not _stands(connection, annotation):
                 raise StepvizError("There is no label left to take back.")
             row = insert(table(AnnotationTable)).values(annotation_row(annotation))
@@ -102,12 +106,6 @@ class LabelQueries(Database):
 
 def _read(row: Row) -> AnnotationRow:
     return AnnotationRow(row.id, read_annotation(row), row.created_at)
-
-
-def _locked_chain(connection: Connection, chain_id: str) -> Row | None:
-    """The chain, held where the database locks rows: two labels at once must not both read the older caches."""
-    query = select(ChainTable.n_steps).where(ChainTable.id == chain_id)
-    return connection.execute(query.with_for_update(key_share=True)).first()
 
 
 def _find_key(connection: Connection, label: Annotation) -> int | None:

@@ -54,7 +54,8 @@ def make_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
     except NoSuchModuleError as e:
         raise StepvizError(f"The database URL names an unknown driver: {url.drivername}.") from e
     except ModuleNotFoundError as e:
-        raise StepvizError(f"The driver for {url.drivername} is missing: pip install {e.name}") from e
+        package = "psycopg[binary]" if e.name == "psycopg" else e.name
+        raise StepvizError(f"The driver for {url.drivername} is missing: pip install '{package}'") from e
     return engine
 
 
@@ -90,6 +91,9 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writer = engine.execution_options(writes=True)
+        self._reader = engine
+        if engine.dialect.name == "postgresql":  # its default shows each statement another state
+            self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @property
     def url(self) -> str:
@@ -99,7 +103,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent view; never keep it open over slow work."""
-        with self.engine.connect() as connection:
+        with self._reader.connect() as connection:
             yield connection
 
     @contextmanager

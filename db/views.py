@@ -11,7 +11,7 @@ from stepviz.types import digest
 
 PROBLEMS = """
 SELECT p.seq, p.id AS problem_id, s.source, s.split, s.key, p.question, p.answer, p.solution, p.n_chains, p.n_correct,
-    CASE WHEN p.n_chains > 0 THEN 1.0 * p.n_correct / p.n_chains END AS share_correct,
+    CAST(p.n_correct AS DOUBLE PRECISION) / nullif(p.n_chains, 0) AS share_correct,
     p.n_disputed, p.created_at
 FROM problems p
 JOIN problem_sources s ON s.id = (SELECT min(f.id) FROM problem_sources f WHERE f.problem_id = p.id)
@@ -46,7 +46,7 @@ VALUES = """
 SELECT problem_id, prefix_hash, model_id, sampling_id, count(*) AS n,
     sum(CASE WHEN verdict = 'correct' AND finish_reason = 'stop' THEN 1 ELSE 0 END) AS k,
     sum(CASE WHEN finish_reason = 'length' THEN 1 ELSE 0 END) AS unfinished,
-    1.0 * sum(CASE WHEN verdict = 'correct' AND finish_reason = 'stop' THEN 1 ELSE 0 END) / count(*) AS value
+    avg(CASE WHEN verdict = 'correct' AND finish_reason = 'stop' THEN CAST(1 AS DOUBLE PRECISION) ELSE 0 END) AS value
 FROM continuations
 GROUP BY problem_id, prefix_hash, model_id, sampling_id
 """

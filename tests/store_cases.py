@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
 from stepviz.types import (
     Chain,
     Continuation,
@@ -17,6 +24,23 @@ from stepviz.types import (
 SAMPLING = Sampling()
 RIGHT = Verdict("correct", "equal numbers", "stepviz/1", "5")
 WRONG = Verdict("wrong", "numbers differ", "stepviz/1", "6")
+
+
+# A PostgreSQL URL whose user may create databases: then the store's tests run there instead of on SQLite.
+SERVER = os.environ.get("STEPVIZ_TEST_SERVER")
+sqlite_only = pytest.mark.skipif(SERVER is not None, reason="is about SQLite; STEPVIZ_TEST_SERVER is set")
+
+
+def new_url(folder: Path) -> str:
+    """The URL of a store that is not there yet."""
+    if SERVER is None:
+        return f"sqlite:///{folder}/store.db"
+    name = f"test_{uuid.uuid4().hex}"
+    engine = create_engine(SERVER, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return make_url(SERVER).set(database=name).render_as_string(hide_password=False)
 
 
 def problem(question: str = "Ana has 2 pens and buys 3. How many?", **fields: object) -> Problem:

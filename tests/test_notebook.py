@@ -13,7 +13,7 @@ from db.store import open_store
 from db.values import ModelRow
 from stepviz.notebook import Notebook
 from stepviz.types import Annotation, Sampling, SourceItem, Verdict
-from tests.store_cases import RIGHT, SAMPLING, WRONG, chain, draw, problem
+from tests.store_cases import RIGHT, SAMPLING, WRONG, chain, draw, new_url, problem
 
 P = problem()
 RIGHT_CHAIN = chain(P, "right")  # 2+3=5 | She has 5. | A: 5
@@ -24,7 +24,7 @@ OTHER = Sampling(temperature=0.0)
 
 @pytest.fixture
 def notebook(tmp_path: Path) -> Iterator[Notebook]:
-    url = f"sqlite:///{tmp_path}/store.db"
+    url = new_url(tmp_path)
     with open_store(url) as store:
         store.add_model(ModelRow("embedded/student"))
         for sampling in (SAMPLING, OTHER):
@@ -134,9 +134,10 @@ def test_an_empty_store_has_empty_frames_with_columns(tmp_path: Path):
 def test_steps_view_cuts_where_python_cuts(tmp_path: Path):
     p = problem()
     hostile = chain(p, text="½ 😀 \0 = 1\n\ud800 é\nA: \U0010f000")
-    with open_store(f"sqlite:///{tmp_path}/store.db") as store:
+    url = new_url(tmp_path)
+    with open_store(url) as store:
         store.add_items([SourceItem(p, (hostile,))], {hostile.id: Verdict("unknown", "", "stepviz/1")})
-    assert stepviz.open(f"sqlite:///{tmp_path}/store.db").steps.text.tolist()[:2] == [
+    assert stepviz.open(url).steps.text.tolist()[:2] == [
         "½ 😀 \0 = 1",
         "\ufffd é",  # pandas has no half of a surrogate pair
     ]

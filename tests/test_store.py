@@ -8,29 +8,35 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from db.columns import decode_text, encode_text
+from db.models import Base
 from db.session import store_url
 from db.store import Store, open_store
 from db.values import ChainFilter, ContinuationKey, ItemCounts, ModelRow, PrefixCount, SourceKey
 from stepviz.errors import StepvizError
 from stepviz.types import Annotation, PromptStyle, Sampling, SourceItem, Span, StepScore, Verdict, prefix_hash
-from tests.store_cases import RIGHT, SAMPLING, WRONG, chain, draw, item, problem
+from tests.store_cases import RIGHT, SAMPLING, WRONG, chain, draw, item, new_url, problem, sqlite_only
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path}/store.db") as opened:
+    with open_store(new_url(tmp_path)) as opened:
         opened.add_model(ModelRow("embedded/student", spec="embedded:student"))
         opened.add_sampling(SAMPLING)
         yield opened
 
 
+@sqlite_only
 def test_sqlite_runs_in_wal_and_checks_foreign_keys(store: Store):
     with store.reading() as connection:
         for pragma, expected in {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 60_000}.items():
             assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == expected
+
+
+def test_what_a_row_refers_to_must_be_there(store: Store):
     with pytest.raises(AssertionError, match="before its chains"):
         store.add_chain(chain(problem()))
     with pytest.raises(IntegrityError):
@@ -68,6 +74,7 @@ def test_a_store_stays_where_it_was_opened(tmp_path: Path, monkeypatch: pytest.M
         ("mysql://server/labels", "SQLite and PostgreSQL"),
         ("nonsense://", "SQLite and PostgreSQL"),
         ("://", "is no database URL"),
+        ("postgresql+nonsense://server/labels", "unknown driver"),
     ],
 )
 def test_what_cannot_be_opened_says_what_to_do(tmp_path: Path, url: str, message: str):
@@ -341,6 +348,9 @@ def test_stats_count_by_hand(store: Store):
     }
 
 
-def _dump(store: Store) -> list[str]:
+def _dump(store: Store) -> dict[str, list[tuple]]:
     with store.reading() as connection:
-        return list(connection.connection.driver_connection.iterdump())
+        return {
+            table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key.columns))]
+            for table in Base.metadata.sorted_tables
+        }

@@ -13,12 +13,12 @@ from db.store import Store, open_store
 from db.values import ProblemFilter
 from stepviz.errors import StepvizError
 from stepviz.types import Annotation, Chain, SourceItem, Verdict
-from tests.store_cases import RIGHT, WRONG, chain, problem
+from tests.store_cases import RIGHT, WRONG, chain, new_url, problem
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path}/store.db") as opened:
+    with open_store(new_url(tmp_path)) as opened:
         yield opened
 
 

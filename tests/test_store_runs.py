@@ -10,11 +10,12 @@ import pytest
 
 from db.store import Store, open_store
 from stepviz.errors import StepvizError
+from tests.store_cases import new_url
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path}/store.db") as opened:
+    with open_store(new_url(tmp_path)) as opened:
         yield opened
 
 

@@ -7,7 +7,7 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
-VIEWS = "a5eaa8eea11bc3b9c0cf0dd7"  # db.views.views_digest()
+VIEWS = "f681fc195968c837d7aa8fe5"  # db.views.views_digest()
 
 
 def upgrade() -> None:
