@@ -205,8 +205,9 @@ def _verdicts(batch: list[SourceItem], known: Mapping[str, ProblemRow | None], a
 def grade_chains(chains: list[tuple[str | None, Chain]], answer_rule: str = "auto") -> dict[str, Verdict]:
     """Chain id → verdict on its final answer, for (gold, chain).
 
-    Where the text states no answer, the one that its source read out of it counts (meta["answer"]). What our
-    grader cannot judge is as the source says (meta["flag"]), with the source as the grader.
+    An answer that the source keeps beside the text (meta["answer"], PRM800K) counts instead of the text; one that
+    somebody read out of the text (meta["pred"]) only where we read none. What our grader cannot judge is as the
+    source says (meta["flag"]), with the source as the grader.
     """
     whole = [(gold, chain) for gold, chain in chains if not chain.meta.get("partial")]
     graded = grade_many([(gold, _answer_text(chain, gold, answer_rule)) for gold, chain in whole], answer_rule)
@@ -218,7 +219,9 @@ def grade_chains(chains: list[tuple[str | None, Chain]], answer_rule: str = "aut
 
 def _answer_text(chain: Chain, gold: str | None, answer_rule: str) -> str:
     stated = chain.meta.get("answer")
-    if not isinstance(stated, str) or gold is None or extract(chain.text, answer_rule) is not None:
+    if stated is None and "pred" in chain.meta and gold and extract(chain.text, answer_rule) is None:
+        stated = chain.meta["pred"]
+    if not isinstance(stated, str):
         return chain.text
     return f"#### {stated}" if answer_rule == "gsm8k" else f"\\boxed{{{stated}}}"
 

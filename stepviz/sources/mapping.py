@@ -165,16 +165,20 @@ def said(messages: Any, role: str) -> str | None:
 def guess_mapping(columns: Sequence[str], sample_rows: Sequence[Columns[str, Any]]) -> Mapping:
     """A mapping from the columns' names and a few rows' values; what it cannot guess stays None."""
     paths = [*columns, *_inner(columns, sample_rows)]
-    values = {path: [v for row in sample_rows if (v := parsed(value_at(row, path))) is not None] for path in paths}
+    cells = {path: [v for row in sample_rows if (v := value_at(row, path)) not in (None, "")] for path in paths}
+    values = {path: [parsed(cell) for cell in found] for path, found in cells.items()}
     found: dict[str, str | None] = {}
-    for role in ("question", "steps", "response", *(r for r in ROLES if r not in ("question", "steps", "response"))):
+    first = ("question", "steps", "response", "labels")  # "label" is a gold answer only where it is no step's label
+    for role in (*first, *(role for role in ROLES if role not in first)):
         taken = {path for r, path in found.items() if path and not (r == "question" and role == "response")}
-        found[role] = _best(role, paths, values, taken)
+        texts = role in ("answer", "solution", "key", "split", "origin")  # "[3, 4]" in a cell is a text
+        found[role] = _best(role, paths, cells if texts else values, taken)
     if found["steps"]:
         found["response"] = None  # the file's own steps are better than steps cut from the text again
     elif found["question"] and found["response"] == found["question"] and not _all_chat(values[found["question"]]):
         found["response"] = None
     if found["response"] is None and found["steps"] is None:
+        found["answer"] = found["answer"] or found["labels"]
         found["labels"] = found["pred"] = found["flag"] = None
     if found["answer"] and not found["solution"] and any("####" in str(v) for v in values[found["answer"]]):
         found["solution"] = found["answer"]  # GSM8K's style: the solution ends with the gold answer
@@ -215,7 +219,11 @@ def _fits(role: str, value: Any) -> bool:
             type(value) is int or (isinstance(value, str) and value.strip().lstrip("-").isdigit()) or _is_labels(value)
         )
     if role == "flag":
-        return isinstance(value, bool) or (isinstance(value, list) and all(isinstance(v, bool) for v in value))
+        return (
+            isinstance(value, bool)
+            or str(value).lower() in ("true", "false")
+            or (isinstance(value, list) and all(isinstance(v, bool) for v in value))
+        )
     if role == "pred" and isinstance(value, list):
         return all(isinstance(v, str | int | float) for v in value)
     if role in ("answer", "pred"):

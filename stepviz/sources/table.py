@@ -151,7 +151,7 @@ class _Reader:
         if isinstance(flag, bool):
             meta["flag"] = flag
         if type(pred) in (str, int, float) and str(pred).strip():
-            meta["answer"] = pred if isinstance(pred, str) else fields.number_text(pred)
+            meta["pred"] = pred if isinstance(pred, str) else fields.number_text(pred)
         return meta
 
     def _one(self, row: rows.Row, role: str, j: int, n: int) -> Any:
