@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import pandas as pd
 import pytest
 
 import stepviz
+from db.models import Base
 from db.store import open_store
 from db.values import ModelRow
 from stepviz.notebook import Notebook
 from stepviz.types import Annotation, Sampling, SourceItem, Verdict
 from tests.store_cases import RIGHT, SAMPLING, WRONG, chain, draw, new_url, problem
 
+MANUAL = (Path(__file__).parents[1] / "docs" / "store.md").read_text(encoding="utf-8")
 P = problem()
 RIGHT_CHAIN = chain(P, "right")  # 2+3=5 | She has 5. | A: 5
 WRONG_CHAIN = chain(P, "wrong", text="2+3=5\nShe gives 3 away.\nA: 2")  # shares its first prefix
@@ -108,6 +111,19 @@ def test_problems_chains_steps_annotations(notebook: Notebook):
         ["pb", "first_error", 0, 2],
         ["ana", "correct", 1, 0],
     ]
+
+
+@pytest.mark.parametrize("view", ["v_problems", "v_chains", "v_steps", "v_values", "v_annotations"])
+def test_the_manual_lists_every_column(notebook: Notebook, view: str):
+    section = MANUAL.split(f"### {view}\n")[1].split("##")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert re.findall(r"`(\w+)`", " ".join(cells)) == notebook.sql(f"SELECT * FROM {view}").columns.tolist()
+
+
+def test_the_manual_lists_every_table_and_every_column_of_values(notebook: Notebook):
+    tables = MANUAL.split("## Tables\n")[1].split("##")[0]
+    assert set(re.findall(r"^\| `(\w+)`", tables, re.MULTILINE)) == set(Base.metadata.tables)
+    assert all(f"`{name}`" in MANUAL for name in notebook.values.columns)
 
 
 def test_any_select_with_parameters(notebook: Notebook):

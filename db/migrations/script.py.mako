@@ -1,4 +1,4 @@
-"""${message}."""
+<%! from db.views import views_digest %>"""${message}."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from alembic import op
 ${imports if imports else ""}
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
-VIEWS = "digest of the views, from db.views.views_digest()"
+VIEWS = "${views_digest()}"  # db.views.views_digest()
 
 
 def upgrade() -> None:
