@@ -56,14 +56,17 @@ class ContinuationQueries(Database):
     def continuation_counts(
         self, problem_id: str, model_id: str | None = None, sampling_id: str | None = None
     ) -> dict[str, PrefixCount]:
-        """Prefix hash → (n, k, unfinished), over the draws of one model and sampling, or of all."""
+        """Prefix hash → (n, k, unfinished), over the draws of one model and sampling, or of all.
+
+        Counted as rollouts.aggregate counts: a draw cut off without an answer is unfinished.
+        """
         k = ContinuationTable
-        right = and_(k.verdict == "correct", k.finish_reason == "stop")
+        right, unfinished = k.verdict == "correct", and_(k.finish_reason == "length", k.answer.is_(None))
         query = select(
             k.prefix_hash,
             func.count(),
             func.sum(case((right, 1), else_=0)),
-            func.sum(case((k.finish_reason == "length", 1), else_=0)),
+            func.sum(case((unfinished, 1), else_=0)),
         ).where(*_where(problem_id, model_id, sampling_id))
         with self.reading() as connection:
             rows = connection.execute(query.group_by(k.prefix_hash))

@@ -44,9 +44,9 @@ CROSS JOIN LATERAL json_array_elements(c.spans) WITH ORDINALITY AS s(value, numb
 
 VALUES = """
 SELECT problem_id, prefix_hash, model_id, sampling_id, count(*) AS n,
-    sum(CASE WHEN verdict = 'correct' AND finish_reason = 'stop' THEN 1 ELSE 0 END) AS k,
-    sum(CASE WHEN finish_reason = 'length' THEN 1 ELSE 0 END) AS unfinished,
-    avg(CASE WHEN verdict = 'correct' AND finish_reason = 'stop' THEN CAST(1 AS DOUBLE PRECISION) ELSE 0 END) AS value
+    sum(CASE WHEN verdict = 'correct' THEN 1 ELSE 0 END) AS k,
+    sum(CASE WHEN finish_reason = 'length' AND answer IS NULL THEN 1 ELSE 0 END) AS unfinished,
+    avg(CASE WHEN verdict = 'correct' THEN CAST(1 AS DOUBLE PRECISION) ELSE 0 END) AS value
 FROM continuations
 GROUP BY problem_id, prefix_hash, model_id, sampling_id
 """

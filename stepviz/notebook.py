@@ -18,6 +18,7 @@ from sqlalchemy import Row, text
 from db.columns import decode_text
 from db.rows import read_spans
 from db.store import Store, open_store
+from stepviz.rollouts import prefix_of, terminal
 from stepviz.types import Chain, StepValue, VerdictValue, prefix_hash
 
 VALUE_COLUMNS = {
@@ -69,7 +70,8 @@ class Notebook:
             counts = connection.execute(text("SELECT * FROM v_values")).all()
             measured = _by_problem(counts)
             chains = connection.execute(text(_MEASURED_CHAINS)).all() if measured else []
-        rows = [row for chain in chains for row in _chain_values(chain, measured[chain.problem_id])]
+        separators = {id_: sampling.style.separator for id_, sampling in self.store.samplings().items()}
+        rows = [row for chain in chains for row in _chain_values(chain, measured[chain.problem_id], separators)]
         return pd.DataFrame(rows, columns=list(VALUE_COLUMNS)).astype(VALUE_COLUMNS)
 
     def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -97,7 +99,7 @@ WHERE v.problem_id IN (SELECT problem_id FROM continuations)
 ORDER BY v.seq
 """
 
-# (model, sampling) → prefix → its row of v_values
+# (model, sampling) → prefix hash → its row of v_values
 _Measured = dict[tuple[str, str], dict[str, Row[Any]]]
 
 
@@ -115,24 +117,23 @@ def _by_problem(counts: list[Row[Any]]) -> dict[str, _Measured]:
     return found
 
 
-def _chain_values(row: Row[Any], measured: _Measured) -> Iterator[tuple[Any, ...]]:
+def _chain_values(row: Row[Any], measured: _Measured, separators: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
     spans = read_spans(json.loads(row.spans) if isinstance(row.spans, str) else row.spans)
     chain = Chain(row.problem_id, row.origin, row.key, decode_text(row.text), spans, row.rule)
-    prefixes = [prefix_hash(chain.prefix(i)) for i in range(chain.n + 1)]
     for (model, sampling), counts in measured.items():
-        for value in _values(chain, row.verdict, prefixes, counts):
+        for value in _values(chain, row.verdict, separators[sampling], counts):
             low, high = value.interval() or (None, None)
             head = (row.chain_id, row.problem_id, value.step, model, sampling)
             yield (*head, value.k, value.n, value.unfinished, value.value, low, high, value.terminal)
 
 
-def _values(
-    chain: Chain, verdict: VerdictValue, prefixes: list[str], counts: Mapping[str, Row[Any]]
-) -> Iterator[StepValue]:
-    sampled = prefixes[: chain.n] if chain.terminal else prefixes
-    for step, prefix in enumerate(sampled):
-        if prefix in counts:
-            count = counts[prefix]
+def _values(chain: Chain, verdict: VerdictValue, separator: str, counts: Mapping[str, Row[Any]]) -> Iterator[StepValue]:
+    """What is known of V[0 … n]: measured prefixes, and, where there is one, those that hold the final answer."""
+    measured = False
+    for step in range(chain.n + 1):
+        if terminal(chain, step):
+            if measured:
+                yield StepValue(step, 0, 0, terminal=verdict)
+        elif count := counts.get(prefix_hash(prefix_of(chain, step, separator))):
+            measured = True
             yield StepValue(step, int(count.k), int(count.n), int(count.unfinished))
-    if chain.terminal and any(prefix in counts for prefix in sampled):
-        yield StepValue(chain.n, 0, 0, terminal=verdict)

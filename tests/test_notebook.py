@@ -21,7 +21,7 @@ MANUAL = (Path(__file__).parents[1] / "docs" / "store.md").read_text(encoding="u
 P = problem()
 RIGHT_CHAIN = chain(P, "right")  # 2+3=5 | She has 5. | A: 5
 WRONG_CHAIN = chain(P, "wrong", text="2+3=5\nShe gives 3 away.\nA: 2")  # shares its first prefix
-OPEN_CHAIN = chain(P, "open", text="2+3=5\nShe has 5.")  # no answer line
+OPEN_CHAIN = chain(P, "open", text="2+3=5\nShe has 5.")  # no answer line, no separator after the last step
 OTHER = Sampling(temperature=0.0)
 
 
@@ -40,9 +40,10 @@ def notebook(tmp_path: Path) -> Iterator[Notebook]:
         # the question: 2 of 4, one cut off; the first step: 3 of 4; the wrong second step: 0 of 4
         store.add_continuations(
             [draw(P, j, verdict=v) for j, v in enumerate(["correct", "correct", "wrong"])]
-            + [draw(P, 3, verdict="unknown", finish_reason="length")]
+            + [draw(P, 3, verdict="unknown", finish_reason="length", answer=None)]
             + [draw(P, j, verdict="wrong" if j == 2 else "correct", prefix="2+3=5\n") for j in range(4)]
             + [draw(P, j, verdict="wrong", prefix=WRONG_CHAIN.prefix(2)) for j in range(4)]
+            + [draw(P, 0, verdict="correct", prefix=OPEN_CHAIN.text + "\n")]
             + [draw(P, 0, verdict="correct", sampling_id=OTHER.hash)]
         )
     opened = stepviz.open(url)
@@ -56,6 +57,7 @@ def test_values_are_brought_to_every_chain_by_its_prefixes(notebook: Notebook):
     expected = {
         (RIGHT_CHAIN.id, 0): [2, 4, 1, 0.5],
         (RIGHT_CHAIN.id, 1): [3, 4, 0, 0.75],
+        (RIGHT_CHAIN.id, 2): [1, 1, 0, 1.0],
         (RIGHT_CHAIN.id, 3): [0, 0, 0, 1.0],  # terminal: its last step states the right answer
         (WRONG_CHAIN.id, 0): [2, 4, 1, 0.5],
         (WRONG_CHAIN.id, 1): [3, 4, 0, 0.75],
@@ -63,6 +65,7 @@ def test_values_are_brought_to_every_chain_by_its_prefixes(notebook: Notebook):
         (WRONG_CHAIN.id, 3): [0, 0, 0, 0.0],  # terminal, and wrong
         (OPEN_CHAIN.id, 0): [2, 4, 1, 0.5],
         (OPEN_CHAIN.id, 1): [3, 4, 0, 0.75],
+        (OPEN_CHAIN.id, 2): [1, 1, 0, 1.0],  # continued after a separator, as the right chain's is
     }
     assert {key: list(row) for key, row in frame[columns].iterrows()} == expected
     assert not frame.index.duplicated().any()

@@ -207,21 +207,22 @@ def test_continuations_are_drawn_once(store: Store):
     draws = [
         draw(p, 0),
         draw(p, 1, "A: 6", "wrong"),
-        draw(p, 2, "She has", "unknown", finish_reason="length"),
+        draw(p, 2, "She has", "unknown", finish_reason="length", answer=None),
+        draw(p, 3, "A: 5\nA", finish_reason="length"),  # cut off, but not before its answer
         draw(p, 0, "She has 5.", prefix="2+3=5\n"),
     ]
     assert store.add_continuations(draws[:2]) == 2
-    assert store.add_continuations(draws) == 2
+    assert store.add_continuations(draws) == 3
     assert store.add_continuations([draw(p, 0, text="another text")]) == 0
     at = (p.id, prefix_hash(""), "embedded/student", SAMPLING.hash)
-    assert store.continuations(*at) == draws[:3]
+    assert store.continuations(*at) == draws[:4]
     assert store.continuations(*at, limit=2) == draws[:2]
     assert sorted(store.continuations_for(p.id), key=draws.index) == draws
-    counts = {prefix_hash(""): PrefixCount(3, 1, 1), prefix_hash("2+3=5\n"): PrefixCount(1, 1, 0)}
+    counts = {prefix_hash(""): PrefixCount(4, 2, 1), prefix_hash("2+3=5\n"): PrefixCount(1, 1, 0)}
     assert store.continuation_counts(p.id) == counts
     assert store.continuation_counts(p.id, "embedded/student", SAMPLING.hash) == counts
     assert store.continuation_counts(p.id, "another") == {}
-    assert store.measurements(p.id) == [("embedded/student", SAMPLING.hash, 4)]
+    assert store.measurements(p.id) == [("embedded/student", SAMPLING.hash, 5)]
     store.set_continuation_verdicts([draw(p, 1, verdict="correct", grader="stepviz/2")])
     again = store.continuations(*at)[1]
     assert (again.text, again.verdict, again.grader) == ("A: 6", "correct", "stepviz/2")

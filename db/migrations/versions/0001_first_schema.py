@@ -7,7 +7,7 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
-VIEWS = "f681fc195968c837d7aa8fe5"  # db.views.views_digest()
+VIEWS = "93e50eaf1ce5510b0884c48e"  # db.views.views_digest()
 
 
 def upgrade() -> None:
