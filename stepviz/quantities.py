@@ -43,6 +43,11 @@ _SIZES: dict[str, tuple[str, Fraction]] = {
 }
 
 
+def measure(word: str) -> tuple[str, Fraction] | None:
+    """(dimension, size) of a unit of measure, sizes being comparable within a dimension; None for other words."""
+    return _SIZES.get(word)
+
+
 @dataclass(frozen=True, slots=True)
 class Equality:
     """Whether two answers are equal, and why; "unknown" means that we cannot judge."""
@@ -55,7 +60,7 @@ def same_quantity(gold: Number, answer: Number, gold_text: str, answer_text: str
     """Whether two numbers are equal; the texts are quoted in the reason."""
     names = f"{_short(gold_text)} and {_short(answer_text)}"
     a, b = gold.value, answer.value
-    left, right = _SIZES.get(gold.unit), _SIZES.get(answer.unit)
+    left, right = measure(gold.unit), measure(answer.unit)
     if left and right and left != right:
         if left[0] != right[0]:
             return Equality("unknown", f"{names} measure different things ({left[0]} and {right[0]})")
