@@ -1,1 +1,1 @@
-"""The app in the browser: `build.build_app` makes the pages, `views` gathers plain values, `render*` turn them to HTML."""
+"""The app in the browser: `build.build_app` makes the pages, `views` gather plain values, `render*` draw them."""

@@ -47,7 +47,7 @@ def theme() -> gr.themes.Base:
     """Gradio's own chrome in our colours and type; nothing is fetched from a font server."""
     fonts = [gr.themes.Font("Inter"), gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")]
     mono = [gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")]
-    fills = {name: "var(--bg)" for name in _TAKEN_OVER}
+    fills = dict.fromkeys(_TAKEN_OVER, "var(--bg)")
     return gr.themes.Base(font=fonts, font_mono=mono).set(
         **fills, **{f"{name}_dark": fill for name, fill in fills.items()}
     )

@@ -60,7 +60,9 @@ class ImportPage:
         """Roles count only while the file and the format are the ones they were guessed for."""
         fresh = sent.get("changed") == "format" or "question" not in sent
         changes = {} if fresh else {name: str(value) for name, value in sent.items()}
-        return form_of(str(sent.get("path", "")), str(sent.get("format", "")), changes)
+        typed, uploaded = str(sent.get("typed", "")), sent.get("uploaded") == "yes"
+        path = typed or str(sent.get("file", ""))
+        return form_of(path, str(sent.get("format", "")), changes, uploaded and not typed)
 
     def look(self, sent: Mapping[str, Any]) -> Update:
         form = self.form(sent)

@@ -72,7 +72,10 @@ def k_of_n(value: StepValue | None) -> str:
     if value.terminal is not None:
         return f'<span class="end-word">{_SAID[value.terminal]}</span>'
     cut = f' title="{value.unfinished} of {value.n} were cut off by the token limit"' if value.unfinished else ""
-    return f'<span class="kn"{cut}><b>{value.k}</b><s>/</s>{value.n}</span><span class="ci">{interval(value.interval())}</span>'
+    return (
+        f'<span class="kn"{cut}><b>{value.k}</b><s>/</s>{value.n}</span>'
+        f'<span class="ci">{interval(value.interval())}</span>'
+    )
 
 
 def prose(text: str, tex: bool, equations: Iterable[EquationMark] = ()) -> str:

@@ -11,7 +11,8 @@ _HINTS = (
     '<div class="hints"><span><kbd>j</kbd><kbd>k</kbd>step</span><span><kbd>J</kbd><kbd>K</kbd>chain</span>'
     "<span><kbd>/</kbd>search</span><span><kbd>[</kbd>problems</span><span><kbd>?</kbd>all keys</span>"
     '<span class="sp"></span><span class="leg"><i class="l-val"></i>measured, 95 %</span>{predicted}'
-    '<span class="leg scale"><b>0</b><i class="v0"></i><i class="v2"></i><i class="v4"></i><i class="v6"></i><i class="v8"></i><b>1</b></span></div>'
+    '<span class="leg scale"><b>0</b><i class="v0"></i><i class="v2"></i><i class="v4"></i>'
+    '<i class="v6"></i><i class="v8"></i><b>1</b></span></div>'
 )
 _PREDICTED = '<span class="leg"><i class="l-prd"></i>predicted</span>'
 
@@ -19,13 +20,24 @@ _PREDICTED = '<span class="leg"><i class="l-prd"></i>predicted</span>'
 def view(v: ChainPage | None) -> str:
     """The right pane: a chain, a problem without chains, a wrong address, or nothing yet."""
     if v is None:
-        return '<div class="vhead"><h2>Problem</h2></div><div class="empty"><b>Nothing is open</b><p>Choose a problem on the left, or bring your own.</p><a class="btn" href="/import">Import your own file</a></div>'
+        return (
+            '<div class="vhead"><h2>Problem</h2></div><div class="empty"><b>Nothing is open</b>'
+            "<p>Choose a problem on the left, or bring your own.</p>"
+            '<a class="btn" href="/import">Import your own file</a></div>'
+        )
     if v.missing:
-        return f'<div class="vhead"><h2>Not here</h2></div><div class="empty"><b>{esc(v.missing)}</b><p>The address may come from another database, or the problem was never imported here.</p><button type="button" class="btn" data-act="home">Show the first problem</button></div>'
+        return (
+            f'<div class="vhead"><h2>Not here</h2></div><div class="empty"><b>{esc(v.missing)}</b>'
+            "<p>The address may come from another database, or the problem was never imported here.</p>"
+            '<button type="button" class="btn" data-act="home">Show the first problem</button></div>'
+        )
     if not v.chain:
         question = prose(v.rows[0].text, v.tex)
         gold = f'<p class="under">Gold answer: {answer(v.gold, v.tex)}</p>' if v.gold is not None else ""
-        return f'<div class="vhead" data-problem="{esc(v.problem)}"><h2>Problem</h2></div>{_run(v.run)}<div class="lone"><div class="body">{question}</div></div>{gold}'
+        return (
+            f'<div class="vhead" data-problem="{esc(v.problem)}"><h2>Problem</h2></div>{_run(v.run)}'
+            f'<div class="lone"><div class="body">{question}</div></div>{gold}'
+        )
     scored = any(r.score is not None for r in v.rows)
     css = (
         "s" if scored else "",
@@ -36,8 +48,10 @@ def view(v: ChainPage | None) -> str:
     notes = "".join(f'<div class="notice"><span>{esc(n)}</span></div>' for n in v.notes)
     hints = _HINTS.replace("{predicted}", _PREDICTED if scored else "")
     return (
-        f'{_head(v)}{_run(v.run)}<div class="work"><div class="tab {" ".join(css).strip()}" role="grid" aria-label="Steps">'
-        f'{_columns()}{rows}{notes}</div><div class="side" aria-label="Step in focus">{inspector(v, v.rows[min(v.selected, len(v.rows) - 1)])}</div></div>{hints}'
+        f'{_head(v)}{_run(v.run)}<div class="work">'
+        f'<div class="tab {" ".join(css).strip()}" role="grid" aria-label="Steps">'
+        f"{_columns()}{rows}{notes}</div>"
+        f'<div class="side" aria-label="Step in focus">{inspector(v, v.rows[v.selected])}</div></div>{hints}'
     )
 
 
@@ -45,7 +59,10 @@ def _head(v: ChainPage) -> str:
     css = {"correct": "ok", "wrong": "no", "unknown": ""}[v.verdict]
     why = f"{said(v.verdict)}: {v.verdict_reason}" if v.verdict_reason else said(v.verdict)
     own = " · overridden" if v.overridden else ""
-    verdict = f'<button type="button" class="verdict {css}" data-act="verdict" title="{esc(why)}">{icon(v.verdict)}<span class="ans">{answer(v.answer, v.tex)}</span></button>'
+    verdict = (
+        f'<button type="button" class="verdict {css}" data-act="verdict" title="{esc(why)}'
+        f'">{icon(v.verdict)}<span class="ans">{answer(v.answer, v.tex)}</span></button>'
+    )
     gold = (
         f'<span class="gold">gold {answer(v.gold, v.tex)}</span>'
         if v.gold is not None and v.verdict != "correct"
@@ -54,9 +71,13 @@ def _head(v: ChainPage) -> str:
     meta = "".join(f"<span>{esc(m)}</span>" for m in v.meta) + (f"<span>{own[3:]}</span>" if own else "")
     if v.parent:
         link = Address(problem=v.problem, chain=v.parent[0]).query()
-        meta += f'<span>branch of <a href="{esc(link)}" data-chain="{esc(v.parent[0])}">chain {v.parent[1]}</a> after step {v.parent[2]}</span>'
+        meta += (
+            f'<span>branch of <a href="{esc(link)}" data-chain="{esc(v.parent[0])}">chain {v.parent[1]}'
+            f"</a> after step {v.parent[2]}</span>"
+        )
     return (
-        f'<div class="vhead" data-problem="{esc(v.problem)}" data-chain="{esc(v.chain)}" data-selected="{v.selected}"><h2>Chain {v.number}</h2>{verdict}{gold}'
+        f'<div class="vhead" data-problem="{esc(v.problem)}" data-chain="{esc(v.chain)}" '
+        f'data-selected="{v.selected}"><h2>Chain {v.number}</h2>{verdict}{gold}'
         f'<div class="meta">{meta}</div><span class="sp"></span>{_measure(v)}</div>'
     )
 
@@ -80,10 +101,15 @@ def _run(run: RunLine | None) -> str:
             "interrupted": "Interrupted. What was finished is kept.",
         }
         resume = button("Go on", "resume", kind="sm", run=run.id)
-        return f'<div class="notice{bad}" role="status"><span>{esc(text.get(run.state, run.state))}</span>{resume}<a class="link" href="/runs?run={run.id}">Details</a>{button("Dismiss", "dismiss", kind="sm ghost", run=run.id)}</div>'
+        return (
+            f'<div class="notice{bad}" role="status"><span>{esc(text.get(run.state, run.state))}'
+            f'</span>{resume}<a class="link" href="/runs?run={run.id}">Details'
+            f"</a>{button('Dismiss', 'dismiss', kind='sm ghost', run=run.id)}</div>"
+        )
     width = round(100 * (run.share or 0))
     return (
-        f'<div class="run" role="status"><div class="runbar"><i style="width:{width}%"></i></div><span>{progress(run)}</span>'
+        f'<div class="run" role="status"><div class="runbar"><i style="width:{width}%"></i></div>'
+        f"<span>{progress(run)}</span>"
         f"{button('Cancel', 'cancel', 'Esc', kind='sm', run=run.id)}</div>"
     )
 
@@ -114,8 +140,10 @@ def clock(seconds: float) -> str:
 
 def _columns() -> str:
     return (
-        '<div class="row hd" role="row"><span class="no"></span><span class="tx">step</span><span class="trk"><span class="ax"><span>0</span><span>value</span><span>1</span></span></span>'
-        '<span class="mv">measured</span><span class="sc">SORM</span><span class="hu">people</span><span class="xx">exact</span><span></span></div>'
+        '<div class="row hd" role="row"><span class="no"></span><span class="tx">step</span>'
+        '<span class="trk"><span class="ax"><span>0</span><span>value</span><span>1</span></span></span>'
+        '<span class="mv">measured</span><span class="sc">SORM</span><span class="hu">people</span>'
+        '<span class="xx">exact</span><span></span></div>'
     )
 
 
@@ -126,10 +154,13 @@ def _row(v: ChainPage, i: int) -> str:
     exact = _exact(row.exact) if i else '<span class="none">·</span>'
     score = number(row.score) if row.score is not None else '<span class="none">·</span>'
     return (
-        f'<div class="{css}" role="row" data-i="{i}" aria-selected="{"true" if i == v.selected else "false"}"><span class="no">{"Q" if i == 0 else i}</span>'
+        f'<div class="{css}" role="row" data-i="{i}" '
+        f'aria-selected="{"true" if i == v.selected else "false"}">'
+        f'<span class="no">{"Q" if i == 0 else i}</span>'
         f'<div class="tx"><span class="body">{prose(row.text, v.tex, row.equations)}</span> {_tags(row)}</div>'
         f'<div class="trk"><div>{_curve(row, before)}</div></div><span class="mv">{k_of_n(row.value)}</span>'
-        f'<span class="sc">{score}</span><span class="hu">{_people(row.labels)}</span><span class="xx">{exact}</span><span></span>'
+        f'<span class="sc">{score}</span><span class="hu">{_people(row.labels)}</span>'
+        f'<span class="xx">{exact}</span><span></span>'
         f'<div class="insp">{inspector(v, row)}</div></div>'
     )
 
@@ -199,8 +230,13 @@ def _exact(mark: ExactMark | None) -> str:
 def view_loading() -> str:
     widths = (86, 68, 75, 60, 80, 52)
     rows = "".join(
-        f'<div class="row"><span class="no"><i class="skel" style="--w:10px"></i></span><div class="tx"><i class="skel" style="--w:{w}%"></i></div>'
-        f'<div class="trk"><div>{_curve(StepRow(0, ""), None)}</div></div><span class="mv"><i class="skel" style="--w:82px"></i></span></div>'
+        '<div class="row"><span class="no"><i class="skel" style="--w:10px"></i></span><div class="tx">'
+        f'<i class="skel" style="--w:{w}%"></i></div>'
+        f'<div class="trk"><div>{_curve(StepRow(0, ""), None)}</div></div><span class="mv">'
+        '<i class="skel" style="--w:82px"></i></span></div>'
         for w in widths
     )
-    return f'<div class="vhead"><i class="skel" style="--w:376px"></i></div><div class="work"><div class="tab sk x" aria-busy="true">{_columns()}{rows}</div></div>'
+    return (
+        '<div class="vhead"><i class="skel" style="--w:376px"></i></div><div class="work">'
+        f'<div class="tab sk x" aria-busy="true">{_columns()}{rows}</div></div>'
+    )

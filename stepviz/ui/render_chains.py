@@ -21,30 +21,42 @@ def chains(c: ChainList | None) -> str:
     scored = any(line.score is not None for line in c.lines)
     rows = "".join(_chain(line, line.id == c.selected, c.problem, c.tex) for line in c.lines)
     if not rows:
-        rows = f'<div class="empty" style="margin-top:40px"><p>No chain has this answer and origin.</p>{button("Show all", "unfilter", kind="sm")}</div>'
+        rows = (
+            '<div class="empty" style="margin-top:40px"><p>No chain has this answer and origin.'
+            f"</p>{button('Show all', 'unfilter', kind='sm')}</div>"
+        )
     return (
-        f'{nav}<div class="phead"><h2>Chains</h2><span class="dim num">{c.of}</span><span class="sp"></span>{sample}</div>'
+        f'{nav}<div class="phead"><h2>Chains</h2><span class="dim num">{c.of}</span><span class="sp">'
+        f"</span>{sample}</div>"
         f"{_reach(c)}{_clusters(c)}{_origins(c)}"
-        f'<div class="cbody{" scored" if scored else ""}">{_header(c, scored)}<div class="clist" role="listbox" aria-label="Chains">{rows}</div></div>'
+        f'<div class="cbody{" scored" if scored else ""}">{_header(c, scored)}'
+        f'<div class="clist" role="listbox" aria-label="Chains">{rows}</div></div>'
     )
 
 
 def _nav(place: str) -> str:
     return (
-        '<div class="pnav"><button type="button" class="btn ghost sm" data-act="rail" aria-label="Problems" title="Problems ["><i class="ic menu"></i></button>'
+        '<div class="pnav"><button type="button" class="btn ghost sm" data-act="rail" '
+        'aria-label="Problems" title="Problems ["><i class="ic menu"></i></button>'
         f'<b class="num">{esc(place) or "Problems"}</b><span class="sp"></span>'
-        '<button type="button" class="btn ghost sm" data-act="previous" aria-label="Problem before" title="Problem before"><i class="ic up"></i></button>'
-        '<button type="button" class="btn ghost sm" data-act="next" aria-label="Next problem" title="Next problem"><i class="ic down"></i></button></div>'
+        '<button type="button" class="btn ghost sm" data-act="previous" aria-label="Problem before" '
+        'title="Problem before"><i class="ic up"></i></button>'
+        '<button type="button" class="btn ghost sm" data-act="next" aria-label="Next problem" '
+        'title="Next problem"><i class="ic down"></i></button></div>'
     )
 
 
 def _none(c: ChainList) -> str:
     if not c.can_sample:
-        return f'<div class="empty"><div class="glyph">{"<i></i>" * 5}</div><b>No chains yet</b><p>{esc(c.out_of_reach)}</p><a class="btn" href="/import">Import solutions</a></div>'
+        return (
+            f'<div class="empty"><div class="glyph">{"<i></i>" * 5}</div><b>No chains yet</b>'
+            f'<p>{esc(c.out_of_reach)}</p><a class="btn" href="/import">Import solutions</a></div>'
+        )
     label = "Sampling…" if c.busy else f"Sample {c.sample_n} chains"
     note = f"<small>{esc(c.out_of_reach)}</small>" if c.out_of_reach else ""
     return (
-        f'<div class="empty"><div class="glyph">{"<i></i>" * 5}</div><b>No chains yet</b><p>Sample some from the model, or import a file of solutions.</p>'
+        f'<div class="empty"><div class="glyph">{"<i></i>" * 5}</div><b>No chains yet</b>'
+        "<p>Sample some from the model, or import a file of solutions.</p>"
         f"{button(label, 'sample', 's', kind='pri', n=c.sample_n)}<small>{esc(c.cost)}</small>{note}</div>"
     )
 
@@ -71,14 +83,18 @@ def _origins(c: ChainList) -> str:
     sorts = (("", "In order"), ("value", "By last value"), ("pit", "By first pit"), ("length", "By length"))
     order = "".join(f'<option value="{v}"{" selected" if v == c.sort else ""}>{label}</option>' for v, label in sorts)
     return (
-        f'<div class="filters"><select class="field" data-change="origin" aria-label="Origin"><option value="">Any origin</option>{options}</select>'
+        '<div class="filters"><select class="field" data-change="origin" aria-label="Origin">'
+        f'<option value="">Any origin</option>{options}</select>'
         f'<select class="field" data-change="sort" aria-label="Order">{order}</select></div>'
     )
 
 
 def _header(c: ChainList, scored: bool) -> str:
     score = '<span class="sc">SORM</span>' if scored else ""
-    return f'<div class="chead"><span class="cid">#</span><span></span><span>answer</span><span>value, step by step</span>{score}</div>'
+    return (
+        '<div class="chead"><span class="cid">#</span><span></span><span>answer</span>'
+        f"<span>value, step by step</span>{score}</div>"
+    )
 
 
 def _chain(line: ChainLine, on: bool, problem: str, tex: bool) -> str:
@@ -87,7 +103,8 @@ def _chain(line: ChainLine, on: bool, problem: str, tex: bool) -> str:
     branch = f", branch of chain {line.branch_of}" if line.branch_of else ""
     link = Address(problem=problem, chain=line.id).query()
     return (
-        f'<a class="crow{" on" if on else ""}" role="option" aria-selected="{"true" if on else "false"}" href="{esc(link)}" data-chain="{esc(line.id)}"'
+        f'<a class="crow{" on" if on else ""}" role="option" aria-selected="{"true" if on else "false"}" '
+        f'href="{esc(link)}" data-chain="{esc(line.id)}"'
         f'{attrs(title=line.origin + branch)}><span class="num cid">{line.number}</span>{icon(line.verdict)}'
         f'<span class="ans">{answer(line.answer, tex)}</span><span class="strip">{cells}</span>{score}</a>'
     )
@@ -102,7 +119,8 @@ def _cell(cell: Cell) -> str:
 def chains_loading() -> str:
     def row(width: int) -> str:
         return (
-            '<div class="crow" style="pointer-events:none"><i class="skel" style="--w:16px"></i><i class="skel" style="--w:10px"></i>'
+            '<div class="crow" style="pointer-events:none"><i class="skel" style="--w:16px"></i>'
+            '<i class="skel" style="--w:10px"></i>'
             f'<i class="skel" style="--w:48px"></i><i class="skel" style="--w:{width}px"></i></div>'
         )
 

@@ -47,7 +47,8 @@ def verdict(v: ChainPage) -> str:
     body = (
         f'<div><span class="lab">Answer</span>{answer(v.answer)}</div>'
         f'<div><span class="lab">Gold</span>{answer(v.gold)}</div>'
-        f'<div><span class="lab">{who}</span><p class="why">{icon(v.verdict)} {said(v.verdict)}: {esc(v.verdict_reason)}</p></div>'
+        f'<div><span class="lab">{who}</span>'
+        f'<p class="why">{icon(v.verdict)} {said(v.verdict)}: {esc(v.verdict_reason)}</p></div>'
         f'<div><span class="lab">Your verdict</span><div class="choice">{choices}</div></div>'
         '<label><span class="lab">Reason (kept with the verdict)</span>'
         '<textarea class="field" name="reason" required maxlength="2000" autofocus></textarea></label>'
@@ -58,7 +59,8 @@ def verdict(v: ChainPage) -> str:
 def edit(v: ChainPage, row: StepRow) -> str:
     """Another text for a step, and how many chains to draw from there."""
     body = (
-        f'<p class="dim">Steps before {row.number} stay as they are. The edited chain is kept, and new chains go on from it.</p>'
+        f'<p class="dim">Steps before {row.number} stay as they are. The edited chain is kept, and new '
+        "chains go on from it.</p>"
         f'<label><span class="lab">Step {row.number}</span><textarea class="field" name="text" rows="4" required '
         f'maxlength="20000" autofocus>{esc(row.text)}</textarea></label>{_how_many(4)}'
     )
@@ -103,7 +105,10 @@ def steps(text: str, spans: Sequence[Span], rule: str, number: int, locked: str 
         return dialog("spans", f"Chain {number}: steps", f"<p>{esc(locked)}</p>")
     now = rule.partition("/")[0]
     rules = "".join(
-        f'<button type="button" class="btn sm{" pri" if name == now else ""}" data-act="resegment" data-rule="{name}">{label}</button>'
+        (
+            f'<button type="button" class="btn sm{" pri" if name == now else ""}" data-act="resegment" '
+            f'data-rule="{name}">{label}</button>'
+        )
         for name, label in _RULES.items()
     )
     rows = "".join(_cut(text, spans, i) for i in range(len(spans)))

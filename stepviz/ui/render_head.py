@@ -33,10 +33,12 @@ def head(h: Head) -> str:
     active = [r for r in h.runs if r.active]
     state = {"idle": "", "on": "on", "bad": "bad"}[h.engine_state]
     return (
-        f'<header data-active="{len(active)}"><a class="brand" href="/">{_MARK}stepviz</a><nav aria-label="Pages">{links}</nav>'
+        f'<header data-active="{len(active)}"><a class="brand" href="/">{_MARK}stepviz</a>'
+        f'<nav aria-label="Pages">{links}</nav>'
         f'<span class="sp"></span>{_jobs(active)}<span class="status engine"{attrs(title=h.engine_note or None)}>'
         f'<i class="{state}"></i>{esc(h.engine)}</span>'
-        f'<button type="button" class="icon" data-act="theme" title="Light or dark" aria-label="Light or dark">{_HALF}</button></header>'
+        '<button type="button" class="icon" data-act="theme" title="Light or dark" aria-label="Light or '
+        f'dark">{_HALF}</button></header>'
     )
 
 
@@ -64,8 +66,10 @@ def find(sources: tuple[tuple[str, int], ...], at: Address, total: int) -> str:
     )
     return (
         '<form role="search" autocomplete="off">'
-        f'<input class="field" name="q" type="search" placeholder="Search {total:,} problems" aria-label="Search problems" value="{esc(at.q)}">'
-        f'<select class="field" name="source" aria-label="Source"><option value="">Any source</option>{options}</select>'
+        f'<input class="field" name="q" type="search" placeholder="Search {total:,} problems" '
+        f'aria-label="Search problems" value="{esc(at.q)}">'
+        '<select class="field" name="source" aria-label="Source"><option value="">Any source'
+        f"</option>{options}</select>"
         f'<select class="field" name="result" aria-label="Result">{results}</select>'
         '<a class="btn sm" href="/import">Import your own file</a></form>'
     )
@@ -79,7 +83,10 @@ def problems(p: ProblemList) -> str:
     first, last = p.skip + 1, p.skip + len(p.lines)
     back = button("Back", "page", kind="sm ghost", skip=max(0, p.skip - p.limit)) if p.skip else ""
     on = button("More", "page", kind="sm ghost", skip=p.skip + p.limit) if last < p.total else ""
-    return f'{rows}<div class="pages num"><span>{first:,}–{last:,} of {p.total:,}</span><span class="sp"></span>{back}{on}</div>'
+    return (
+        f'{rows}<div class="pages num"><span>{first:,}–{last:,} of {p.total:,}</span><span class="sp">'
+        f"</span>{back}{on}</div>"
+    )
 
 
 def _problem(p: ProblemLine, on: bool) -> str:
@@ -99,5 +106,8 @@ def _problem(p: ProblemLine, on: bool) -> str:
 
 
 def problems_loading() -> str:
-    row = '<div class="skrow"><i class="skel"></i><i class="skel" style="--w:70%"></i><i class="skel" style="--w:40%"></i></div>'
+    row = (
+        '<div class="skrow"><i class="skel"></i><i class="skel" style="--w:70%"></i>'
+        '<i class="skel" style="--w:40%"></i></div>'
+    )
     return f'<div aria-busy="true">{row * 9}</div>'

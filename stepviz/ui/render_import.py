@@ -18,14 +18,14 @@ _ASKED = {
     "question": "the problem's text",
     "answer": "the right answer",
     "solution": "a worked solution",
-    "response": "a chain, or a list of chains",
-    "steps": "a chain, already cut into steps",
-    "labels": "people's labels of the steps",
-    "pred": "the answer the file read out of a chain",
-    "flag": "whether the file calls it correct",
+    "response": "a chain, or several",
+    "steps": "a chain cut into steps",
+    "labels": "people's step labels",
+    "pred": "the answer it ends with",
+    "flag": "is it correct, true or false",
     "key": "an id of the problem",
     "split": "train, test, …",
-    "origin": "the model or person who wrote it",
+    "origin": "the model or person",
 }
 _KINDS = {
     "per_step": "a label a step: true/false, or 1, 0, −1",
@@ -40,7 +40,10 @@ def form(f: ImportForm) -> str:
     """File, format, and for a table which column is what."""
     read = ""
     if f.path:
-        read = f'<section><h3>2 · Read it as</h3><select class="field" name="format" aria-label="Format">{_formats(f)}</select></section>'
+        read = (
+            "<section><h3>2 · Read it as</h3>"
+            f'<select class="field" name="format" aria-label="Format">{_formats(f)}</select></section>'
+        )
     columns = (
         f"<section><h3>3 · Which column is what</h3>{_mapping(f)}</section>"
         if f.mapping
@@ -48,23 +51,28 @@ def form(f: ImportForm) -> str:
     )
     error = f'<div class="notice bad" role="alert"><span>{esc(f.error)}</span></div>' if f.error else ""
     return (
-        f'<form class="import" data-act="look" autocomplete="off"><section><h1>Import</h1><p class="dim">Problems, chains and labels from a file. '
-        f"Nothing leaves this machine, and the same file twice changes nothing.</p></section>{_file(f)}{error}{read}{columns}</form>"
+        '<form class="import" data-act="look" autocomplete="off"><section><h1>Import</h1>'
+        '<p class="dim">Problems, chains and labels from a file. '
+        "Nothing leaves this machine, and the same file twice changes nothing.</p>"
+        f"</section>{_file(f)}{error}{read}{columns}</form>"
     )
 
 
 def _file(f: ImportForm) -> str:
-    name = Path(f.path).name if f.path else ""
-    count = f" · {f.rows:,} rows" if f.rows is not None else ""
+    count = f"<small class=num>{f.rows:,} rows</small>" if f.rows is not None else ""
     inside = (
-        f"<b>{esc(name)}</b><small class=num>{esc(count[3:])}</small><span class=link>Choose another</span>"
+        f"<b>{esc(Path(f.path).name)}</b>{count}<span class=link>Choose another</span>"
         if f.path and not f.error
-        else "<b>Drop a file here</b><small>JSONL, JSON, CSV, TSV or Parquet</small><span class=link>or choose one</span>"
+        else "<b>Drop a file here</b><small>JSONL, JSON, CSV, TSV, Parquet</small><span class=link>or choose one</span>"
     )
+    typed = "" if f.uploaded else f.path
     return (
-        f'<section><h3>1 · The file</h3><label class="drop"><input type="file" accept=".jsonl,.json,.csv,.tsv,.parquet,.txt,.gz">{inside}</label>'
+        '<section><h3>1 · The file</h3><label class="drop">'
+        f'<input type="file" accept=".jsonl,.json,.csv,.tsv,.parquet,.txt,.gz">{inside}</label>'
         '<label class="or"><span class="lab">or a path on this machine, or a hub id</span><span class="line">'
-        f'<input class="field" name="path" value="{esc(f.path)}" placeholder="traces.jsonl or openai/gsm8k" spellcheck="false">'
+        f'<input class="field" name="typed" value="{esc(typed)}" placeholder="traces.jsonl or openai/gsm8k" '
+        f'spellcheck="false"><input type="hidden" name="file" value="{esc(f.path)}">'
+        f'<input type="hidden" name="uploaded" value="{"yes" if f.uploaded else ""}">'
         '<button type="submit" class="btn">Look</button></span></label></section>'
     )
 
@@ -96,7 +104,8 @@ def _role(f: ImportForm, role: str) -> str:
     sample = (f.samples or {}).get(current.split(".")[0], "") if current else ""
     return (
         f'<label class="{"" if current else "off"}"><span>{role}<small>{_ASKED[role]}</small></span>'
-        f'<select class="field" name="{role}"><option value="">—</option>{options}</select><small class="sample" title="{esc(sample)}">{esc(sample)}</small></label>'
+        f'<select class="field" name="{role}"><option value="">—</option>{options}</select>'
+        f'<small class="sample" title="{esc(sample)}">{esc(sample)}</small></label>'
     )
 
 
@@ -104,7 +113,10 @@ def _choice(name: str, label: str, options: dict[str, str], current: str) -> str
     inner = "".join(
         f'<option value="{k}"{" selected" if k == current else ""}>{esc(v)}</option>' for k, v in options.items()
     )
-    return f'<label><span>{label}</span><select class="field" name="{name}">{inner}</select><small class="sample"></small></label>'
+    return (
+        f'<label><span>{label}</span><select class="field" name="{name}">{inner}</select>'
+        '<small class="sample"></small></label>'
+    )
 
 
 def preview(f: ImportForm, p: ImportPreview) -> str:
@@ -112,14 +124,19 @@ def preview(f: ImportForm, p: ImportPreview) -> str:
     if not f.path or f.error:
         return _welcome()
     if p.error:
-        return f'<div class="phead"><h2>Preview</h2></div><div class="notice bad" role="alert"><span>{esc(p.error)}</span></div>'
+        return (
+            '<div class="phead"><h2>Preview</h2></div><div class="notice bad" role="alert">'
+            f"<span>{esc(p.error)}</span></div>"
+        )
     items = [e for e in p.entries if isinstance(e, SourceItem)]
     label = f"Import {f.rows:,} rows" if f.rows is not None else "Import"
     go = button(label, "import", kind="pri") if items else ""
     entries = "".join(_entry(e) for e in p.entries)
     nothing = '<div class="empty"><b>There is no row in this file</b></div>' if not p.entries else ""
     return (
-        f'<div class="phead"><h2>Preview</h2><span class="dim">the first {len(p.entries)} rows as {esc(f.name)}</span><span class="sp"></span>{go}</div>'
+        '<div class="phead"><h2>Preview</h2>'
+        f'<span class="dim">the first {len(p.entries)} rows as {esc(f.name)}</span><span class="sp">'
+        f"</span>{go}</div>"
         f'<div class="entries">{entries}{nothing}</div>'
     )
 
@@ -128,14 +145,19 @@ def _welcome() -> str:
     formats = "".join(f"<tr><td>{esc(n)}</td><td>{esc(FORMAT_NOTES.get(n, ''))}</td></tr>" for n in FORMATS)
     return (
         '<div class="phead"><h2>What can come in</h2></div><div class="about"><table class="plain">'
-        f"<tbody>{formats}</tbody></table><p>A file of your own needs one column with the problem. Add the right answer, and chains are graded; "
+        f"<tbody>{formats}</tbody></table>"
+        "<p>A file of your own needs one column with the problem. Add the right answer, and chains are "
+        "graded; "
         "add a response, and it is cut into steps; add labels, and they come in as a person's.</p></div>"
     )
 
 
 def _entry(entry: SourceItem | Refusal) -> str:
     if isinstance(entry, Refusal):
-        return f'<article class="no"><header><span class="num dim">line {entry.line}</span><b>would not come in</b></header><p>{esc(entry.reason)}</p></article>'
+        return (
+            f'<article class="no"><header><span class="num dim">line {entry.line}</span><b>would not come in'
+            f"</b></header><p>{esc(entry.reason)}</p></article>"
+        )
     problem = entry.problem
     tex = has_tex(problem.question, problem.answer, *(c.text for c in entry.chains))
     gold = answer(problem.answer, tex) if problem.answer is not None else '<span class="bad">no gold answer</span>'
@@ -143,7 +165,8 @@ def _entry(entry: SourceItem | Refusal) -> str:
     chains = "".join(_chain(c, entry.annotations, tex) for c in entry.chains[:3])
     rest = f'<p class="dim">and {len(entry.chains) - 3} more chains</p>' if len(entry.chains) > 3 else ""
     return (
-        f'<article><header><span class="num dim">line {entry.line}</span>{facts}<span class="sp"></span><span>gold {gold}</span></header>'
+        f'<article><header><span class="num dim">line {entry.line}</span>{facts}<span class="sp"></span>'
+        f"<span>gold {gold}</span></header>"
         f'<p class="q">{prose(problem.question[:1200], tex)}</p>{chains}{rest}</article>'
     )
 
@@ -161,7 +184,10 @@ def _chain(chain: Chain, annotations: Iterable[Annotation], tex: bool) -> str:
         if chain.n > _SHOWN_STEPS
         else ""
     )
-    return f'<div class="chain"><span class="lab">{esc(chain.origin)} · {chain.n} steps</span><ol>{"".join(rows)}{rest}</ol></div>'
+    return (
+        f'<div class="chain"><span class="lab">{esc(chain.origin)} · {chain.n} steps</span>'
+        f"<ol>{''.join(rows)}{rest}</ol></div>"
+    )
 
 
 def report(run: RunLine, counts: Iterable[tuple[str, str]], refused: Iterable[tuple[str, str]], source: str) -> str:
@@ -171,7 +197,8 @@ def report(run: RunLine, counts: Iterable[tuple[str, str]], refused: Iterable[tu
     if run.active:
         width = round(100 * (run.share or 0))
         return (
-            f'<div class="phead"><h2>Importing</h2><span class="sp"></span>{button("Cancel", "cancel", kind="sm", run=run.id)}</div>'
+            '<div class="phead"><h2>Importing</h2>'
+            f'<span class="sp"></span>{button("Cancel", "cancel", kind="sm", run=run.id)}</div>'
             f'<div class="track"><i style="width:{width}%"></i></div><p class="pad num">{progress(run)}</p>'
         )
     title = {"done": "Imported", "failed": "Nothing came in", "cancelled": "Cancelled"}.get(
@@ -182,7 +209,10 @@ def report(run: RunLine, counts: Iterable[tuple[str, str]], refused: Iterable[tu
     lines = list(refused)
     table = "".join(f'<tr><td class="num">{esc(line)}</td><td>{esc(reason)}</td></tr>' for line, reason in lines)
     rows = (
-        f'<h3>What did not come in</h3><table class="plain"><thead><tr><th>line</th><th>why</th></tr></thead><tbody>{table}</tbody></table>'
+        (
+            '<h3>What did not come in</h3><table class="plain"><thead><tr><th>line</th><th>why</th></tr>'
+            f"</thead><tbody>{table}</tbody></table>"
+        )
         if lines
         else '<p class="dim">Every row came in.</p>'
         if run.state == "done"
@@ -191,6 +221,7 @@ def report(run: RunLine, counts: Iterable[tuple[str, str]], refused: Iterable[tu
     show = f'<a class="btn pri"{attrs(href="/?source=" + source)}>Show in Explore</a>' if run.state == "done" else ""
     again = button("Go on", "resume", run=run.id) if run.state in ("cancelled", "interrupted") else ""
     return (
-        f'<div class="phead"><h2>{esc(title)}</h2><span class="sp"></span>{again}{show}</div>{error}<div class="tiles">{tiles}</div>'
+        f'<div class="phead"><h2>{esc(title)}</h2><span class="sp"></span>{again}{show}</div>{error}'
+        f'<div class="tiles">{tiles}</div>'
         f'<div class="about">{rows}</div>'
     )

@@ -14,7 +14,8 @@ def inspector(v: ChainPage, row: StepRow) -> str:
         name = f"{name} {row.number}"
     ends = shares(row.endings, tex=v.tex) if row.endings else _nothing(v, row)
     return (
-        f'<div class="ihead"><h3>{name}</h3><span class="num">{k_of_n(row.value)}</span></div><div class="acts">{_actions(v, row)}</div>'
+        f'<div class="ihead"><h3>{name}</h3><span class="num">{k_of_n(row.value)}</span></div>'
+        f'<div class="acts">{_actions(v, row)}</div>'
         f'<div class="ends"><span class="lab">Where continuations end</span>{ends}</div>'
         f'<div class="facts">{_exact(row)}{_people(row.labels)}{_equations(row)}</div>'
         f'<div class="conts">{_continuations(v, row)}</div>'
@@ -95,6 +96,7 @@ def continuation(c: Continuation, tex: bool) -> str:
     mark = '<i class="ic cut" role="img" aria-label="cut off"></i>' if c.finish_reason == "length" else icon(c.verdict)
     text = c.text.strip()
     return (
-        f'<div class="cont" title="{esc(c.reason)}">{mark}<p>{prose(text if len(text) <= 600 else text[:600] + "…", tex)}</p>'
+        f'<div class="cont" title="{esc(c.reason)}">{mark}'
+        f"<p>{prose(text if len(text) <= 600 else text[:600] + '…', tex)}</p>"
         f'<span class="num">{answer(c.answer, tex) if c.answer is not None else ""}</span></div>'
     )

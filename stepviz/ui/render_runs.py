@@ -13,14 +13,17 @@ def runs(lines: tuple[RunLine, ...], opened: int | None = None) -> str:
     """The table; the run in the address is opened."""
     if not lines:
         return (
-            '<div class="pagehead"><h1>Runs</h1></div><div class="empty"><div class="glyph"><i></i><i></i><i></i><i></i><i></i></div>'
+            '<div class="pagehead"><h1>Runs</h1></div><div class="empty"><div class="glyph"><i></i><i></i>'
+            "<i></i><i></i><i></i></div>"
             "<b>Nothing has run yet</b><p>Sampling, measuring and imports show up here, with what they spent.</p>"
             '<a class="btn" href="/">Open Explore</a></div>'
         )
     rows = "".join(_run(line, line.id == opened) for line in lines)
     return (
-        f'<div class="pagehead"><h1>Runs</h1><span class="dim num">{len(lines)}</span></div><div class="runs" role="table">'
-        '<div class="rrow hd" role="row"><span>run</span><span>kind</span><span>state</span><span>progress</span><span>took</span><span>started</span><span></span></div>'
+        f'<div class="pagehead"><h1>Runs</h1><span class="dim num">{len(lines)}</span></div>'
+        '<div class="runs" role="table">'
+        '<div class="rrow hd" role="row"><span>run</span><span>kind</span><span>state</span>'
+        "<span>progress</span><span>took</span><span>started</span><span></span></div>"
         f"{rows}</div>"
     )
 
@@ -34,9 +37,11 @@ def _run(r: RunLine, on: bool) -> str:
     state = _WORDS.get(r.state, r.state)
     more = _details(r) if on else ""
     return (
-        f'<div class="rrow{" on" if on else ""}" role="row" data-run="{r.id}" tabindex="0"><span class="num dim">{r.id}</span><span><b>{esc(r.kind)}</b></span>'
+        f'<div class="rrow{" on" if on else ""}" role="row" data-run="{r.id}" tabindex="0">'
+        f'<span class="num dim">{r.id}</span><span><b>{esc(r.kind)}</b></span>'
         f'<span class="state {esc(r.state)}"><i></i>{esc(state)}</span><span class="prog">{_progress(r)}</span>'
-        f'<span class="num">{esc(r.took)}</span><span class="num dim">{esc(r.created)}</span><span class="do">{act}</span></div>{more}'
+        f'<span class="num">{esc(r.took)}</span><span class="num dim">{esc(r.created)}</span>'
+        f'<span class="do">{act}</span></div>{more}'
     )
 
 

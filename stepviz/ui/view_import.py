@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class ImportForm:
     """The left side: which file, read how. Everything in it travels with each request."""
 
     path: str = ""
+    uploaded: bool = False  # the path is the app's own copy, and says nothing to the reader
     format: str = ""  # as chosen; "" is "what it looks like"
     detected: str = ""
     columns: tuple[str, ...] = ()
@@ -61,25 +62,30 @@ class ImportPreview:
     error: str = ""
 
 
-def form_of(path: str, format: str = "", changes: Mapping[str, str] | None = None) -> ImportForm:
+def form_of(
+    path: str, format: str = "", changes: Mapping[str, str] | None = None, uploaded: bool = False
+) -> ImportForm:
     """Look into a file and guess what it does not say; `changes` are the user's corrections by role."""
-    path = path.strip()
-    if not path:
+    if not path.strip():
         return ImportForm()
+    empty = ImportForm(path.strip(), uploaded, format)
     try:
-        detected = sources.detect(path) or ""
-        if not detected and not format:
-            return ImportForm(path, error=f"Nothing in {Path(path).name} can be read as rows: {_why(path)}")
-        if (format or detected) != table.NAME:
-            return ImportForm(path, format, detected, rows=_count(path))
-        sample = table.sample(path)
-        columns = tuple(table.columns(sample))
-        mapping = corrected(table.guess(path), changes or {}, columns)
-        return ImportForm(
-            path, format, detected, _paths(columns, mapping), _samples(sample, columns), mapping, _count(path)
-        )
+        return _looked_into(empty, changes or {})
     except StepvizError as error:
-        return ImportForm(path, format, error=str(error))
+        return replace(empty, error=str(error))
+
+
+def _looked_into(form: ImportForm, changes: Mapping[str, str]) -> ImportForm:
+    form = replace(form, detected=sources.detect(form.path) or "")
+    if not form.name:
+        raise StepvizError(f"Nothing in {Path(form.path).name} can be read as rows: {_why(form.path)}")
+    form = replace(form, rows=_count(form.path))
+    if form.name != table.NAME:
+        return form
+    sample = table.sample(form.path)
+    columns = tuple(table.columns(sample))
+    mapping = corrected(table.guess(form.path), changes, columns)
+    return replace(form, columns=_paths(columns, mapping), samples=_samples(sample, columns), mapping=mapping)
 
 
 def corrected(guess: ColumnMapping, changes: Mapping[str, str], columns: tuple[str, ...]) -> ColumnMapping:

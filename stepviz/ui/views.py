@@ -182,4 +182,3 @@ def rounded(n: float) -> str:
         return str(round(n))
     digits = len(str(int(n))) - 2
     return f"{round(n, -digits):,.0f}"
-

@@ -27,8 +27,8 @@
     const box = $(".drop");
     box?.classList.add("busy");
     try {
-      const { path } = await sv.upload(file);
-      sv.act("look", { path });
+      const { path } = await sv.upload(file); // sent as "file": Gradio takes a "path" for one of its own
+      sv.act("look", { file: path, uploaded: "yes" });
     } catch (error) {
       sv.toast("The file could not be read: " + error.message, true);
     } finally { box?.classList.remove("busy", "over"); }

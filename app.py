@@ -1,0 +1,54 @@
+"""The app: arguments → store → build_app → launch."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import sys
+
+from db.store import open_store
+from stepviz.errors import StepvizError
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """What the command line says; --help lists it."""
+    parser = argparse.ArgumentParser(prog="app.py", description="stepviz in the browser")
+    parser.add_argument("--db", metavar="URL", help="database (default: STEPVIZ_DB, else sqlite:///stepviz.db)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; this machine's only (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=7860)
+    parser.add_argument("--engine", default="embedded", metavar="SPEC", help="embedded, embedded:NAME, hf:ID_OR_PATH")
+    parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1 (default: cuda where there is one)")
+    parser.add_argument("--open", action="store_true", help="open a browser window")
+    return parser.parse_args(argv)
+
+
+def loopback(host: str) -> str:
+    """The host, if only this machine can reach it; there are no accounts yet that could keep others out."""
+    try:
+        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise StepvizError(
+            f"--host {host} would let anybody on the network in, and there are no accounts yet. Keep 127.0.0.1, and "
+            "reach it from elsewhere through a tunnel: ssh -L 7860:127.0.0.1:7860 THIS_MACHINE"
+        )
+    return host
+
+
+def main() -> None:
+    given = arguments()
+    try:
+        host = loopback(given.host)
+        store = open_store(given.db)
+        from stepviz.ui.build import build_app, launch_options
+
+        app = build_app(store, given.engine, given.device)
+        print(f"stepviz on http://{host}:{given.port}")
+        app.launch(server_name=host, server_port=given.port, inbrowser=given.open, **launch_options())
+    except (StepvizError, OSError) as error:
+        sys.exit(f"stepviz: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""What the pages show of a store, worked by hand: 4, 6, 0, 0 of 8 continuations along a wrong chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from db.store import open_store
+from stepviz.ui.address import Address
+from stepviz.ui.view_chain import chain_page
+from stepviz.ui.views import answer_shares, chain_list, problem_list, rounded
+from stepviz.ui.workbench import Workbench
+from tests import ui_cases
+
+
+@dataclass
+class Filled:
+    bench: Workbench
+    ids: dict[str, str]
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Filled]:
+    with open_store(f"sqlite:///{tmp_path}/ui.db") as store:
+        yield Filled(Workbench(store), ui_cases.fill(store))
+
+
+def page(filled: Filled, chain: str = "wrong", **at: object):
+    store, id_ = filled.bench.store, filled.ids[chain]
+    row = store.chain(id_)
+    problem = store.problem(row.chain.problem_id)
+    return chain_page(filled.bench, Address(problem.id, id_, **at), problem, row)
+
+
+def test_values_stand_at_their_steps(filled: Filled):
+    rows = page(filled).rows
+    assert [(r.value.k, r.value.n) for r in rows] == [(4, 8), (6, 8), (0, 8), (0, 8), (0, 0)]
+    assert rows[4].value.terminal == "wrong"
+    assert [r.kind for r in rows] == ["step", "step", "step", "step", "answer"]
+
+
+def test_pits_and_the_critical_step_are_marked(filled: Filled):
+    rows = page(filled).rows
+    assert [mark.evidence for mark in rows[2].pits] == ["Self-Explore 0/8", "GLoRe 0/8"]
+    assert not any(r.pits for i, r in enumerate(rows) if i != 2)
+    assert [r.gain for r in rows] == [None, 0.25, None, None, None]
+
+
+def test_a_chain_opens_at_its_pit_and_a_shared_step_wins(filled: Filled):
+    assert page(filled).selected == 2
+    assert page(filled, step=1).selected == 1
+    assert page(filled, step=99).selected == 4
+
+
+def test_false_equations_and_people_are_shown_at_the_step(filled: Filled):
+    rows = page(filled).rows
+    assert [m.holds for m in rows[1].equations] == [True]
+    assert [m.holds for m in rows[2].equations] == [False]
+    assert [(label.who, label.value) for label in rows[2].labels] == [("ana", -1)]
+
+
+def test_endings_are_clusters_of_answers(filled: Filled):
+    ends = page(filled).rows[1].endings
+    assert [(e.answer, e.verdict, e.n) for e in ends] == [("264", "correct", 6), ("244", "wrong", 2)]
+
+
+def test_measure_again_costs_nothing_and_an_unmeasured_chain_says_what_it_costs(filled: Filled):
+    assert page(filled).measured
+    assert page(filled).cost == ""
+    assert not page(filled, "right").measured
+    assert page(filled, "right").cost.startswith("24 continuations, ≈ ")  # V[0] is shared, steps 1 to 3 are open
+
+
+def test_chains_strips_and_clusters(filled: Filled):
+    problem = filled.bench.store.problem(filled.ids["problem"])
+    chains = chain_list(filled.bench, Address(problem.id), problem)
+    first, second = chains.lines
+    assert [c.value for c in first.cells] == [0.75, 0, 0, 0]
+    assert [c.pit for c in first.cells] == [False, True, False, False]
+    assert [c.value for c in second.cells] == [None, None, None, None]
+    assert (chains.right, chains.of) == (1, 2)
+    assert {(s.answer, s.verdict, s.n) for s in chains.shares} == {("244", "wrong", 1), ("264", "correct", 1)}
+    only = chain_list(filled.bench, Address(problem.id, answer="244"), problem)
+    assert [line.id for line in only.lines] == [filled.ids["wrong"]]
+    assert only.of == 2
+
+
+def test_only_foreign_problems_are_out_of_reach(filled: Filled):
+    store = filled.bench.store
+
+    def reach(name: str) -> str:
+        problem = store.problem(filled.ids[name])
+        return chain_list(filled.bench, Address(problem.id), problem).out_of_reach
+
+    assert reach("problem") == ""
+    assert "embedded student" in reach("tex")
+    filled.bench.engine = "hf:some/model"
+    assert reach("tex") == ""
+
+
+def test_problems_are_paged_on_the_server(filled: Filled):
+    first = problem_list(filled.bench, Address())
+    assert (first.total, len(first.lines), first.skip) == (63, 50, 0)
+    second = problem_list(filled.bench, Address(skip=50))
+    assert len(second.lines) == 13
+    assert not {line.id for line in first.lines} & {line.id for line in second.lines}
+    assert problem_list(filled.bench, Address(skip=5000)).skip == 0
+    assert problem_list(filled.bench, Address(source="filler", q="goats 17")).total == 1
+    assert {line.id for line in problem_list(filled.bench, Address(result="mixed")).lines} == {filled.ids["problem"]}
+
+
+def test_no_answer_is_never_a_vote(filled: Filled):
+    rows = filled.bench.store.chains(filled.ids["hostile"])
+    shares, where = answer_shares(rows)
+    assert [(s.answer, s.verdict) for s in shares] == [(None, "unknown")]
+    assert where == {filled.ids["bad"]: "(none)"}
+
+
+@pytest.mark.parametrize(("n", "written"), [(7, "7"), (99.6, "100"), (904, "900"), (4321, "4,300"), (98765, "99,000")])
+def test_costs_have_two_figures(n: float, written: str):
+    assert rounded(n) == written
