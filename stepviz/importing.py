@@ -21,7 +21,7 @@ from stepviz.sources.mapping import Mapping as ColumnMapping
 from stepviz.types import Annotation, Chain, Refusal, SourceItem, Verdict
 
 BATCH = 200  # items a transaction
-HOPELESS = 2_000  # rows refused before one came in: the format is the wrong one
+HOPELESS = 2_000  # rows refused before one came in, of a file that looks like another format: it is that one
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -108,26 +108,32 @@ def import_path(
 
 
 def _counted(found: Iterable[SourceItem | Refusal], report: ImportReport) -> Iterator[SourceItem]:
-    """The items; refusals go into the report. Gives up where the first thousands of rows are all refused."""
+    """The items; refusals go into the report. Gives up early where the format is plainly the wrong one."""
     for entry in found:
         report.rows += 1
         if isinstance(entry, SourceItem):
             yield entry
             continue
         report.refused.append(entry)
-        if len(report.refused) == report.rows == HOPELESS:
+        if len(report.refused) == report.rows == HOPELESS and _looks_like_another(report):
             raise Unreadable(_nothing_read(report))
 
 
 def _nothing_read(report: ImportReport) -> str:
     if not report.refused:
         return f"{report.path}: there is not one row in it."
-    looks = sources.detect(report.path)
-    hint = ""
-    if looks and looks != report.format:
-        hint = f" It looks like {looks}: try that format{'' if looks == 'table' else ' or table'}."
+    looks = _looks_like_another(report)
+    hint = f" It looks like {looks}: import it as that." if looks else ""
+    if not looks and sources.detect(report.path) and report.format != "table":
+        hint = " It has rows: import it as a table, and say which column is what."
     first = "\n".join(map(str, report.refused[:3]))
     return f"{report.path}: none of {report.rows} rows could be read as {report.format}.{hint}\n{first}"
+
+
+def _looks_like_another(report: ImportReport) -> str | None:
+    """A format, other than the one asked for and than any table, that the first rows look like."""
+    looks = sources.detect(report.path)
+    return looks if looks not in (None, report.format, "table") else None
 
 
 def _tell(on_progress: Progress | None, report: ImportReport, total: int | None) -> None:

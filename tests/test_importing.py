@@ -161,7 +161,9 @@ def test_our_own_format_carries_a_store_over(store: Store, shared_data: Path, tm
     store.add_annotation(Annotation(chains[0].chain.id, "ana", "solvable", 1, 0, "hm"))
     store.override_verdict(chains[1].chain.id, "wrong", "it guesses", "ana")
     out = tmp_path / "all.jsonl"
-    assert exporting.write_jsonl(exporting.export_stepviz(store), out) == 606  # 500 problems, and 106 rows of the second source
+    assert (
+        exporting.write_jsonl(exporting.export_stepviz(store), out) == 500 + 106
+    )  # problems, rows of the second source
     with open_store(f"sqlite:///{tmp_path / 'b.db'}") as other:
         report = import_path(other, "auto", out)
         assert (report.format, report.refused) == ("stepviz", [])
@@ -196,8 +198,17 @@ def test_the_wrong_format_says_which_it_looks_like(store: Store, shared_data: Pa
     with pytest.raises(Unreadable, match=r"none of 2000 rows could be read as svamp\. It looks like gsm8k"):
         import_path(store, "svamp", shared_data / "gsm8k/train.jsonl")
     assert store.stats()["problems"] == 0
+    with pytest.raises(Unreadable, match="It has rows: import it as a table"):
+        import_path(store, "math", shared_data / "equivalence/cases.jsonl")
     with pytest.raises(Unreadable, match="there is no such file"):
         import_path(store, "gsm8k", shared_data / "nothing.jsonl")
+
+
+def test_good_rows_behind_thousands_of_bad_ones_come_in(store: Store, tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    path.write_text("{broken\n" * 3000 + json.dumps({"question": "2 + 3?", "answer": "#### 5"}) + "\n")
+    report = import_path(store, "gsm8k", path)
+    assert (report.problems_new, len(report.refused), report.refused[-1].line) == (1, 3000, 3000)
 
 
 def test_a_table_with_a_mapping_of_ones_own(store: Store, tmp_path: Path):

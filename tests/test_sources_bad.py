@@ -10,55 +10,21 @@ import pytest
 
 from stepviz import sources
 from stepviz.errors import StepvizError
-from stepviz.sources import Unreadable, rows
-from stepviz.types import Refusal, SourceItem
-
-GOOD = {"question": "How much is 2 + 3?", "answer": "2 + 3 = 5\n#### 5"}
-LABELLED = {
-    "id": "q-0",
-    "generator": "m",
-    "problem": "How much is 2 + 3?",
-    "steps": ["2 + 3 = 6", "The answer is 6."],
-    "final_answer_correct": False,
-    "label": 0,
-}
-TAUGHT = {
-    "problem": "How much is 2 + 3?",
-    "reference_solution": "2 + 3 = 5\n 5",
-    "student_incorrect_solution": ["2 + 3 = 6", " 6"],
-    "incorrect_index": 0,
-    "incorrect_step": "2 + 3 = 6",
-}
-TREE = {
-    "id": "t-0",
-    "problem": "How much is 2 + 3?",
-    "steps": [{"candidates": [{"text": "2 + 3 = 5", "rating": 1}], "chosen": 0, "human": None}],
-}
-SAMPLES = {
-    "question": "How much is 2 + 3?",
-    "ground_truth": "2 + 3 = 5\nA: 5",
-    "6b_finetuning": {"is_correct": True, "solution": "2 + 3 = 5\nA: 5"},
-}
-CHOICE = {"question": "2 + 3?", "options": ["A)4", "B)5"], "rationale": "", "correct": "B"}
-SHEPHERD = {"input": "Q? Step 1: a ки", "label": "Q? Step 1: a +", "task": "t"}
-STEPWISE = {"prompt": "Q?", "completions": ["a"], "labels": [True]}
-SUM = {"ID": "c", "Body": "Ann has 3 pens.", "Question": "How many?", "Answer": 3.0}
-BOXED = {"problem": "2 + 3?", "solution": "\\boxed{5}", "answer": "5"}
-
-
-def lines(path: Path, *raw: Any) -> Path:
-    path.write_bytes(b"".join((r if isinstance(r, bytes) else json.dumps(r).encode()) + b"\n" for r in raw))
-    return path
-
-
-def refused(name: str, path: Path) -> Refusal:
-    """The only refusal; the good rows around it came in."""
-    found = list(sources.read(name, path))
-    (refusal,) = [entry for entry in found if isinstance(entry, Refusal)]
-    assert sum(isinstance(entry, SourceItem) for entry in found) == len(found) - 1 >= 1
-    assert refusal.file == str(path)
-    return refusal
-
+from stepviz.types import Refusal
+from tests.source_rows import (
+    BOXED,
+    CHOICE,
+    GOOD,
+    LABELLED,
+    SAMPLES,
+    SHEPHERD,
+    STEPWISE,
+    SUM,
+    TAUGHT,
+    TREE,
+    lines,
+    refused,
+)
 
 BAD_LINES = [
     (b'{"question": "cut off', "malformed JSON"),
@@ -108,6 +74,7 @@ BAD_FIELDS = [
     ("prm800k", TREE, {"steps": [{"candidates": [7]}]}, "candidate 0 must be an object"),
     ("prm800k", TREE, {"steps": [{"candidates": [], "chosen": None}]}, "no step has a candidate"),
     ("prm800k", TREE, {"steps": []}, "no row of PRM800K"),
+    ("prm800k", TREE, {"steps": [{**TREE["steps"][0], "chosen": None}] * 2}, "step 2 follows step 1, at which nothing"),
     ("gsm8k-solutions", SAMPLES, {"6b_finetuning": {"solution": "A: 5"}}, "'6b_finetuning': the field 'is_correct'"),
     ("gsm8k-solutions", SAMPLES, {"6b_finetuning": None}, "no samples"),
     ("gsm8k-solutions", SAMPLES, {"ground_truth": "5"}, "no last line 'A: N'"),
@@ -199,63 +166,6 @@ def test_our_own_format_is_checked_too(tmp_path: Path, place: tuple, value: obje
     assert reason in refused("stepviz", lines(tmp_path / "a.jsonl", own(), changed)).reason
 
 
-def test_a_line_too_long_is_refused_without_being_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(rows, "MAX_LINE", 2**20)
-    long = {"question": "x" * 2**21, "answer": "#### 1"}
-    refusal = refused("gsm8k", lines(tmp_path / "a.jsonl", GOOD, long, GOOD))
-    assert (refusal.line, refusal.reason) == (2, "the line is longer than 1 MiB")
-
-
-def test_a_broken_element_of_an_array_does_not_hide_the_others(tmp_path: Path):
-    pretty = json.dumps([LABELLED, {**LABELLED, "id": "q-1"}, {**LABELLED, "id": "q-2"}], indent=2)
-    path = tmp_path / "a.json"
-    path.write_text(pretty.replace('"id": "q-1",', '"id": "q-1"'))  # a comma is gone
-    refusal = refused("processbench", path)
-    assert (refusal.line, "malformed JSON" in refusal.reason) == (13, True)
-    path.write_text(pretty[: pretty.index('"q-2"')])  # the file is cut off
-    assert refused("processbench", path).line == 24
-    path.write_text(pretty.rstrip("] \n"))
-    assert "not closed" in refused("processbench", path).reason
-    path.write_text(json.dumps([LABELLED, 7]))
-    assert "must be a JSON object" in refused("processbench", path).reason
-
-
-def test_byte_order_marks(tmp_path: Path):
-    body = json.dumps(GOOD).encode() + b"\n"
-    (tmp_path / "bom.jsonl").write_bytes(b"\xef\xbb\xbf" + body)
-    (item,) = sources.read("gsm8k", tmp_path / "bom.jsonl")
-    assert isinstance(item, SourceItem)
-    for name in ("utf-16", "utf-16-le", "utf-16-be"):
-        (tmp_path / "wide.jsonl").write_bytes(json.dumps(GOOD).encode(name))
-        with pytest.raises(Unreadable, match="this is UTF-16; save it as UTF-8"):
-            list(sources.read("gsm8k", tmp_path / "wide.jsonl"))
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "reason"),
-    [
-        ("missing.jsonl", None, "there is no such file"),
-        ("empty.jsonl", b"", "the file is empty"),
-        ("packed.jsonl", b"\x1f\x8b\x08\x00", "compressed"),
-        ("pointer.jsonl", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-        ("broken.parquet", b"PAR1 and nothing else", "a damaged Parquet file"),
-        ("twice.csv", b"question,question\na,b\n", "two columns are named 'question'"),
-    ],
-)
-def test_nothing_to_read_says_what_to_do(tmp_path: Path, name: str, content: bytes | None, reason: str):
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(Unreadable, match=reason):
-        list(sources.read("table", tmp_path / name))
-    assert sources.detect(tmp_path / name) is None
-
-
-def test_a_folder_names_the_files_in_it(tmp_path: Path):
-    lines(tmp_path / "test.jsonl", GOOD)
-    with pytest.raises(Unreadable, match=r"this is a folder, not a file; give one of its files: test\.jsonl"):
-        list(sources.read("gsm8k", tmp_path))
-
-
 def test_unknown_formats_and_options_say_what_there_is(tmp_path: Path):
     with pytest.raises(StepvizError, match="Did you mean processbench"):
         sources.named("procesbench")
@@ -263,20 +173,6 @@ def test_unknown_formats_and_options_say_what_there_is(tmp_path: Path):
         sources.read("gsm8k", tmp_path / "a.jsonl", rule="line")
     assert sources.named("gsm8k_solutions").NAME == "gsm8k-solutions"
     assert sources.named("CSV").NAME == "table"
-
-
-def test_cells_of_a_csv_that_do_not_fit(tmp_path: Path):
-    path = tmp_path / "a.csv"
-    path.write_bytes(
-        b'question,response\n"two\nlines",ok\ntoo,many,cells\ncaf\xe9,ok\ngood,ok\nnever closed,"...\nswallowed,ok\n'
-    )
-    found = list(sources.read("table", path))
-    refusals = {entry.line: entry.reason for entry in found if isinstance(entry, Refusal)}
-    assert [entry.line for entry in found if isinstance(entry, SourceItem)] == [2, 6]
-    assert refusals.keys() == {4, 5, 7}
-    assert refusals[4] == "3 fields, but the header names 2"
-    assert "not UTF-8" in refusals[5]
-    assert "malformed CSV" in refusals[7]
 
 
 def _places(value: Any, at: tuple = ()) -> list[tuple]:

@@ -14,8 +14,9 @@ import pytest
 from stepviz import sources
 from stepviz.errors import StepvizError
 from stepviz.sources import hub, table
+from stepviz.sources.files import Unreadable
 from stepviz.sources.mapping import Mapping, guess_mapping, said
-from stepviz.sources.rows import Unreadable, rows
+from stepviz.sources.rows import rows
 from stepviz.types import Refusal, SourceItem
 
 TRACES = [
@@ -250,6 +251,20 @@ def test_without_a_network_a_hub_id_says_what_to_do(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(hub, "load_dataset", no_config)
     with pytest.raises(Unreadable, match="a configuration is written openai/gsm8k:NAME"):
         list(sources.read("gsm8k", "openai/gsm8k"))
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("processbench", "processbench/gsm8k.json"), ("prm800k", "prm800k/phase1_test_trajectories.jsonl")],
+)
+def test_public_formats_are_read_from_parquet_too(shared_data: Path, tmp_path: Path, name: str, file: str):
+    raw = [row.fields for row in rows(shared_data / file)]
+    pq.write_table(pa.Table.from_pylist(raw), tmp_path / "test.parquet")
+    found = list(sources.read(name, tmp_path / "test.parquet"))
+    expected = list(sources.read(name, shared_data / file))
+    assert [(i.problem.id, len(i.chains), i.annotations) for i in found] == [
+        (i.problem.id, len(i.chains), i.annotations) for i in expected
+    ]
 
 
 def test_what_is_a_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -27,7 +27,7 @@ from stepviz.sources import (
     table,
     trl,
 )
-from stepviz.sources.rows import Unreadable
+from stepviz.sources.files import Unreadable
 from stepviz.types import Refusal, SourceItem
 
 # ordered for `detect`: formats that share fields with others come before them

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from stepviz.sources.fields import BadRow
-from stepviz.sources.rows import Row, Unreadable, plain, storable
+from stepviz.sources.files import Unreadable
+from stepviz.sources.rows import Row, plain, storable
 from stepviz.types import Refusal
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w.-]+)?")

@@ -19,6 +19,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,8 @@ COMPACT = _Shape("candidates", "chosen", "human")
 
 
 def looks(row: Mapping[str, Any]) -> bool:
-    steps = _steps_of(row)
-    return isinstance(steps, list) and bool(steps) and isinstance(steps[0], dict) and bool(_shape(row))
+    shape = _shape(row)
+    return shape is COMPACT or (shape is OPENAI and isinstance(row["label"].get("steps"), list))
 
 
 def read(path: Path | str, *, split: str | None = None) -> Iterator[SourceItem | Refusal]:
@@ -67,11 +68,6 @@ def _shape(row: Mapping[str, Any]) -> _Shape | None:
         return OPENAI
     first = row["steps"][0] if isinstance(row.get("steps"), list) and row["steps"] else None
     return COMPACT if isinstance(first, dict) and "candidates" in first else None
-
-
-def _steps_of(row: Mapping[str, Any]) -> Any:
-    label = row.get("label")
-    return label.get("steps") if isinstance(label, dict) else row.get("steps")
 
 
 class _Reader:
@@ -127,8 +123,9 @@ class _Reader:
         if path:
             chains.append(self._chosen_chain(path))
         trunk = chains[0] if chains else None
-        for k, step in enumerate(self.steps, 1):
-            taken = path[k - 1] if k <= len(path) else None
+        for k, (step, taken) in enumerate(zip_longest(self.steps, path), 1):
+            if k > len(path) + 1:
+                raise fields.BadRow(f"step {k} follows step {len(path) + 1}, at which nothing was chosen")
             for j, candidate in enumerate(step[self.shape.candidates]):
                 if taken == j:
                     chain = trunk
@@ -170,10 +167,9 @@ class _Reader:
         return None if given is None else fields.texts(self.asked, "pre_generated_steps")
 
     def _texts(self, path: list[int | str]) -> list[str]:
-        return [
-            _human_text(step[self.shape.human]) if taken == "human" else step[self.shape.candidates][taken]["text"]
-            for taken, step in zip(path, self.steps, strict=False)
-        ]
+        human, candidates = self.shape.human, self.shape.candidates
+        taken = zip(path, self.steps, strict=False)
+        return [_human_text(step[human]) if j == "human" else step[candidates][j]["text"] for j, step in taken]
 
     def _chosen_chain(self, path: list[int | str]) -> Chain:
         parts, whole = self._texts(path), self._pre_generated()
@@ -285,18 +281,12 @@ def row_key(chain: Chain) -> str:
     return chain.key if chain.origin == CHOSEN else chain.key.rsplit("/", 2)[0]
 
 
-def row_of(
-    problem: Problem, chain: Chain, ratings: Mapping[int, int | None], annotator: str, verdict: str
-) -> dict[str, Any]:
+def row_of(problem: Problem, chain: Chain, ratings: Mapping[int, int | None], who: str, verdict: str) -> dict[str, Any]:
     """Any chain as a row of OpenAI's shape: its steps as the only candidates, rated by one person."""
-    found_error = -1 in ratings.values()
-    finish_reason = "found_error" if found_error else "solution" if verdict == "correct" else "give_up"
+    right = "solution" if verdict == "correct" else "give_up"
+    finish_reason = "found_error" if -1 in ratings.values() else right
     steps = [
-        {
-            "completions": [{"text": text, "rating": ratings.get(k), "flagged": None}],
-            "human_completion": None,
-            "chosen_completion": 0,
-        }
+        {"completions": [_rated(text, ratings.get(k))], "human_completion": None, "chosen_completion": 0}
         for k, text in enumerate(chain.steps, 1)
     ]
     question = {
@@ -306,4 +296,8 @@ def row_of(
         "pre_generated_steps": list(chain.steps),
     }
     label = {"steps": steps, "total_time": None, "finish_reason": finish_reason}
-    return {"labeler": annotator, "timestamp": None, "question": question, "label": label}
+    return {"labeler": who, "timestamp": None, "question": question, "label": label}
+
+
+def _rated(text: str, rating: int | None) -> dict[str, Any]:
+    return {"text": text, "rating": rating, "flagged": None}

@@ -15,6 +15,7 @@ from typing import Any
 
 from stepviz.errors import StepvizError
 from stepviz.sources import fields, rows
+from stepviz.sources.files import Unreadable
 from stepviz.sources.mapping import ROLES, Mapping, guess_mapping, is_chat, parsed, said, value_at
 from stepviz.steps import join, rule_id, segment
 from stepviz.types import Annotation, Chain, Problem, Refusal, SourceItem, Span
@@ -40,7 +41,7 @@ def guess(path: Path | str) -> Mapping:
     """The guessed mapping of a file; StepvizError where not one row can be read."""
     sample_rows = sample(path)
     if not sample_rows:
-        raise rows.Unreadable(f"{path}: no row of it can be read; is it JSONL, a JSON array, CSV, TSV or Parquet?")
+        raise Unreadable(f"{path}: no row of it can be read; is it JSONL, a JSON array, CSV, TSV or Parquet?")
     return guess_mapping(columns(sample_rows), sample_rows)
 
 
