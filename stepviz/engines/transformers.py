@@ -136,7 +136,9 @@ class TransformersEngine:
 def _load_model(source: str, device: str) -> PreTrainedModel:
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     dtype: torch.dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
     try:
         model = AutoModelForCausalLM.from_pretrained(

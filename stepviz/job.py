@@ -1,0 +1,204 @@
+"""A claimed run at work: its settings, its progress, and the drawing that most kinds of job share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from db.store import Store
+from db.values import ChainRow, ContinuationKey, ModelRow, RunRow
+from stepviz.engines import Engine
+from stepviz.errors import StepvizError
+from stepviz.rollouts import Drawn, PrefixKey, Want, draw
+from stepviz.sampling import QUESTION, Start, read
+from stepviz.types import Continuation, Problem, Sampling
+
+CHUNK = 1024  # draws asked of the engine at once
+
+
+@dataclass
+class Job:
+    """A claimed run at work."""
+
+    run: RunRow
+    store: Store
+    load: Callable[[str, str | None, str | None], Engine]
+    let_in: Callable[[], None]  # does what somebody waits for, between two batches
+    worker: str
+    lease_s: float
+    progress: dict[str, Any] = field(default_factory=dict)
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.spec: Mapping[str, Any] = self.run.spec
+        self.progress = {k: v for k, v in self.run.progress.items() if k == "plan"}
+
+    def tell(self, **progress: Any) -> None:
+        """For the next heartbeat; a new dict each time, since another thread reads it."""
+        self.progress = {**self.progress, **progress}
+
+    def cancelled(self) -> bool:
+        return self.cancel.is_set()
+
+    def engine(self) -> Engine:
+        self.tell(note=f"loading {self.spec['engine']}")
+        engine = self.load(self.spec["engine"], self.spec.get("device"), self.spec.get("tokenizer"))
+        self.store.add_model(ModelRow(engine.model_id, spec=engine.spec))
+        self.tell(note="")
+        return engine
+
+    def sampling(self) -> Sampling:
+        return self.store.sampling(self.spec["sampling"])
+
+    def problem(self, id: str) -> Problem:
+        """With the gold answer that the store keeps for it, whichever source brought that."""
+        row = self.store.problem(id)
+        if row is None:
+            raise StepvizError(f"there is no problem {id} in this store")
+        return Problem(row.question, row.answer, row.solution)
+
+    def chain(self, id: str) -> ChainRow:
+        row = self.store.chain(id)
+        if row is None:
+            raise StepvizError(f"there is no chain {id} in this store")
+        return row
+
+    def planned(self, plan: Callable[[], Mapping[str, int]]) -> Mapping[str, int]:
+        """Numbers that depend on what there was when the job began: stored before the first draw changes them."""
+        if "plan" not in self.progress:
+            self.tell(plan=dict(plan()))
+            self.store.heartbeat(self.run.id, self.worker, self.progress, self.lease_s)
+        return self.progress["plan"]
+
+
+def draw_chains(
+    job: Job, engine: Engine, sampling: Sampling, wants: Sequence[Want], start: Start = QUESTION, first: int = 0
+) -> None:
+    """Draws, and makes a chain of each draw from j = first on, those that were stored before included."""
+
+    def add_chains(draws: Sequence[Continuation]) -> None:
+        chains = [(read(c, sampling, start), _key(c)) for c in draws if c.j >= first]
+        job.store.add_chains([(made.chain, made.verdict, key) for made, key in chains])
+
+    def record(new: Sequence[Continuation]) -> None:
+        job.store.add_continuations(new)
+        add_chains(new)
+
+    def add_recalled(drawn: Drawn) -> None:
+        """Drawn for a measurement, or before a kill that came between a draw and its chain."""
+        add_chains([c for draws in drawn.continuations.values() for c in draws])
+
+    draw_all(job, engine, sampling, wants, record, add_recalled)
+
+
+def draw_all(
+    job: Job,
+    engine: Engine,
+    sampling: Sampling,
+    wants: Sequence[Want],
+    record: Callable[[Sequence[Continuation]], object],
+    then: Callable[[Drawn], object] = lambda drawn: None,
+) -> None:
+    """In chunks, each followed by `then`, with progress; stops between batches where the job is cancelled."""
+    meter = Meter(job, sum({want.key: want.n for want in wants}.values()))
+    failed: dict[PrefixKey, str] = {}
+    for chunk in _chunks(wants):
+        if job.cancelled():
+            break
+        meter.begin(chunk)
+        drawn = draw(
+            chunk,
+            engine,
+            sampling,
+            recall=_Recall(job.store, engine, sampling),
+            record=record,
+            on_draws=meter.count,
+            cancelled=job.cancelled,
+        )
+        then(drawn)
+        meter.end(drawn)
+        failed |= drawn.failed
+    if failed:
+        first = next(iter(failed.values()))
+        if len(failed) == len({want.key for want in wants}):
+            raise StepvizError(f"{engine.spec} could not continue any of these: {first}")
+        job.tell(note=f"{len(failed)} of the prefixes could not be continued: {first}")
+
+
+@dataclass
+class Meter:
+    """Draws done and left, tokens a second, time left."""
+
+    job: Job
+    total: int
+    before: int = 0  # draws of the chunks that are through
+    chunk: int = 0  # draws of this one, those that are stored already included
+    missing: int = 0  # draws of this one that were not
+    tokens: int = 0
+    sampled: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def begin(self, chunk: Sequence[Want]) -> None:
+        self.chunk, self.missing = sum(want.n for want in chunk), 0
+
+    def count(self, done: int, missing: int, tokens: int) -> None:
+        """From inside a chunk; then lets others in, whose time is not ours."""
+        self._tell(self.before + self.chunk - missing + done, self.sampled + done, self.tokens + tokens)
+        self.missing = missing
+        paused = time.monotonic()
+        self.job.let_in()
+        self.began += time.monotonic() - paused
+
+    def end(self, drawn: Drawn) -> None:
+        self.before += self.chunk
+        self.tokens += drawn.tokens
+        self.sampled += self.missing
+        if not drawn.cancelled:
+            self._tell(self.before, self.sampled, self.tokens)
+
+    def _tell(self, done: int, sampled: int, tokens: int) -> None:
+        seconds = max(time.monotonic() - self.began, 1e-3)
+        left = self.total - done
+        self.job.tell(
+            done=done,
+            total=self.total,
+            unit="continuations",
+            tokens=tokens,
+            tokens_per_s=round(tokens / seconds),
+            eta_s=round(seconds * left / sampled, 1) if sampled else None,
+        )
+
+
+class _Recall:
+    """The store's draws of one model and sampling, a problem at a time."""
+
+    def __init__(self, store: Store, engine: Engine, sampling: Sampling) -> None:
+        self.store, self.of = store, (engine.model_id, sampling.hash)
+        self.problems: dict[str, dict[str, list[Continuation]]] = {}
+
+    def __call__(self, problem_id: str, prefix_hash: str) -> Sequence[Continuation]:
+        if problem_id not in self.problems:
+            found: dict[str, list[Continuation]] = {}
+            for continuation in self.store.continuations_for(problem_id, *self.of):
+                found.setdefault(continuation.prefix_hash, []).append(continuation)
+            self.problems[problem_id] = found
+        return self.problems[problem_id].get(prefix_hash, ())
+
+
+def _chunks(wants: Sequence[Want]) -> Iterator[list[Want]]:
+    """Each prefix once, in pieces of about CHUNK draws."""
+    piece: list[Want] = []
+    for want in {want.key: want for want in wants}.values():
+        piece.append(want)
+        if sum(w.n for w in piece) >= CHUNK:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
+
+
+def _key(c: Continuation) -> ContinuationKey:
+    return ContinuationKey(c.problem_id, c.prefix_hash, c.model_id, c.sampling_id, c.j)

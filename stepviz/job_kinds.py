@@ -1,0 +1,129 @@
+"""What each kind of job does, in the worker. Every batch is stored as it comes, so a job that was killed goes on.
+
+A job first plans the draws it wants, absolutely ("draws 0 … 39 of this prefix"), so that doing it again
+repeats nothing. Where it was asked for so many *more*, the plan is kept in the run's progress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from db.store import Store
+from db.values import ChainRow
+from stepviz.engines import Engine
+from stepviz.errors import StepvizError
+from stepviz.importing import import_path
+from stepviz.job import Job, draw_all, draw_chains
+from stepviz.rollouts import PrefixKey, Want, wanted
+from stepviz.sampling import Start, branch, continue_from, finished
+from stepviz.sources.mapping import Mapping as ColumnMapping
+from stepviz.types import Continuation, Sampling
+
+LINES = 1000  # refused rows that an import writes into its log
+
+
+def sample(job: Job) -> None:
+    """Chains of draws from the question."""
+    engine, sampling = job.engine(), job.sampling()
+    problems = [job.problem(id) for id in dict.fromkeys(job.spec["problems"])]
+    sizes = {p.id: int(job.spec.get("n", 0)) for p in problems}
+    if "add" in job.spec:
+        sizes = job.planned(
+            lambda: {p.id: _sampled(job.store, p.id, engine, sampling) + job.spec["add"] for p in problems}
+        )
+    draw_chains(job, engine, sampling, [Want(p, "", sizes[p.id]) for p in problems])
+
+
+def measure(job: Job) -> None:
+    """Continuations of the prefixes of chains."""
+    engine, sampling = job.engine(), job.sampling()
+    wants = []
+    for id in dict.fromkeys(job.spec["chains"]):
+        chain = job.chain(id).chain
+        steps = job.spec.get("steps")
+        found = wanted(chain, job.problem(chain.problem_id), job.spec.get("n", 0), sampling.style.separator, steps)
+        if steps is not None and not found:
+            raise StepvizError("the answer stands before this step: nothing can be continued from there")
+        wants += found
+    if "add" in job.spec:
+        have = {w.key: _next_j(_stored(job.store, w.key, engine, sampling)) for w in wants}
+        plan = job.planned(lambda: {"/".join(key): n + job.spec["add"] for key, n in have.items()})
+        wants = [Want(w.problem, w.prefix, plan["/".join(w.key)]) for w in wants]
+    draw_all(job, engine, sampling, wants, lambda new: job.store.add_continuations(new))
+
+
+def go_on(job: Job) -> None:
+    """New chains that branch after a step."""
+    row, sampling = job.chain(job.spec["chain"]), job.sampling()
+    _branch_off(job, row, sampling, continue_from(row.chain, int(job.spec["step"]), sampling.style))
+
+
+def edit(job: Job) -> None:
+    """New chains after an edited step; one that ends with the edit, where that is the answer."""
+    row, sampling = job.chain(job.spec["chain"]), job.sampling()
+    start = branch(row.chain, int(job.spec["step"]), str(job.spec["text"]), sampling.style)
+    if start.terminal:
+        problem = job.problem(row.chain.problem_id)
+        job.store.add_chain(*finished(start, problem, job.spec.get("author", "edited"), sampling.style))
+        return
+    _branch_off(job, row, sampling, start)
+
+
+def read_file(job: Job) -> None:
+    """An import. Refused rows stand in the run's log, what came in in its progress."""
+    mapping = job.spec.get("mapping")
+    options = {key: job.spec[key] for key in ("split", "rule") if key in job.spec}
+
+    def on_progress(progress: Mapping[str, Any]) -> None:
+        job.tell(**progress)
+        job.let_in()
+
+    report = import_path(
+        job.store,
+        job.spec["format"],
+        Path(job.spec["path"]) if Path(job.spec["path"]).exists() else job.spec["path"],
+        mapping=None if mapping is None else ColumnMapping().corrected(mapping),
+        on_progress=on_progress,
+        cancelled=job.cancelled,
+        **options,
+    )
+    counts = {name: value for name in report.__slots__ if isinstance(value := getattr(report, name), int)}
+    job.tell(report={**counts, "refused": len(report.refused), "disagreements": len(report.disagreements)})
+    for refusal in report.refused[:LINES]:
+        job.store.log(job.run.id, str(refusal))
+
+
+JOBS: dict[str, Callable[[Job], None]] = {
+    "sample": sample,
+    "sample many": sample,
+    "measure": measure,
+    "measure many": measure,
+    "continue": go_on,
+    "branch": edit,
+    "import": read_file,
+}
+
+
+def _branch_off(job: Job, row: ChainRow, sampling: Sampling, start: Start) -> None:
+    """`n` draws beyond those there were when the job began, each as a chain."""
+    engine = job.engine()
+    want = Want(job.problem(row.chain.problem_id), start.prefix, 0)
+    first = job.planned(lambda: {"first": _next_j(_stored(job.store, want.key, engine, sampling))})["first"]
+    want = Want(want.problem, want.prefix, first + int(job.spec.get("n", 1)))
+    draw_chains(job, engine, sampling, [want], start, first)
+
+
+def _stored(store: Store, key: PrefixKey, engine: Engine, sampling: Sampling) -> list[Continuation]:
+    return store.continuations(*key, engine.model_id, sampling.hash)
+
+
+def _next_j(draws: Sequence[Continuation]) -> int:
+    return max((c.j for c in draws), default=-1) + 1
+
+
+def _sampled(store: Store, problem_id: str, engine: Engine, sampling: Sampling) -> int:
+    """How many draws from the question already are chains."""
+    rows = [row for row in store.chains(problem_id, engine.model_id) if row.chain.parent is None]
+    return max((r.continuation.j for r in rows if r.continuation and r.sampling_id == sampling.hash), default=-1) + 1

@@ -1,0 +1,170 @@
+"""Jobs: what the app and the command line ask of the worker, and how they hear of it.
+
+A job is a Run row. `start` queues it and sees to it that a worker lives; the worker (stepviz.worker), one
+process a store, claims it, draws, and writes its progress into the row. Nobody else touches an engine.
+
+| kind       | spec                                                                                          |
+|------------|-----------------------------------------------------------------------------------------------|
+| `sample`   | `problems`: ids; `n`: chains 0 … n-1 of each shall exist, or `add`: so many more               |
+| `measure`  | `chains`: ids; `n`: continuations of each prefix, or `add`: so many more; `steps`: which (all) |
+| `continue` | `chain`, `step`, `n` (1): new chains that branch after this step                               |
+| `branch`   | `chain`, `step`, `text`, `n` (1), `author`: the same after an edit of the step                 |
+| `import`   | `format`, `path`, `mapping`, `split`, `rule`                                                   |
+
+All but `import` take `engine` ("embedded"), `device`, `tokenizer` and `sampling` (a Sampling, its id, or
+nothing for the default). Jobs over many problems or chains are of the kinds `sample many` and `measure many`:
+the others are somebody's click, and are let in between their batches.
+
+progress: {"done", "total", "unit", "tokens", "tokens_per_s", "eta_s", "note"}; after an import also "report".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from db.store import Store
+from db.values import RunRow
+from stepviz.errors import StepvizError
+from stepviz.types import Sampling
+from stepviz.worker_process import ensure_worker, last_words
+
+QUICK = ("sample", "measure", "continue", "branch")
+LONG = ("sample many", "measure many", "import")
+ACTIVE = ("queued", "running", "interrupted")
+RESUMES = 3  # times that `wait` resumes one run
+MANY = 512  # draws; a sampling or measurement of more is not somebody's click
+
+OnProgress = Callable[[Mapping[str, Any]], None]
+
+_DRAWING = ("engine", "device", "tokenizer", "sampling")
+_KEYS: dict[str, tuple[str, ...]] = {
+    "sample": ("problems", "n", "add", *_DRAWING),
+    "measure": ("chains", "n", "add", "steps", *_DRAWING),
+    "continue": ("chain", "step", "n", *_DRAWING),
+    "branch": ("chain", "step", "text", "n", "author", *_DRAWING),
+    "import": ("format", "path", "mapping", "split", "rule"),
+}
+_NEEDED = {
+    "sample": ("problems",),
+    "measure": ("chains",),
+    "continue": ("chain", "step"),
+    "branch": ("chain", "step", "text"),
+    "import": ("format", "path"),
+}
+_ALSO = {"problem_ids": "problems", "chain_ids": "chains", "chain_id": "chain", "prefixes": "steps", "more": "add"}
+
+
+def start(store: Store, kind: str, spec: Mapping[str, Any], *, worker: bool = True) -> int:
+    """Queues a job, or joins the one of the same kind and spec that waits, runs or was interrupted; its run id.
+
+    StepvizError: a kind or a key that there is not. `worker=False` starts no worker process.
+    """
+    kind, wanted = normalised(store, kind, spec)
+    same = next((r for r in store.runs() if r.kind == kind and r.state in ACTIVE and r.spec == wanted), None)
+    run_id = store.add_run(kind, wanted) if same is None else same.id
+    if same is not None and same.state == "interrupted":
+        _resume(store, run_id)
+    if worker:
+        ensure_worker(store)
+    return run_id
+
+
+def resume(store: Store, run_id: int, *, worker: bool = True) -> None:
+    """Queues a run that stopped: it goes on where it was."""
+    store.resume_run(run_id)
+    if worker:
+        ensure_worker(store)
+
+
+def wait(store: Store, run_id: int, on_progress: OnProgress | None = None, poll_s: float = 0.2) -> RunRow:
+    """Until the run is done, failed or cancelled; on_progress hears of every change.
+
+    A run whose worker died is resumed as soon as its lease is over; after RESUMES times it is given back as
+    "interrupted". StepvizError where a worker does not come up, with its last words.
+    """
+    told: Mapping[str, Any] = {}
+    resumes = 0
+    while True:
+        run = store.run(run_id)
+        if on_progress is not None and run.progress != told:
+            told = run.progress
+            on_progress(told)
+        if run.state not in ACTIVE or (run.state == "interrupted" and resumes == RESUMES):
+            return run
+        if run.state == "interrupted":
+            _resume(store, run_id)
+            resumes += 1
+        if run.state != "running" and not ensure_worker(store):
+            raise StepvizError(f"the worker process does not start: {last_words(store)}")
+        time.sleep(poll_s)
+
+
+def normalised(store: Store, kind: str, spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The kind and the spec as they are stored; the sampling is stored by its id."""
+    base = kind.removesuffix(" many")
+    if base not in _KEYS:
+        raise StepvizError(f"there is no job {kind!r}; there are: {', '.join(_KEYS)}")
+    named = {_ALSO.get(key, key): value for key, value in spec.items() if value is not None}
+    if base == "measure" and "k" in named:
+        named["n"] = named.pop("k")
+    unknown = sorted(named.keys() - set(_KEYS[base]))
+    lacking = [key for key in _NEEDED[base] if key not in named]
+    if unknown or lacking:
+        wrong = f"does not know {', '.join(unknown)}" if unknown else f"needs {', '.join(lacking)}"
+        raise StepvizError(f"a {base} job {wrong}")
+    if base == "import":
+        return base, _plain(named | {"path": _absolute(str(named["path"]))})
+    named |= {"engine": _absolute_engine(str(named.get("engine", "embedded"))), "sampling": _sampling_id(store, named)}
+    if base in ("sample", "measure"):
+        _check_size(base, named)
+    return (f"{base} many" if _is_long(base, named) else base), _plain(named)
+
+
+def _plain(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """As it comes back out of the store."""
+    return json.loads(json.dumps(spec, default=list))
+
+
+def _check_size(base: str, spec: Mapping[str, Any]) -> None:
+    sizes = [key for key in ("n", "add") if key in spec]
+    if len(sizes) != 1 or not isinstance(spec[sizes[0]], int) or spec[sizes[0]] < 1:
+        raise StepvizError(f"a {base} job needs either n, how many there shall be, or add, how many more: 1 or above")
+
+
+def _is_long(base: str, spec: Mapping[str, Any]) -> bool:
+    """Whether others are let in before it is through."""
+    of = {"sample": "problems", "measure": "chains"}.get(base)
+    if of is None:
+        return False
+    each = 8 if base == "measure" and "steps" not in spec else len(spec.get("steps", (0,)))
+    return len(spec[of]) * each * int(spec.get("n") or spec["add"]) > MANY
+
+
+def _resume(store: Store, run_id: int) -> None:
+    with contextlib.suppress(StepvizError):  # somebody else was faster
+        store.resume_run(run_id)
+
+
+def _sampling_id(store: Store, spec: Mapping[str, Any]) -> str:
+    sampling = spec.get("sampling", Sampling())
+    if isinstance(sampling, Sampling):
+        return store.add_sampling(sampling)
+    try:
+        return store.sampling(sampling).hash
+    except KeyError:
+        raise StepvizError(f"there is no sampling {sampling!r} in the store: pass a Sampling") from None
+
+
+def _absolute(path: str) -> str:
+    """The worker may work in another directory. What is no path here (a hub id) stays as it is."""
+    return str(Path(path).absolute()) if Path(path).exists() else path
+
+
+def _absolute_engine(spec: str) -> str:
+    kind, colon, rest = spec.partition(":")
+    return f"hf:{_absolute(rest)}" if (kind, colon) == ("hf", ":") else spec

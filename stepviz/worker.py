@@ -1,0 +1,158 @@
+"""The worker: the one process that owns the engine. `python -m stepviz.worker [--db URL]`
+
+It claims runs, does them (stepviz.job_kinds), and leaves when it was idle for a while, unless the app that
+started it still lives. A second thread renews the lease and hears of cancels, so that neither waits for the
+engine. Between the batches of a long job, quick ones are let in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from db.store import Store, open_store
+from db.values import RunRow
+from stepviz import engines
+from stepviz.engines import Engine
+from stepviz.errors import StepvizError
+from stepviz.job import Job
+from stepviz.job_kinds import JOBS
+from stepviz.jobs import QUICK
+from stepviz.worker_process import worker_lock
+
+LEASE_S = 8.0
+BEAT_S = 0.8
+GRACE_S = 0.8  # a job that does not hear of its cancel in this time (it loads a model) is marked cancelled at once
+POLL_S = 0.2
+IDLE_S = 180.0
+ENGINES = 2  # held loaded
+
+Load = Callable[..., Engine]
+
+
+class Worker:
+    """Does one run at a time, and inside a long one the quick ones that wait."""
+
+    def __init__(self, store: Store, load: Load = engines.load) -> None:
+        self.store, self.load = store, load
+        self.name = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self.engines: dict[tuple[str, str | None, str | None], Engine] = {}  # least recently used first
+        self.depth = 0
+
+    def serve(self, idle_s: float, parent: int | None) -> None:
+        """Until nothing was asked for idle_s, and the parent, if there is one, is gone."""
+        last = time.monotonic()
+        while time.monotonic() - last < idle_s or _lives(parent):
+            if self.run_next(QUICK) or self.run_next(None):
+                last = time.monotonic()
+            else:
+                time.sleep(POLL_S)
+
+    def run_next(self, kinds: Sequence[str] | None) -> bool:
+        """Claims and does the oldest run of these kinds; False where none waits."""
+        run = self.store.claim_run(self.name, LEASE_S, kinds)
+        if run is not None:
+            self._do(run)
+        return run is not None
+
+    def let_in(self) -> None:
+        """Does the quick runs that wait. They let nobody in themselves."""
+        if self.depth == 1:
+            while self.run_next(QUICK):
+                pass
+
+    def engine(self, spec: str, device: str | None, tokenizer: str | None) -> Engine:
+        """Loaded, or loaded before; the one used longest ago gives way, unless it works at this moment."""
+        key = spec, device, tokenizer
+        if key not in self.engines:
+            while len(self.engines) >= ENGINES and self.depth == 1:
+                self.engines.pop(next(iter(self.engines))).close()
+            self.engines[key] = self.load(spec, device=device, tokenizer=tokenizer)
+        self.engines[key] = self.engines.pop(key)
+        return self.engines[key]
+
+    def _do(self, run: RunRow) -> None:
+        self.depth += 1
+        job = Job(run, self.store, self.engine, self.let_in, self.name, LEASE_S)
+        beat = Beat(job, self.store, self.name)
+        beat.start()
+        error = None
+        try:
+            JOBS[run.kind](job)
+        except StepvizError as mistake:
+            error = str(mistake)
+        except Exception as failure:
+            error = f"{type(failure).__name__}: {failure}"
+            self.store.log(run.id, traceback.format_exc())
+        finally:
+            beat.end()
+            self.depth -= 1
+        state = "failed" if error else "cancelled" if job.cancelled() else "done"
+        self.store.heartbeat(run.id, self.name, job.progress, LEASE_S)
+        self.store.finish_run(run.id, state, error, worker=self.name)
+
+
+class Beat(threading.Thread):
+    """Renews the lease and writes the progress; tells the job of a cancel."""
+
+    def __init__(self, job: Job, store: Store, worker: str) -> None:
+        super().__init__(daemon=True)
+        self.job, self.store, self.worker = job, store, worker
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(BEAT_S):
+            with contextlib.suppress(Exception):  # a database that is busy for a while: the next beat will do
+                if self.store.heartbeat(self.job.run.id, self.worker, self.job.progress, LEASE_S):
+                    self.job.cancel.set()
+                    if not self.ended.wait(GRACE_S):
+                        self.store.finish_run(self.job.run.id, "cancelled", worker=self.worker)
+                    return
+
+    def end(self) -> None:
+        self.ended.set()
+        self.join()
+
+
+def _lives(process: int | None) -> bool:
+    if process is None:
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m stepviz.worker", description=__doc__)
+    parser.add_argument("--db", help="the store's URL; default: STEPVIZ_DB, else stepviz.db")
+    parser.add_argument("--idle", type=float, default=IDLE_S, help="seconds without work after which it leaves")
+    parser.add_argument("--parent", type=int, help="a process for whose life it stays")
+    parser.add_argument("--warm", metavar="SPEC", help="an engine to load at once")
+    options: Any = parser.parse_args(arguments)
+    with open_store(options.db) as store, worker_lock(store) as held:
+        if not held:
+            return
+        os.nice(5)
+        cores = len(os.sched_getaffinity(0))
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores - 1)))  # read when torch is loaded
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        worker = Worker(store)
+        if options.warm:
+            with contextlib.suppress(StepvizError):  # the run that needs it will say what is wrong
+                worker.engine(options.warm, None, None)
+        worker.serve(options.idle, options.parent)
+
+
+if __name__ == "__main__":
+    main()
