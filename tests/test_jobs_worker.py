@@ -1,0 +1,187 @@
+"""The worker as a real process with a real model: started on demand, killed with signal 9, one a store."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from db.store import Store, open_store
+from stepviz import jobs
+from stepviz.errors import StepvizError
+from stepviz.steps import segment
+from stepviz.types import (
+    Chain,
+    Problem,
+    PromptStyle,
+    Sampling,
+    SourceItem,
+    Verdict,
+    continuation_seed,
+    prefix_hash,
+)
+from stepviz.worker import Worker
+from stepviz.worker_process import ensure_worker, last_words, lock_file, worker_alive
+from tests import tiny
+from tests.store_cases import new_url
+
+PROBLEM = Problem("Tom has 3 apples and buys 12 more. How many?", answer="15", source="mine", key="1")
+TEXTS = ["Tom has 3 apples.\n3+12=16\n#### 16\n", "12-3=9\nHe eats 2.\nThen 9-2=7\n#### 7\n"]
+CHAINS = [Chain(PROBLEM.id, "test", str(i), t, segment(t), "line/1") for i, t in enumerate(TEXTS)]
+SAMPLING = Sampling(temperature=0.7, max_tokens=60, style=PromptStyle(stop=("e",)))
+N = 250
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"hf:{tiny.build(tmp_path_factory.mktemp('model'), hidden_size=64, num_hidden_layers=6)}"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with filled(tmp_path) as store:
+        yield store
+        stop(store)
+
+
+def filled(folder: Path) -> Store:
+    store = open_store(new_url(folder))
+    store.add_items([SourceItem(PROBLEM, tuple(CHAINS))], {c.id: Verdict("wrong", "", "test") for c in CHAINS})
+    return store
+
+
+def measuring(model: str, n: int = N) -> dict[str, object]:
+    return {"chains": [c.id for c in CHAINS], "n": n, "engine": model, "device": "cpu", "sampling": SAMPLING}
+
+
+def worker_pid(store: Store) -> int | None:
+    """Who holds the lock file open, as /proc tells."""
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) != os.getpid():
+            try:
+                files = [os.readlink(link) for link in (process / "fd").iterdir()]
+            except OSError:
+                continue
+            if str(lock_file(store)) in files:
+                return int(process.name)
+    return None
+
+
+def stop(store: Store) -> None:
+    pid = worker_pid(store)
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+    lock_file(store).unlink(missing_ok=True)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def draws(store: Store) -> dict[tuple[str, int], str]:
+    return {(c.prefix_hash, c.j): c.text for c in store.continuations_for(PROBLEM.id)}
+
+
+def kill_when_it_has_drawn(store: Store, run: int, more_than: int, later_s: float) -> None:
+    wait_for(lambda: len(draws(store)) > more_than or store.run(run).state == "done")
+    time.sleep(later_s)
+    pid = worker_pid(store)
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not worker_alive(store))
+
+
+def test_killed_at_random_moments_it_draws_each_continuation_once(store: Store, model: str, tmp_path: Path) -> None:
+    """Three kills; the keys are exactly those asked for, and the texts those of a run that nobody disturbed."""
+    run = jobs.start(store, "measure", measuring(model))
+    rng = random.Random(os.environ.get("STEPVIZ_KILL_SEED", "1"))
+    counts = [0]  # draws after each kill
+    while len(counts) < 4 and store.run(run).state != "done":
+        kill_when_it_has_drawn(store, run, counts[-1], rng.random() * 0.5)
+        counts.append(len(draws(store)))
+        if store.run(run).state != "done":
+            wait_for(lambda: store.run(run).state == "interrupted")
+            assert jobs.start(store, "measure", measuring(model)) == run  # the same command goes on
+    assert counts == sorted(counts)
+    prefixes = {chain.prefix(i) for chain in CHAINS for i in range(chain.n)}
+    assert 0 < counts[1] < len(prefixes) * N, "no kill came in the middle: make the measurement longer"
+    assert jobs.wait(store, run).state == "done"
+    assert draws(store).keys() == {(prefix_hash(p), j) for p in prefixes for j in range(N)}
+    stored = store.continuations_for(PROBLEM.id)
+    assert all(c.seed == continuation_seed(PROBLEM.id, c.prefix_hash, c.model_id, SAMPLING.hash, c.j) for c in stored)
+
+    (tmp_path / "quiet").mkdir()
+    with filled(tmp_path / "quiet") as undisturbed:
+        jobs.start(undisturbed, "measure", measuring(model), worker=False)
+        Worker(undisturbed).run_next(None)
+        other = draws(undisturbed)
+    # batches of another shape change logits in their last bits: a border of the draw may fall the other way
+    differing = [key for key, text in draws(store).items() if other[key] != text]
+    assert other.keys() == draws(store).keys()
+    assert len(differing) <= len(other) // 200
+
+
+def test_one_worker_a_store_however_many_ask(store: Store, model: str) -> None:
+    starts = [
+        subprocess.Popen(
+            [sys.executable, "-m", "stepviz.worker", "--idle", "60"],
+            env={**os.environ, "STEPVIZ_DB": store.url},
+            cwd=Path(__file__).parents[1],
+        )
+        for _ in range(3)
+    ]
+    wait_for(lambda: sum(p.poll() is None for p in starts) == 1)
+    assert [p.returncode for p in starts if p.poll() is not None] == [0, 0]
+    assert worker_alive(store)
+    assert ensure_worker(store)
+    (winner,) = [p for p in starts if p.poll() is None]
+    assert worker_pid(store) == winner.pid
+    winner.kill()
+    winner.wait()
+    assert not worker_alive(store)
+
+
+def test_cancel_of_a_real_run_within_two_seconds(store: Store, model: str) -> None:
+    run = jobs.start(store, "sample", {"problems": [PROBLEM.id], "n": 400, "engine": model, "sampling": SAMPLING})
+    wait_for(lambda: draws(store))
+    asked = time.monotonic()
+    store.request_cancel(run)
+    wait_for(lambda: store.run(run).state != "running")
+    assert time.monotonic() - asked < 2
+    assert store.run(run).state in ("cancelled", "done")
+    assert len(store.chains(PROBLEM.id)) == len(CHAINS) + len(draws(store))
+
+
+def test_it_leaves_when_idle_and_stays_for_its_parent(store: Store) -> None:
+    root, env = Path(__file__).parents[1], {**os.environ, "STEPVIZ_DB": store.url}
+    command = [sys.executable, "-m", "stepviz.worker", "--idle", "0.5"]
+    assert subprocess.run(command, env=env, cwd=root, timeout=60, check=False).returncode == 0
+    parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    worker = subprocess.Popen([*command, "--parent", str(parent.pid)], env=env, cwd=root)
+    wait_for(lambda: worker_alive(store))
+    time.sleep(1.5)
+    assert worker.poll() is None
+    parent.kill()
+    parent.wait()
+    assert worker.wait(20) == 0
+
+
+def test_a_worker_that_cannot_start_says_why(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    (broken / "sqlalchemy").mkdir(parents=True)
+    (broken / "sqlalchemy" / "__init__.py").write_text("raise RuntimeError('no such luck')")
+    monkeypatch.setenv("PYTHONPATH", str(broken))
+    run = store.add_run("import", {"format": "gsm8k", "path": "x"})
+    with pytest.raises(StepvizError, match="no such luck"):
+        jobs.wait(store, run)
+    assert "no such luck" in last_words(store)
