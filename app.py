@@ -43,11 +43,13 @@ def main() -> None:
         store = open_store(given.db)
         from stepviz.ui.build import build_app, launch_options
 
-        app = build_app(store, given.engine, given.device)
+        app = build_app(store, given.engine, given.device, warm=True)
         print(f"stepviz on http://{host}:{given.port}")
         app.launch(server_name=host, server_port=given.port, inbrowser=given.open, **launch_options())
-    except (StepvizError, OSError) as error:
+    except StepvizError as error:
         sys.exit(f"stepviz: {error}")
+    except OSError as error:
+        sys.exit(f"stepviz: {error} (another port: --port)")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from stepviz.steps import rule_id, segment
 from stepviz.types import Annotation, Chain, Continuation, Problem, Sampling, SourceItem, Verdict, prefix_hash
 
 QUESTION = "Maya buys 6 boxes of 24 candles and keeps 12. How many are for sale, at $2 each?"
-WRONG = "She buys 6 * 24 = 144 candles.\nShe keeps 12, so 144 - 12 = 122 are left.\nAt $2 each: 122 * 2 = 244.\n#### 244"
+WRONG = (
+    "She buys 6 * 24 = 144 candles.\nShe keeps 12, so 144 - 12 = 122 are left.\nAt $2 each: 122 * 2 = 244.\n#### 244"
+)
 RIGHT = "6 * 24 = 144\n144 - 12 = 132\n132 * 2 = 264\n#### 264"
 TEX = "Write $\\frac{1}{2}$ as a decimal."
 HOSTILE = (
@@ -62,7 +64,10 @@ def fill(store: Store) -> dict[str, str]:
             SourceItem(own, (wrong, right), (), 1),
             SourceItem(tex, (worked,), (), 2),
             SourceItem(hostile, (bad,), (), 3),
-            *(SourceItem(Problem(f"A filler problem about {i} goats?", str(i), source="filler"), (), (), 4) for i in range(60)),
+            *(
+                SourceItem(Problem(f"A filler problem about {i} goats?", str(i), source="filler"), (), (), 4)
+                for i in range(60)
+            ),
         ],
         {
             wrong.id: Verdict("wrong", "244 and 264 are different numbers", "stepviz/1", "244"),
@@ -72,4 +77,11 @@ def fill(store: Store) -> dict[str, str]:
     )
     store.add_continuations(draws(wrong))
     store.add_annotation(label)
-    return {"problem": own.id, "wrong": wrong.id, "right": right.id, "tex": tex.id, "hostile": hostile.id, "bad": bad.id}
+    return {
+        "problem": own.id,
+        "wrong": wrong.id,
+        "right": right.id,
+        "tex": tex.id,
+        "hostile": hostile.id,
+        "bad": bad.id,
+    }

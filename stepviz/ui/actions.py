@@ -48,22 +48,37 @@ def first_chain(store: Store, problem_id: str) -> ChainRow | None:
 def sample(bench: Workbench, problem: ProblemRow | None, _c: ChainRow | None, sent: Mapping[str, Any], _w: str) -> Done:
     """N more chains from the bare question."""
     n = _natural(sent.get("n"), SAMPLE_N, most=256)
-    jobs.start(bench.store, "sample", _engine(bench) | {"problems": [_some(problem).id], "n": n})
+    jobs.start(bench.store, "sample", bench.drawing() | {"problems": [_some(problem).id], "add": n})
     return Done()
 
 
-def measure(bench: Workbench, _p: ProblemRow | None, chain: ChainRow | None, _sent: Mapping[str, Any], _w: str) -> Done:
-    """Every prefix of the chain to MEASURE_N continuations; once it has them, twice as many."""
-    jobs.start(bench.store, "measure", _engine(bench) | {"chains": [_some(chain).chain.id], "n": MEASURE_N})
+def measure(bench: Workbench, _p: ProblemRow | None, chain: ChainRow | None, sent: Mapping[str, Any], _w: str) -> Done:
+    """Every prefix of the chain to MEASURE_N continuations; once it has them, as many more."""
+    size = "add" if sent.get("again") else "n"
+    jobs.start(bench.store, "measure", bench.drawing() | {"chains": [_some(chain).chain.id], size: MEASURE_N})
     return Done()
 
 
 def more(bench: Workbench, _p: ProblemRow | None, chain: ChainRow | None, sent: Mapping[str, Any], _w: str) -> Done:
     """MORE_N continuations of one prefix beyond those it has."""
-    step = _step(chain, sent)
-    spec = {"chains": [_some(chain).chain.id], "steps": [step], "add": _natural(sent.get("n"), MORE_N, most=1024)}
-    jobs.start(bench.store, "measure", _engine(bench) | spec)
+    spec = {"chains": [_some(chain).chain.id], "steps": [_step(chain, sent)]}
+    n = _natural(sent.get("n"), MORE_N, most=1024)
+    jobs.start(bench.store, "measure", bench.drawing() | spec | {"add": n})
     return Done()
+
+
+def branch(bench: Workbench, _p: ProblemRow | None, chain: ChainRow | None, sent: Mapping[str, Any], who: str) -> Done:
+    """New chains from a step as it is, or as it was edited."""
+    row, step = _some(chain), _step(chain, sent)
+    spec = bench.drawing() | {"chain": row.chain.id, "step": step, "n": _natural(sent.get("n"), 4, most=64)}
+    text = sent.get("text")
+    if text is None:
+        jobs.start(bench.store, "continue", spec)
+    elif not str(text).strip():
+        raise StepvizError("The edited step is empty: write it, or continue from the step before.")
+    else:
+        jobs.start(bench.store, "branch", spec | {"text": str(text)[:20_000], "author": who})
+    return Done("New chains will join the list.")
 
 
 def override(
@@ -146,6 +161,7 @@ WRITES: dict[str, Write] = {
     "sample": sample,
     "measure": measure,
     "more": more,
+    "branch": branch,
     "override": override,
     "resegment": resegment,
     "merge": merge_steps,
@@ -154,10 +170,6 @@ WRITES: dict[str, Write] = {
     "resume": resume,
     "dismiss": dismiss,
 }
-
-
-def _engine(bench: Workbench) -> dict[str, Any]:
-    return {"engine": bench.engine, "device": bench.device}
 
 
 def _some(row: Any) -> Any:

@@ -18,6 +18,7 @@ from stepviz.types import Sampling
 from stepviz.ui import explore, import_page, runs
 from stepviz.ui.page import STATIC, stylesheets
 from stepviz.ui.workbench import Workbench
+from stepviz.worker_process import ensure_worker
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _TAKEN_OVER = (
@@ -29,10 +30,19 @@ _TAKEN_OVER = (
 
 
 def build_app(
-    store: Store, engine: str = "embedded", device: str | None = None, sampling: Sampling | None = None
+    store: Store,
+    engine: str = "embedded",
+    device: str | None = None,
+    sampling: Sampling | None = None,
+    warm: bool = False,
 ) -> gr.Blocks:
-    """Explore at /, Import at /import, Runs at /runs. The engine itself lives in the worker process."""
+    """Explore at /, Import at /import, Runs at /runs.
+
+    The engine lives in the worker process; `warm` starts that now, to stay as long as this one.
+    """
     bench = Workbench(store, engine, device, sampling or Sampling())
+    if warm:
+        ensure_worker(store, stay=True, warm=engine)
     explore.ensure_first_screen(store)
     with gr.Blocks(title="stepviz", fill_width=True, fill_height=True, analytics_enabled=False) as app:
         explore.build(bench)

@@ -11,8 +11,8 @@ from stepviz import jobs
 from stepviz.errors import StepvizError
 from stepviz.ui import render_head, render_import
 from stepviz.ui.page import Update, connect, reply, widget
-from stepviz.ui.status import head_of, run_line, seen
-from stepviz.ui.view_import import ImportForm, form_of, import_report, import_spec, preview_of, run_in
+from stepviz.ui.status import head_of, run_line
+from stepviz.ui.view_import import ImportForm, form_of, import_result, import_spec, preview_of, run_in
 from stepviz.ui.workbench import Workbench
 
 _SCRIPTS = ("js/pages.js",)
@@ -50,7 +50,7 @@ class ImportPage:
             run = int(sent["run"])
             store.request_cancel(run) if name == "cancel" else jobs.resume(store, run)
         head = head_of(self.bench, "import")
-        if name == "poll" and seen(head) == sent.get("seen"):
+        if name == "poll" and head.seen == sent.get("seen"):
             return Update(reply=reply("poll"))
         if run is not None:
             return self.report(run)
@@ -70,6 +70,6 @@ class ImportPage:
 
     def report(self, run: int, say: Mapping[str, str] | None = None) -> Update:
         row = self.bench.store.run(run)
-        html = render_import.report(run_line(row), *import_report(row, self.bench.store.log_lines(run)))
+        html = render_import.report(run_line(row), import_result(row, self.bench.store.log_lines(run)))
         head = render_head.head(head_of(self.bench, "import"))
         return Update({"preview": html, "top": head}, reply(**say) if say else "")

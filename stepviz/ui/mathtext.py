@@ -17,7 +17,7 @@ Kind = Literal["text", "inline", "display"]
 _COMMAND = re.compile(r"\\(?:[a-zA-Z]{2,}|[()\[\],;!])")
 _ENVIRONMENT = r"(?:align|aligned|equation|gather|cases|array|[pbvBV]?matrix|eqnarray|multline|split)\*?"
 _DISPLAY = re.compile(
-    rf"\$\$(?P<dollars>.+?)\$\$|\\\[(?P<bracket>.+?)\\\]|\\\((?P<paren>.+?)\\\)"
+    rf"(?<!\\)\$\$(?P<dollars>.+?)\$\$|\\\[(?P<bracket>.+?)\\\]|\\\((?P<paren>.+?)\\\)"
     rf"|\\begin\{{(?P<env>{_ENVIRONMENT})\}}.*?\\end\{{(?P=env)\}}|(?P<boxed>\\boxed\{{)",
     re.DOTALL,
 )
@@ -28,6 +28,7 @@ _TEXT_IN_MATH = re.compile(
 _NAME = re.compile(r"\\[a-zA-Z]+")
 _PROSE = re.compile(
     r"[A-Za-z]{2,}[,.;:]?\s+(?:[A-Za-z]\s+)?[A-Za-z]{3,}|[A-Za-z]{3,}[,.;:]?\s+[A-Za-z]{2,}|[.?!]\s+[A-Z]"
+    r"|\s(?:and|or|the|is|are|to|for|per|each|with|then|at|she|he)\s"
 )
 _NOTE = re.compile(r"<<[^<>\n]{1,200}>>")
 _LONGEST = 2000  # characters; longer "formulas" are texts with two stray dollars

@@ -43,7 +43,10 @@ Act = Callable[[Mapping[str, Any], str], Update]  # (what the browser sent, who 
 
 
 def reply(kind: str, text: str = "", go: str = "", body: str = "") -> str:
-    """kind: "dialog" (body opens), "error", "toast", "done" (closes the dialog), "poll", "none"; go: an address."""
+    """A word beside the HTML; go: an address to open.
+
+    kind: "dialog" (body opens), "error", "toast", "done" (the dialog closes), "run" (text is its id), "poll", "none".
+    """
     return (
         f"<div{attrs(data_kind=kind, data_nonce=next(_nonce), data_text=text or None, data_go=go or None)}>{body}</div>"
     )

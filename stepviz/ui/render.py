@@ -78,8 +78,11 @@ def k_of_n(value: StepValue | None) -> str:
     )
 
 
-def prose(text: str, tex: bool, equations: Iterable[EquationMark] = ()) -> str:
-    """A text as HTML: formulas marked for KaTeX, GSM8K's <<…>> set small, a check mark behind each equation."""
+def prose(text: str, tex: bool, equations: Iterable[EquationMark] = (), flat: bool = False) -> str:
+    """A text as HTML: formulas marked for KaTeX, GSM8K's <<…>> set small, a check mark behind each equation.
+
+    flat: displayed formulas stay in the line.
+    """
     marks = sorted(equations, key=lambda m: m.end)
     out: list[str] = []
     for part in mathtext.parts(text, tex):
@@ -92,7 +95,7 @@ def prose(text: str, tex: bool, equations: Iterable[EquationMark] = ()) -> str:
             out.append(_plain(text[at : part.end], tex))
         else:
             source = esc(text[part.start : part.end])
-            display = " data-d" if part.kind == "display" else ""
+            display = " data-d" if part.kind == "display" and not flat else ""
             out.append(f'<span class="tex" data-k="{part.delimiter}"{display}>{source}</span>')
             out += [_check(mark) for mark in here]
     return "".join(out)
@@ -136,7 +139,13 @@ def shares(rows: tuple[AnswerShare, ...], picked: str = "", act: str = "", tex: 
 
 def _share(row: AnswerShare, most: int, picked: str, act: str, tex: bool) -> str:
     mark = '<i class="ic cut" role="img" aria-label="unfinished"></i>' if row.unfinished else icon(row.verdict)
-    label = "cut off" if row.unfinished else answer(row.answer, tex) if row.answer is not None else "no answer"
+    label = (
+        "cut off"
+        if row.unfinished
+        else answer(row.answer, tex)
+        if row.answer is not None
+        else '<span class="dim">none</span>'
+    )
     css = ("right " if row.verdict == "correct" else "") + ("on" if picked and picked == row.key else "")
     if not act:
         return _bar("div", css, mark, label, row.n, most, row.answer or "")

@@ -14,6 +14,13 @@ _HINTS = (
     '<span class="leg scale"><b>0</b><i class="v0"></i><i class="v2"></i><i class="v4"></i>'
     '<i class="v6"></i><i class="v8"></i><b>1</b></span></div>'
 )
+DOING = {
+    "measure": "Measuring",
+    "sample": "Sampling",
+    "import": "Importing",
+    "continue": "Continuing",
+    "branch": "Branching",
+}
 _PREDICTED = '<span class="leg"><i class="l-prd"></i>predicted</span>'
 
 
@@ -87,7 +94,8 @@ def _measure(v: ChainPage) -> str:
     if v.blocked:
         return f'{steps}<span class="cost" title="{esc(v.blocked)}">cannot be measured</span>'
     label, kind = ("Measure again", "") if v.measured else ("Measure", "pri")
-    return f'<span class="cost num">{esc(v.cost)}</span>{steps}{button(label, "measure", "M", kind=kind, title=v.cost)}'
+    again = "yes" if v.measured else None
+    return f'<span class="cost num">{esc(v.cost)}</span>{steps}{button(label, "measure", "M", kind=kind, again=again)}'
 
 
 def _run(run: RunLine | None) -> str:
@@ -107,16 +115,17 @@ def _run(run: RunLine | None) -> str:
             f"</a>{button('Dismiss', 'dismiss', kind='sm ghost', run=run.id)}</div>"
         )
     width = round(100 * (run.share or 0))
+    stopping = run.state == "cancelling"
+    cancel = '<em class="dim">stopping</em>' if stopping else button("Cancel", "cancel", "Esc", kind="sm", run=run.id)
     return (
         f'<div class="run" role="status"><div class="runbar"><i style="width:{width}%"></i></div>'
-        f"<span>{progress(run)}</span>"
-        f"{button('Cancel', 'cancel', 'Esc', kind='sm', run=run.id)}</div>"
+        f"<span>{progress(run)}</span>{cancel}</div>"
     )
 
 
 def progress(run: RunLine) -> str:
     """`Measuring · 24 of 64 continuations · 2,100 tokens/s · 0:03 left`."""
-    doing = {"measure": "Measuring", "sample": "Sampling", "import": "Importing"}.get(run.kind, run.kind)
+    doing = DOING.get(run.kind, run.kind)
     if run.state == "queued":
         return f"{esc(doing)} · waiting for the engine"
     parts = [esc(doing)]

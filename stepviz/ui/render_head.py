@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stepviz.ui.address import Address
-from stepviz.ui.mathtext import has_tex
 from stepviz.ui.render import attrs, button, esc, number, prose
+from stepviz.ui.render_chain import DOING
 from stepviz.ui.rows import Head, ProblemLine, ProblemList, RunLine
 
 PAGES = (("explore", "Explore", "/"), ("import", "Import", "/import"), ("runs", "Runs", "/runs"))
@@ -17,11 +17,11 @@ RESULTS = (
     ("unsampled", "No chains"),
 )
 _MARK = '<svg width="18" height="18" viewBox="0 0 20 20" aria-hidden="true"><path d="M2 5h6v5h6v5h5"/></svg>'
+_OWN = '<a class="btn sm own" href="/import">Import your own file</a>'  # where the problems are a closed drawer
 _HALF = (
     '<svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true"><circle cx="7" cy="7" r="5.6" fill="none" '
     'stroke="currentColor" stroke-width="1.4"/><path d="M7 1.4a5.6 5.6 0 0 1 0 11.2z" fill="currentColor"/></svg>'
 )
-_DOING = {"measure": "measuring", "sample": "sampling", "import": "importing"}
 
 
 def head(h: Head) -> str:
@@ -33,9 +33,10 @@ def head(h: Head) -> str:
     active = [r for r in h.runs if r.active]
     state = {"idle": "", "on": "on", "bad": "bad"}[h.engine_state]
     return (
-        f'<header data-active="{len(active)}"><a class="brand" href="/">{_MARK}stepviz</a>'
+        f'<header data-active="{len(active)}" data-seen="{esc(h.seen)}"><a class="brand" href="/">{_MARK}stepviz</a>'
         f'<nav aria-label="Pages">{links}</nav>'
-        f'<span class="sp"></span>{_jobs(active)}<span class="status engine"{attrs(title=h.engine_note or None)}>'
+        f'<span class="sp"></span>{_OWN if h.page == "explore" else ""}{_jobs(active)}'
+        f'<span class="status engine"{attrs(title=h.engine_note or None)}>'
         f'<i class="{state}"></i>{esc(h.engine)}</span>'
         '<button type="button" class="icon" data-act="theme" title="Light or dark" aria-label="Light or '
         f'dark">{_HALF}</button></header>'
@@ -46,7 +47,7 @@ def _jobs(active: list[RunLine]) -> str:
     if not active:
         return '<a class="status" href="/runs" hidden></a>'
     running = next((r for r in active if r.state == "running"), active[0])
-    doing = _DOING.get(running.kind, running.kind) if running.state == "running" else "waiting"
+    doing = DOING.get(running.kind, running.kind).lower() if running.state == "running" else "waiting"
     share = running.share
     percent = f"<b>{round(100 * share)} %</b>" if share is not None else ""
     others = f"<span>+{len(active) - 1}</span>" if len(active) > 1 else ""
@@ -100,7 +101,7 @@ def _problem(p: ProblemLine, on: bool) -> str:
     text = p.question if len(p.question) <= 400 else p.question[:400] + "…"
     return (
         f'<a class="prow{" on" if on else ""}" href="{esc(Address(problem=p.id).query())}" data-problem="{esc(p.id)}"'
-        f'{" aria-current=true" if on else ""}><span class="ptext">{prose(text, has_tex(p.question))}</span>'
+        f'{" aria-current=true" if on else ""}><span class="ptext">{prose(text, p.tex, flat=True)}</span>'
         f'<span class="pmeta"><b>{esc(p.source)}</b><span>{chains}</span>{bar}</span></a>'
     )
 

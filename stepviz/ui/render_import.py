@@ -9,10 +9,12 @@ from stepviz.sources import FORMATS
 from stepviz.sources.mapping import ROLES
 from stepviz.steps import RULES
 from stepviz.types import Annotation, Chain, Refusal, SourceItem
+from stepviz.ui.address import Address
 from stepviz.ui.mathtext import has_tex
-from stepviz.ui.render import answer, attrs, button, esc, prose
+from stepviz.ui.render import answer, button, esc, prose
+from stepviz.ui.render_chain import progress
 from stepviz.ui.rows import RunLine
-from stepviz.ui.view_import import FORMAT_NOTES, ImportForm, ImportPreview
+from stepviz.ui.view_import import FORMAT_NOTES, ImportForm, ImportPreview, ImportResult
 
 _ASKED = {
     "question": "the problem's text",
@@ -190,38 +192,33 @@ def _chain(chain: Chain, annotations: Iterable[Annotation], tex: bool) -> str:
     )
 
 
-def report(run: RunLine, counts: Iterable[tuple[str, str]], refused: Iterable[tuple[str, str]], source: str) -> str:
+def report(run: RunLine, result: ImportResult) -> str:
     """The right side during and after an import: what came in, and line by line what did not."""
-    from stepviz.ui.render_chain import progress
-
-    if run.active:
+    if run.active or run.state == "cancelling":
         width = round(100 * (run.share or 0))
         return (
-            '<div class="phead"><h2>Importing</h2>'
-            f'<span class="sp"></span>{button("Cancel", "cancel", kind="sm", run=run.id)}</div>'
+            f'<div class="phead"><h2>Importing</h2><span class="sp"></span>'
+            f"{button('Cancel', 'cancel', kind='sm', run=run.id)}</div>"
             f'<div class="track"><i style="width:{width}%"></i></div><p class="pad num">{progress(run)}</p>'
         )
-    title = {"done": "Imported", "failed": "Nothing came in", "cancelled": "Cancelled"}.get(
-        run.state, run.state.capitalize()
-    )
+    title = {"done": "Imported", "failed": "Nothing came in"}.get(run.state, run.state.capitalize())
     error = f'<div class="notice bad" role="alert"><span class="why">{esc(run.error)}</span></div>' if run.error else ""
-    tiles = "".join(f'<div><b class="num">{esc(n)}</b><span>{esc(label)}</span></div>' for label, n in counts)
-    lines = list(refused)
-    table = "".join(f'<tr><td class="num">{esc(line)}</td><td>{esc(reason)}</td></tr>' for line, reason in lines)
-    rows = (
-        (
-            '<h3>What did not come in</h3><table class="plain"><thead><tr><th>line</th><th>why</th></tr>'
-            f"</thead><tbody>{table}</tbody></table>"
-        )
-        if lines
-        else '<p class="dim">Every row came in.</p>'
-        if run.state == "done"
-        else ""
-    )
-    show = f'<a class="btn pri"{attrs(href="/?source=" + source)}>Show in Explore</a>' if run.state == "done" else ""
+    tiles = "".join(f'<div><b class="num">{esc(n)}</b><span>{esc(label)}</span></div>' for label, n in result.counts)
+    link = esc(Address(source=result.source).query())
+    show = f'<a class="btn pri" href="/{link}">Show in Explore</a>' if run.state == "done" else ""
     again = button("Go on", "resume", run=run.id) if run.state in ("cancelled", "interrupted") else ""
     return (
         f'<div class="phead"><h2>{esc(title)}</h2><span class="sp"></span>{again}{show}</div>{error}'
-        f'<div class="tiles">{tiles}</div>'
-        f'<div class="about">{rows}</div>'
+        f'<div class="tiles">{tiles}</div><div class="about">{_refused(run, result)}</div>'
+    )
+
+
+def _refused(run: RunLine, result: ImportResult) -> str:
+    if not result.refused:
+        return '<p class="dim">Every row came in.</p>' if run.state == "done" else ""
+    rows = "".join(f'<tr><td class="num">{esc(at)}</td><td>{esc(why)}</td></tr>' for at, why in result.refused)
+    more = f'<p class="dim">and {result.more:,} more</p>' if result.more else ""
+    return (
+        '<h3>What did not come in</h3><table class="plain"><thead><tr><th>line</th><th>why</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>{more}"
     )

@@ -29,7 +29,7 @@ class RunLine:
 
     @property
     def active(self) -> bool:
-        return self.state in ("queued", "running")
+        return self.state in ("queued", "running", "cancelling")
 
     @property
     def share(self) -> float | None:
@@ -46,6 +46,11 @@ class Head:
     engine_note: str = ""
     runs: tuple[RunLine, ...] = ()
 
+    @property
+    def seen(self) -> str:
+        """What the browser saw last of the runs; a poll that says the same needs no answer."""
+        return ";".join(f"{r.id}:{r.state}:{r.done}:{r.note}" for r in self.runs if r.active) or "-"
+
 
 @dataclass(frozen=True, slots=True)
 class ProblemLine:
@@ -54,6 +59,7 @@ class ProblemLine:
     source: str
     n_chains: int
     n_correct: int
+    tex: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from stepviz import jobs
 from stepviz.ui import render_head, render_runs
 from stepviz.ui.page import Update, connect, reply, widget
-from stepviz.ui.status import head_of, run_line, seen
+from stepviz.ui.status import head_of, run_line
 from stepviz.ui.workbench import Workbench
 
 _SCRIPTS = ("js/pages.js",)
@@ -38,7 +38,7 @@ class Runs:
         elif name == "resume":
             jobs.resume(store, int(sent["run"]))
         head = head_of(self.bench, "runs")
-        if name == "poll" and seen(head) == sent.get("seen"):
+        if name == "poll" and head.seen == sent.get("seen"):
             return Update(reply=reply("poll"))
         return Update({"top": render_head.head(head), "page": self.page(str(sent.get("at", "")))})
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from db.values import ChainRow, ProblemRow, RunRow
 from stepviz.ui.rows import Head, RunLine
 from stepviz.ui.workbench import Workbench
+from stepviz.worker_process import ensure_worker, last_words, worker_alive
 
 RECENT = 30  # runs looked at for a header and a page's bar
 _QUIET = timedelta(minutes=10)  # after this a stopped run is found on Runs only
@@ -16,16 +18,21 @@ _QUIET = timedelta(minutes=10)  # after this a stopped run is found on Runs only
 
 def head_of(bench: Workbench, page: str) -> Head:
     runs = tuple(run_line(row) for row in bench.store.runs(RECENT))
-    busy = any(run.state == "running" for run in runs)
-    name = bench.engine if ":" in bench.engine else f"{bench.engine} · student" if bench.embedded else bench.engine
-    parts = [name.replace(":", " · ", 1), bench.device or ""]
-    note = "at work" if busy else "loads with the first run, in a process of its own"
-    return Head(page, " · ".join(p for p in parts if p), "on" if busy else "idle", note, runs)
+    state, note = engine_state(bench, runs)
+    kind, _, name = bench.engine.partition(":")
+    name = Path(name).name if Path(name).is_absolute() else name or ("student" if bench.embedded else "")
+    return Head(page, " · ".join(p for p in (kind, name, bench.device) if p), state, note, runs)
 
 
-def seen(head: Head) -> str:
-    """What the browser saw last of the runs; a poll with the same word needs no answer."""
-    return ";".join(f"{r.id}:{r.state}:{r.done}" for r in head.runs if r.active) or "-"
+def engine_state(bench: Workbench, runs: tuple[RunLine, ...]) -> tuple[str, str]:
+    """The header's dot and what it says. A run that waits while no worker lives gets one started."""
+    if any(run.state == "running" for run in runs):
+        return "on", "at work"
+    if any(run.state == "queued" for run in runs) and not ensure_worker(bench.store, stay=True, warm=bench.engine):
+        return "bad", f"The worker process does not start: {last_words(bench.store)}"
+    return (
+        ("on", "ready") if worker_alive(bench.store) else ("idle", "loads with the first run, in a process of its own")
+    )
 
 
 def run_here(bench: Workbench, problem: ProblemRow | None, chain: ChainRow | None) -> RunLine | None:
@@ -58,7 +65,7 @@ def run_line(row: RunRow, log: tuple[str, ...] = ()) -> RunLine:
     p = row.progress
     return RunLine(
         id=row.id,
-        kind=row.kind,
+        kind=row.kind.removesuffix(" many"),
         state="cancelling" if row.state == "running" and row.cancel_requested else row.state,
         done=int(p.get("done") or 0),
         total=int(p["total"]) if p.get("total") else None,

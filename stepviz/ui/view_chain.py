@@ -38,7 +38,7 @@ class Known:
 
 def problem_page(bench: Workbench, row: ProblemRow, run: RunLine | None = None) -> ChainPage:
     """A problem that has no chain yet."""
-    tex = has_tex(row.question, row.answer)
+    tex = has_tex(row.question, row.answer, row.solution)
     return ChainPage(row.id, (StepRow(0, row.question),), gold=row.answer, run=run, tex=tex)
 
 
@@ -52,11 +52,11 @@ def chain_page(
     """One chain opened; `listed` continuations a step are given with their text."""
     shown = measurement(bench, row.id)
     known = gather(bench, row, chain, shown)
-    tex = has_tex(row.question, row.answer, chain.chain.text)
+    tex = has_tex(row.question, row.answer, row.solution, chain.chain.text)
     texts = (row.question, *chain.chain.steps)
     kinds = ("step", *(s.kind for s in chain.chain.spans))
     rows = tuple(_row(known, i, text, kinds[i], listed) for i, text in enumerate(texts))
-    measured = all(v.n or v.terminal for v in known.values[1:])
+    measured = all(v.n >= MEASURE_N or v.terminal for v in known.values)
     return ChainPage(
         problem=row.id,
         rows=rows,
@@ -196,12 +196,11 @@ def _parent(bench: Workbench, chain: ChainRow) -> tuple[str, int, int] | None:
 
 
 def measure_cost(known: Known) -> str:
-    """`56 continuations, ≈ 4,300 tokens`: what Measure still has to draw."""
-    open_steps = [v for v in known.values if v.terminal is None and v.n < MEASURE_N]
-    draws = sum(MEASURE_N - v.n for v in open_steps)
-    if not draws:
-        return ""
-    spent = sum((MEASURE_N - v.n) * _length_from(known, v.step) for v in open_steps)
+    """`56 continuations, ≈ 4,300 tokens`: what Measure has still to draw, or draws again on top."""
+    again = all(v.n >= MEASURE_N for v in known.values if v.terminal is None)
+    left = {v.step: MEASURE_N - (0 if again else v.n) for v in known.values if v.terminal is None}
+    draws = sum(max(0, n) for n in left.values())
+    spent = sum(max(0, n) * _length_from(known, step) for step, n in left.items())
     return f"{draws} continuations, ≈ {rounded(spent)} tokens"
 
 

@@ -18,7 +18,7 @@ from stepviz.sources.mapping import Mapping as ColumnMapping
 from stepviz.types import Refusal, SourceItem
 
 PREVIEWED = 6
-COUNTED = 64 << 20  # bytes; a larger file's rows are not counted beforehand
+MEASURED = 64 << 20  # bytes; a larger file's rows are not counted beforehand
 
 FORMAT_NOTES = {
     "table": "any JSONL, JSON, CSV, TSV or Parquet",
@@ -116,7 +116,7 @@ def _why(path: str) -> str:
 
 def _count(path: str) -> int | None:
     file = Path(path)
-    return rows.count(path) if file.is_file() and file.stat().st_size <= COUNTED else None
+    return rows.count(path) if file.is_file() and file.stat().st_size <= MEASURED else None
 
 
 def _paths(columns: tuple[str, ...], mapping: ColumnMapping) -> tuple[str, ...]:
@@ -146,5 +146,47 @@ def import_spec(form: ImportForm) -> dict[str, Any]:
     return {"format": form.name, "path": form.path, "mapping": mapping}
 
 
-def import_report(row: RunRow, log: list[tuple[int, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]], str]:
-    return [], [], ""
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What came in, and line by line what did not. source: the filter of Explore that shows it."""
+
+    counts: tuple[tuple[str, str], ...]
+    refused: tuple[tuple[str, str], ...]
+    more: int  # refused rows that the log does not list
+    source: str
+
+
+_COUNTED = {
+    "rows": "rows read",
+    "problems_new": "new problems",
+    "chains_new": "new chains",
+    "annotations_new": "new labels",
+    "unchanged": "were here already",
+    "refused": "rows refused",
+    "correct": "chains right",
+    "wrong": "chains wrong",
+    "unknown": "chains not judged",
+    "disagreements": "disagree with the file",
+}
+
+
+def import_result(row: RunRow, log: list[tuple[int, str]]) -> ImportResult:
+    """From the run's progress and log."""
+    report = row.progress.get("report") or {}
+    always = ("rows", "problems_new", "chains_new", "refused")
+    counts = tuple(
+        (label, f"{report[name]:,}")
+        for name, label in _COUNTED.items()
+        if name in report and (report[name] or name in always)
+    )
+    path = str(row.spec.get("path", ""))
+    refused = tuple(_refusal(line, path) for _, line in log)
+    stem = Path(path).stem
+    source = f"mine/{stem}" if row.spec.get("format") == table.NAME else str(row.spec.get("format", ""))
+    return ImportResult(counts, refused, max(0, int(report.get("refused", 0)) - len(refused)), source)
+
+
+def _refusal(line: str, path: str) -> tuple[str, str]:
+    """`FILE:12: why` to its line and its reason."""
+    number, _, reason = line.removeprefix(f"{path}:").partition(": ")
+    return (number, reason) if number.isdigit() else ("", line)

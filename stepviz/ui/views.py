@@ -24,7 +24,17 @@ def problem_list(bench: Workbench, at: Address) -> ProblemList:
     total = bench.store.count_problems(wanted)
     skip = at.skip if at.skip < total else 0
     rows = bench.store.problems(wanted, limit=PAGE, offset=skip)
-    lines = tuple(ProblemLine(r.id, r.question, source_of(r, at.source), r.n_chains, r.n_correct) for r in rows)
+    lines = tuple(
+        ProblemLine(
+            r.id,
+            r.question,
+            source_of(r, at.source),
+            r.n_chains,
+            r.n_correct,
+            has_tex(r.question, r.solution, r.answer),
+        )
+        for r in rows
+    )
     return ProblemList(lines, total, skip, PAGE, at.problem)
 
 
@@ -158,8 +168,9 @@ def last_scores(bench: Workbench, rows: Sequence[ChainRow]) -> dict[str, float]:
     scorers = {m.id for m in bench.store.models(role="sorm")}
     if not scorers:
         return {}
-    scored = {r.chain.id: [s for s in bench.store.scores(r.chain.id) if s.model_id in scorers] for r in rows}
-    return {id_: found[-1].score for id_, found in scored.items() if found}
+    scored = bench.store.scores_for(rows[0].chain.problem_id) if rows else {}
+    ours = {id_: [s for s in scores if s.model_id in scorers] for id_, scores in scored.items()}
+    return {id_: found[-1].score for id_, found in ours.items() if found}
 
 
 def sample_cost(bench: Workbench, rows: Sequence[ChainRow]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from db.store import Store
 from stepviz.types import Sampling
@@ -22,6 +23,10 @@ class Workbench:
     device: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
     dismissed: set[int] = field(default_factory=set)  # stopped runs whose notice was closed
+
+    def drawing(self) -> dict[str, Any]:
+        """What every run that draws is told: whose continuations, and how."""
+        return {"engine": self.engine, "device": self.device, "sampling": self.sampling}
 
     @property
     def embedded(self) -> bool:
