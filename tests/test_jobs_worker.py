@@ -28,7 +28,7 @@ from stepviz.types import (
     prefix_hash,
 )
 from stepviz.worker import Worker
-from stepviz.worker_process import ensure_worker, last_words, lock_file, worker_alive
+from stepviz.worker_process import ensure_worker, last_words, lock_file, log_file, worker_alive
 from tests import tiny
 from tests.store_cases import new_url
 
@@ -78,7 +78,8 @@ def stop(store: Store) -> None:
     pid = worker_pid(store)
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
-    lock_file(store).unlink(missing_ok=True)
+    for file in (lock_file(store), log_file(store)):
+        file.unlink(missing_ok=True)
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 90.0) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-ROWS = {"cpu": 128, "cuda": 256}  # in one batch, where the memory allows
+ROWS = {"cpu": 256, "cuda": 256}  # in one batch, where the memory allows
 CACHE_BYTES = 2 << 30  # for the attention cache on a CPU
 SAMPLE_BYTES = 1 << 20  # of each end of a large file, for its fingerprint
 
