@@ -1,9 +1,17 @@
-"""How far two judges of steps agree. So far: ProcessBench's F1 (QwenLM/ProcessBench, papers.md 6.5)."""
+"""How far two judges agree: ProcessBench's F1 for first errors, and our grader against public expectations.
+
+Source of the metric: QwenLM/ProcessBench, its evaluation code.
+"""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from stepviz import answers
 
 
 def processbench_f1(
@@ -26,3 +34,37 @@ def processbench_f1(
     error, correct = (100 * hits[k] / totals[k] if totals[k] else 0.0 for k in (True, False))
     f1 = 2 * error * correct / (error + correct) if error + correct else 0.0
     return {"error_acc": error, "correct_acc": correct, "f1": f1, "n_error": totals[True], "n_correct": totals[False]}
+
+
+def equivalence_agreement(path: Path) -> dict[str, Any]:
+    """Our grader on a file of `{gold, pred, equal, kind}` a line, whose expectations are other graders' own tests.
+
+    Agreement counts "unknown" as a disagreement, whichever way the expectation goes. `differences` names each by its
+    line (1-based), with our verdict and reason.
+    """
+    with path.open(encoding="utf-8") as lines:
+        cases = [json.loads(line) for line in lines if line.strip()]
+    agreed: Counter[str] = Counter()
+    differences = []
+    for line, case in enumerate(cases, 1):
+        result = answers.equal(case["gold"], case["pred"])
+        if result.verdict == ("equal" if case["equal"] else "different"):
+            agreed[case["kind"]] += 1
+        else:
+            differences.append(
+                {
+                    "line": line,
+                    "kind": case["kind"],
+                    "expected": "equal" if case["equal"] else "different",
+                    "verdict": result.verdict,
+                    "reason": result.reason,
+                }
+            )
+    kinds = Counter(case["kind"] for case in cases)
+    return {
+        "n": len(cases),
+        "agreed": sum(agreed.values()),
+        "agreement": sum(agreed.values()) / len(cases) if cases else 0.0,
+        "by_kind": {kind: [agreed[kind], kinds[kind]] for kind in sorted(kinds)},
+        "differences": differences,
+    }

@@ -37,10 +37,11 @@ MAX_CHARS = 20_000  # a gold or an answer may come with its reasoning, which is 
 
 _LETTER = r"\(?\\?(?:text|mathrm|textbf)?\{?\(?([A-E])\)?\}?"
 _CHOICE_HEAD = re.compile(
-    rf"\s*(?:option|choice|answer)?\s*{_LETTER}(?:\s*[).:,]|\s*$|(?![A-Za-z0-9'^_*+/=\s-])|\s+(?=because\b))"
+    rf"(?:option|choice|answer)?\s*{_LETTER}(?:\s*[).:,]|\s*$|(?![A-Za-z0-9'^_*+/=\s-])|\s+(?=because\b))"
 )
 _CHOICE_WORD = re.compile(
-    rf"(?i:answer|answers|ans|option|choice|réponse|respuesta|antwort|答案)(?:\W|is|est|es|ist|option|choice|correct|the|was)*?\W*{_LETTER}(?![A-Za-z])"
+    r"(?i:answer|answers|ans|option|choice|réponse|respuesta|antwort|答案)"
+    rf"(?:\W|is|est|es|ist|option|choice|correct|the|was){{0,12}}?\W{{0,4}}{_LETTER}(?![A-Za-z])"
 )
 _CHOICE_TRUE = re.compile(r"(?<![A-Za-z])\(?([A-E])\)?\s+(?:is|must be)\s+(?:the\s+)?(?:correct|true|right|answer)\b")
 _LONE_LETTER = re.compile(r"(?<![A-Za-z0-9'’$\\^_])(?:([B-E])(?![A-Za-z0-9'’^_])|(A)(?![A-Za-z0-9'’^_]|\s+[a-z]))")
@@ -73,7 +74,7 @@ def _choice(text: str) -> str | None:
     text = text[-final_answer.TAIL :]
     found = final_answer.find(text)
     for candidate in (found.text if found else "", text):
-        if match := _CHOICE_HEAD.match(candidate):
+        if match := _CHOICE_HEAD.match(candidate.strip()[:200]):
             return match[1]
     letters = [m[1] for m in _CHOICE_WORD.finditer(text)] or [m[1] for m in _CHOICE_TRUE.finditer(text)]
     letters = letters or [m[1] or m[2] for m in _LONE_LETTER.finditer(text)]
@@ -118,10 +119,9 @@ def equal(gold: str, answer: str, pool: GraderPool | None = None) -> Equality:
     if settled := quick(gold, answer):
         return settled
     gold, answer = _pair(gold, answer)
-    result = math_verify(gold, answer, pool)
-    if result.verdict == "different" and (final_answer.is_prose(gold) or final_answer.is_prose(answer)):
+    if final_answer.is_prose(gold) or final_answer.is_prose(answer):
         return Equality("unknown", "an answer is written in prose, with no single number in it")
-    return result
+    return math_verify(gold, answer, pool)
 
 
 def quick(gold: str, answer: str) -> Equality | None:
@@ -134,6 +134,8 @@ def quick(gold: str, answer: str) -> Equality | None:
     left, right = read_number(gold), read_number(answer)
     if left and right:
         return same_quantity(left, right, gold, answer)
+    if _decimal_comma(gold, right) or _decimal_comma(answer, left):
+        return Equality("unknown", "a comma that may be a decimal one, or separate two numbers")
     return _choices(gold, answer) or _clocks(gold, answer) or _words(gold, answer, left, right)
 
 
@@ -161,6 +163,13 @@ def spelled(text: str) -> str:
     text = re.sub(r"\\[dt]frac", r"\\frac", text)
     text = re.sub(r"\\(?:left|right)\b|\\[,;:! ]|[\s~]", "", text)
     return text.lower() if re.fullmatch(r"[^\W\d_]{2,}", text) else text
+
+
+def _decimal_comma(text: str, other: Number | None) -> bool:
+    """Whether `text` would be the other number if its comma were a point: 1,22 is not read as 1.22, nor as unequal."""
+    match = re.fullmatch(r"([-−]?[0-9]+),([0-9]+)", text)
+    comma = read_number(f"{match[1]}.{match[2]}") if match else None
+    return comma is not None and other is not None and comma.value == other.value
 
 
 def _choices(gold: str, answer: str) -> Equality | None:

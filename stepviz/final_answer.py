@@ -26,17 +26,18 @@ _HASHES = re.compile(r"^[ \t]*####[ \t]*(\S[^\n]*)$", re.M)
 _A_LINE = re.compile(r"[ \t]*A:[ \t]*(\S[^\n]{0,80})")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _ANSWER_IS = re.compile(
-    r"(?:\b(?:final|correct|right|the|our|my)\s+)*\b(?:answer|ans)\b(?:\*\*|[ \t])*"
-    r"(?:(?:is|:|=|would be|will be|should be|choice|option|are)(?:\*\*|[ \t])*)+(?:\n[ \t]*)?"
-    r"(\S[^\n]*)",
+    r"(?:\b(?:final|correct|right|the|our|my)\s{1,3}){0,3}(?:\b(?:answer|ans)\b|答案)[* \t]{0,6}"
+    r"(?:(?:is|:|=|：|是|为|would be|will be|should be|choice|option|are)[* \t]{0,6}){1,4}(?:\n[ \t]{0,6})?(?=\S)",
     re.I,
 )
 _JOIN = re.compile(r"(?:[\s,;$\\()\[\]&~]|and|or|quad|qquad|text|[{}])*|\s*[a-z]{1,12}\s+(?:and|or)\s+")
 _CUT = re.compile(r"[.;!?](?=\s+[A-Z\"'(*$\\]|\s*$)|\s+(?:because|since|which|so|as)\s|\s+I hope it is correct")
 _LEADING = re.compile(r"[-−+$€£]*[0-9](?:[0-9,]*[0-9])?(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?\s*(?:\\?%|percent\b)?")
 
+_FORMULA = re.compile(r"\$(?!\s)([^$\n]{1,500}?)(?<!\s)\$(?![0-9])|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\]", re.S)
 _ANY_NUMBER = re.compile(
-    r"(?<![0-9A-Za-z.,/])[-−]?[$€£]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?(?:\s*\\?%)?(?![0-9])"
+    r"\\[dt]?frac\{[0-9]{1,9}\}\{[0-9]{1,9}\}|(?<![0-9A-Za-z.,/])[-−]?[$€£]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)"
+    r"(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?(?:\s*\\?%)?(?![0-9])"
 )
 
 
@@ -134,20 +135,21 @@ def _answer_is(text: str) -> FinalAnswer | None:
         pass
     if match is None:
         return None
-    line = match[1][:MAX_ANSWER]
+    newline = text.find("\n", match.end())
+    end = len(text) if newline < 0 else newline
+    line = text[match.end() : min(end, match.end() + MAX_ANSWER)]
     cut = _CUT.search(line)
     content = line[: cut.start()] if cut else line
-    return FinalAnswer(match.start(), match.end(), _core(content), "answer is")
+    return FinalAnswer(match.start(), end, _core(content), "answer is")
 
 
 def _core(content: str) -> str:
     """From "$x = 5$ metres for the rope" what a reader would copy out: the mathematics or number it starts with."""
     content = _unbox(content.strip(" *\t"))
+    if formula := _FORMULA.match(content):
+        return _unbox(next(part for part in formula.groups() if part))
     if read_number(content) is not None:
         return content
-    for head, tail in (("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
-        if content.startswith(head) and (close := content.find(tail, len(head))) > 0:
-            return strip_wrapping(content[len(head) : close])
     leading = _LEADING.match(content)
     if leading and re.match(r"\s*(?:[A-Za-z(,]|$)", content[leading.end() :]) and " " in content:
         return strip_wrapping(leading.group())
@@ -164,10 +166,17 @@ def is_prose(text: str) -> bool:
 
 
 def only_number(text: str) -> str | None:
-    """The number of a sentence that holds exactly one and denies nothing: "Jane grew Sphere 3 hours ago"."""
+    """The number of a sentence that holds exactly one and denies nothing, or what its last "=" gives.
+
+    >>> only_number("Jane planted them 3 hours ago")
+    '3'
+    """
     if not is_prose(text) or re.search(r"\b(?:not|no|never|cannot)\b|n't\b|不是", text, re.I):
         return None
-    numbers = _ANY_NUMBER.findall(text)
+    result = text.rpartition("=")[2].strip()
+    if "=" in text and read_number(result) is not None:
+        return result
+    numbers = [n.group() for n in _ANY_NUMBER.finditer(text)]
     return numbers[0] if len(numbers) == 1 and read_number(numbers[0]) is not None else None
 
 
@@ -175,7 +184,7 @@ def last_sentence(text: str) -> str:
     """The last sentence of a text that marks no answer, without chat templates' tokens and bold marks."""
     text = re.sub(r"<\|[a-z_]{1,20}\|>\w{0,10}", "", text[-MAX_ANSWER:])
     text = re.sub(r"(?<![\w)*])\*\*([^*\n]{1,200})\*\*", r"\1", text).rstrip(" \t\r\n.。!")
-    return re.split(r"(?<=[.!?])\s+(?=[A-Z])|\s+(?=(?:Therefore|Thus|Hence|So)\b)|[。\n]", text)[-1].strip()
+    return re.split(r"(?<=[.!?])\s+(?=[A-Z])|\s+(?=(?:Therefore|Thus|Hence|So)\b|因此|所以)|[。\n]", text)[-1].strip()
 
 
 def _last_line(text: str) -> FinalAnswer | None:

@@ -185,7 +185,7 @@ def shared_pool() -> GraderPool:
     global _shared
     with _shared_lock:
         if _shared is None:
-            _shared = GraderPool(size=max(2, (os.cpu_count() or 2) // 2))
+            _shared = GraderPool(size=min(8, max(2, (os.cpu_count() or 2) // 2)))
             atexit.register(_shared.close)
         return _shared
 

@@ -81,6 +81,8 @@ def _power(text: str) -> str | None:
     for scientific in _SCIENTIFIC.finditer(text):
         if int(scientific[1][:9]) > MAX_POWER:
             return f"it has an exponent above {MAX_POWER}"
+    if re.search(r"\\[dt]?binom\s*\{?\s*[0-9]{4}", text):
+        return "it has a binomial that is too large to compute"
     if re.search(r"!\s*\)*\s*!|[0-9]{4,}\s*[)}]*\s*!(?!=)", text):
         return "it has a factorial that is too large to compute"
     return None

@@ -66,7 +66,7 @@ _NUMBER = re.compile(
 )
 _PERCENT = re.compile(r"\s*(?:\\?%|(?:percent|per cent|pct\.?|percentage(?: points?)?)\b)", re.I)
 _SCALE = re.compile(rf"\s*(?:{'|'.join(_SCALES)})\b", re.I)
-_UNIT = re.compile(r"[A-Za-z°²³µΩ'’./\-^0-9 ()*{}\\_" + CURRENCY + r"]{0,60}")
+_UNIT = re.compile(r"[A-Za-z\u4e00-\u9fff°²³µΩ'’./\-^0-9 ()*{}\\_" + CURRENCY + r"]{0,60}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def read_number(text: str) -> Number | None:
     if value is None:
         return None
     rest = text[match.end() :]
-    attached = rest[:1].isalpha()
+    attached = re.match(r"[A-Za-zµΩ]", rest) is not None
     if scale := _SCALE.match(rest):
         value *= _SCALES[scale.group().strip().lower()]
         rest = rest[scale.end() :]
@@ -203,7 +203,7 @@ def _unit(rest: str, attached: bool) -> str | None:
         return ""
     if "\\" in rest or not _UNIT.fullmatch(rest):
         return None
-    words = re.findall(r"[A-Za-z°µΩ'’]+", rest)
+    words = re.findall(r"[A-Za-z\u4e00-\u9fff°µΩ'’]+", rest)
     if rest[0] in "²³!" or rest.startswith("'"):
         return None  # a power, a factorial
     if re.search(r"(?<![A-Za-z²³^])[0-9]|\^(?![23]\b)|[*]|--", rest):

@@ -27,9 +27,9 @@ VERSION = 1
 
 _OPENERS = (("```", "```"), ("\\[", "\\]"), ("$$", "$$"))
 _BEGIN = re.compile(r"\\begin\{([A-Za-z]{1,20}\*?)\}")
-_INLINE = re.compile(r"\\\((?:[^\\\n]|\\(?!\)))*\\\)|(?<![\\$0-9])\$(?![\s$])[^$\n]*(?<![\s\\])\$(?![0-9$])")
-_STEP_HEAD = re.compile(r"^[ \t]*(?:#{1,6}[ \t]*)?(?:\*\*)?[ \t]*step[ \t]*[0-9]{1,3}\b", re.I | re.M)
-_ITEM_HEAD = re.compile(r"^[ \t]{0,3}(?:#{1,6}[ \t]*)?(?:\*\*)?[ \t]*[0-9]{1,3}[.)](?=[ \t*])", re.M)
+_INLINE = re.compile(r"\\\((?:[^\\\n]|\\(?![()]))*\\\)|(?<![\\$0-9])\$(?![\s$])[^$\n]*(?<![\s\\])\$(?![0-9$])")
+_STEP_HEAD = re.compile(r"^[ \t]{0,12}(?:#{1,6}[ \t]{0,4})?(?:\*\*)?[ \t]{0,4}step[ \t]{0,4}[0-9]{1,3}\b", re.I | re.M)
+_ITEM_HEAD = re.compile(r"^[ \t]{0,3}(?:#{1,6}[ \t]{0,4})?(?:\*\*)?[ \t]{0,4}[0-9]{1,3}[.)](?=[ \t*])", re.M)
 _SENTENCE_END = re.compile(r"[.!?]+[\"'”’)\]*]*(?=\s)|\n")
 _ABBREVIATED = (
     "mr mrs ms dr st vs e.g i.e eg ie approx no nos fig eq eqs prof jr sr etc u.s u.k a.m p.m oz lb lbs ft min mins hr"
@@ -161,7 +161,7 @@ def _sentence_cuts(text: str) -> list[int]:
 
 def _ends_sentence(text: str, stop: re.Match[str]) -> bool:
     """Whether a full stop ends a sentence: not after "Mr", "J", "e.g", nor after a "2." that counts."""
-    word = re.search(r"[^\s(\"']*$", text[max(0, stop.start() - 20) : stop.start()])
+    word = re.search(r"[^\s(\"]*$", text[max(0, stop.start() - 20) : stop.start()])
     before = word.group().lower() if word else ""
     if before in _ABBREVIATIONS or re.fullmatch(r"[b-hj-z]", before):
         following = text[stop.end() : stop.end() + 40].lstrip()
@@ -169,8 +169,8 @@ def _ends_sentence(text: str, stop: re.Match[str]) -> bool:
             before in ("a.m", "p.m", "etc", "oz", "lb", "lbs", "ft", "min", "mins", "hr", "hrs", "sec")
             and following[:1].isupper()
         )
-    line = text[text.rfind("\n", 0, stop.start()) + 1 : stop.start()]
-    return re.fullmatch(r"[\s*#]*[0-9]{1,3}", line) is None
+    head = text[max(0, stop.start() - 12) : stop.start()]
+    return re.search(r"(?:^|\n)[ \t*#]*[0-9]{1,3}$", head if len(head) == 12 else "\n" + head) is None
 
 
 def _answer_cuts(text: str, found: final_answer.FinalAnswer) -> list[int]:
