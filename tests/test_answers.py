@@ -291,11 +291,6 @@ def test_clusters_are_by_value_largest_first_and_none_never_votes():
     ]
 
 
-def test_nothing_clusters_to_nothing():
-    assert answers.cluster([]) == []
-    assert answers.cluster([None]) == [answers.Cluster(None, (0,))]
-
-
 @given(st.lists(st.sampled_from(["1", "1.0", "2/2", "2", "two dogs", "Two dogs", None, "3%", "3"]), max_size=12))
 def test_every_answer_is_in_exactly_one_cluster(sample: list[str | None]):
     found = answers.cluster(sample)
