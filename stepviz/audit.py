@@ -1,0 +1,291 @@
+"""`world audit`: the premises without which the papers' comparisons on the embedded world mean nothing.
+
+Measured on the student, on development problems, before any result (design.md, section 5). Each premise is a share
+with the threshold it has to reach; one that is missed is printed as missed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import mean
+from typing import Any
+
+from stepviz.engines import Engine
+from stepviz.steps import segment
+from stepviz.types import Problem, Request, Sampling, continuation_seed, prefix_hash
+from stepviz.world import ExactJudge, Graph, Judgement, exact_for
+from stepviz.world.expressions import number_text
+from stepviz.world.hardness import hard
+from stepviz.world.solutions import equation
+
+K = 8  # GLoRe's continuations a prefix
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is drawn. The defaults take about ten minutes on two cores."""
+
+    problems: int = 200  # with `votes` samples each
+    votes: int = 64
+    measured: int = 100  # problems whose chains are measured at every prefix
+    chains: int = 3  # of each
+    rollouts: int = 16  # at each prefix
+    subgoal_problems: int = 80
+    subgoal_rollouts: int = 32
+    structure: int = 2000  # problems looked at without the student
+
+
+@dataclass(frozen=True, slots=True)
+class Premise:
+    comparison: str
+    what: str
+    measured: float
+    needed: float
+    n: int  # what the share is of
+
+    @property
+    def holds(self) -> bool:
+        return self.measured >= self.needed
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A chain the student wrote, with what the judge says of it."""
+
+    problem: Problem
+    text: str
+    steps: tuple[str, ...]
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A sampled chain with success of each rollout at each open prefix: draws[i] belongs to prefix(i)."""
+
+    chain: Sampled
+    draws: tuple[tuple[bool, ...], ...]
+
+    @property
+    def values(self) -> list[float]:
+        return [mean(d) for d in self.draws]
+
+
+def audit(
+    engine: Engine, problems: Sequence[Problem], sizes: Sizes, sampling: Sampling, progress: Progress = print
+) -> dict[str, Any]:
+    """All premises, with the numbers behind them; `problems` should be unseen development problems."""
+    progress(f"sampling {sizes.votes} chains for each of {sizes.problems} problems")
+    votes = sample(engine, problems[: sizes.problems], sizes.votes, sampling)
+    progress(f"measuring up to {sizes.measured * sizes.chains} chains at every prefix")
+    chosen = [c for group in votes[: sizes.measured] for c in _mixed(group, sizes.chains)]
+    measured = measure(engine, chosen, sizes.rollouts, sampling)
+    progress(f"trying subgoals of {sizes.subgoal_problems} problems")
+    spread = subgoal_spread(engine, problems[: sizes.subgoal_problems], sizes.subgoal_rollouts, sampling)
+    premises = [
+        *labels(measured),
+        *routes(problems[: sizes.structure]),
+        *pits(votes),
+        critical(measured),
+        spread,
+        ballots(votes),
+    ]
+    return {
+        "premises": [
+            {"comparison": p.comparison, "what": p.what, "measured": round(p.measured, 4), "needed": p.needed, "n": p.n,
+             "holds": p.holds}
+            for p in premises
+        ],
+        "holds": all(p.holds for p in premises),
+        "temperature": sampling.temperature,
+        **overview([c for group in votes for c in group]),
+    }  # fmt: skip
+
+
+def overview(chains: Sequence[Sampled]) -> dict[str, float]:
+    """Shares of the sampled chains, and of their steps that the judge cannot read."""
+    judged = [c.judgement for c in chains]
+    return {
+        "accuracy": round(mean(j.right for j in judged), 4),
+        "unreadable_steps": round(mean(not s.readable for j in judged for s in j.steps), 5),
+        "lucky_with_repair": round(mean(j.lucky and any(s.repair for s in j.steps) for j in judged), 4),
+        "unfinished": round(mean(not j.finished for j in judged), 4),
+    }
+
+
+def sample(engine: Engine, problems: Sequence[Problem], n: int, sampling: Sampling) -> list[list[Sampled]]:
+    """n chains for each problem."""
+    requests = [Request(p.question, "", _seed(p, "", engine, sampling, j)) for p in problems for j in range(n)]
+    texts = iter(c.text for c in engine.generate(requests, sampling))
+    return [[_judged(p, next(texts), exact_for(p)) for _ in range(n)] for p in problems]
+
+
+def measure(engine: Engine, chains: Sequence[Sampled], n: int, sampling: Sampling) -> list[Measured]:
+    """n rollouts from every prefix that has no answer yet."""
+    prefixes = [(c, "".join(f"{s}\n" for s in c.steps[:i])) for c in chains for i in range(_open(c) + 1)]
+    requests = [
+        Request(c.problem.question, prefix, _seed(c.problem, prefix, engine, sampling, j))
+        for c, prefix in prefixes
+        for j in range(n)
+    ]
+    texts = iter(t.text for t in engine.generate(requests, sampling))
+    result = []
+    for c in chains:
+        judge = exact_for(c.problem)
+        draws = []
+        for i in range(_open(c) + 1):
+            prefix = "".join(f"{s}\n" for s in c.steps[:i])
+            draws.append(tuple(_judged(c.problem, prefix + next(texts), judge).judgement.right for _ in range(n)))
+        result.append(Measured(c, tuple(draws)))
+    return result
+
+
+def labels(measured: Sequence[Measured]) -> Iterator[Premise]:
+    """ORM against SORM, and what the SORM's post-processing is for."""
+    from sklearn.metrics import roc_auc_score
+
+    open_values = [v for m in measured for v, ok in zip(m.values, m.chain.judgement.solvable, strict=False) if ok]
+    weak = mean(v < 0.5 for v in open_values)
+    yield Premise("ORM against SORM", "V < 0.5 on solvable prefixes", weak, 0.20, len(open_values))
+    raw = [[any(d[:K]) for d in m.draws[1:]] for m in measured]
+    truth = [m.chain.judgement.solvable[1 : len(m.draws)] for m in measured]
+    positive = [ok for row, oks in zip(raw, truth, strict=True) for label, ok in zip(row, oks, strict=True) if label]
+    false = mean(not ok for ok in positive) if positive else 0.0
+    yield Premise("SORM's post-processing", "false successes among raw positive labels", false, 0.03, len(positive))
+    flat = [(i, label, any(row[i + 1 :])) for row in raw for i, label in enumerate(row)]
+    late = mean(not label and later for _, label, later in flat)
+    yield Premise("SORM's post-processing", "raw labels that are not monotone", late, 0.02, len(flat))
+    auc = float(roc_auc_score([label for _, label, _ in flat], [-i for i, _, _ in flat]))
+    yield Premise("SORM's post-processing", "AUC of position alone for the raw label", auc, 0.65, len(flat))
+
+
+def routes(problems: Sequence[Problem]) -> Iterator[Premise]:
+    """Local against global refinement: is there another way to go?"""
+    graphs = [Graph.from_json(p.meta["world"]) for p in problems]
+    share = mean(differing_routes(g) for g in graphs)
+    yield Premise(
+        "local against global", "problems with routes differing in a hard operation", share, 0.30, len(graphs)
+    )
+
+
+def differing_routes(graph: Graph) -> bool:
+    """Whether some needed quantity has two derivations of which, with what they alone need, one is harder."""
+    forks = Counter(d.target for d in graph.derivations if d.target in graph.on_route)
+    return any(len({_hardest(graph, i) for i in _ways(graph, q)}) > 1 for q, n in forks.items() if n > 1)
+
+
+def _ways(graph: Graph, quantity: int) -> list[int]:
+    return [i for i, d in enumerate(graph.derivations) if d.target == quantity]
+
+
+def _hardest(graph: Graph, derivation: int) -> int:
+    """Hard operations on a way: the derivation's own, and those of the operands that only serve this quantity."""
+    count = int(hard(graph, derivation))
+    for operand in graph.operands[derivation]:
+        if operand not in graph.givens:
+            count += min(_hardest(graph, i) for i in _ways(graph, operand))
+    return count
+
+
+def pits(votes: Sequence[Sequence[Sampled]]) -> Iterator[Premise]:
+    """First pit against outcome; and whether pits are spread over positions."""
+    chains = [c for group in votes for c in group]
+    wrong = [c for c in chains if c.judgement.exact_pit is not None]
+    where = Counter(c.judgement.exact_pit for c in wrong)
+    spread = 1 - max(where.values(), default=0) / max(1, len(wrong))
+    yield Premise(
+        "local against global", "wrong chains whose pit is not at the commonest position", spread, 0.40, len(wrong)
+    )
+    roomy = mean(_roomy(c.judgement) for c in wrong) if wrong else 0.0
+    yield Premise(
+        "first pit against outcome",
+        "wrong chains with two correct steps before the pit and one step after",
+        roomy,
+        0.50,
+        len(wrong),
+    )  # fmt: skip
+    lucky = mean(c.judgement.lucky for c in chains)
+    yield Premise("first pit against outcome", "lucky chains", lucky, 0.03, len(chains))
+
+
+def _roomy(j: Judgement) -> bool:
+    pit = j.exact_pit
+    assert pit is not None
+    return sum(s.correct for s in j.steps[: pit - 1]) >= 2 and len(j.steps) > pit
+
+
+def critical(measured: Sequence[Measured]) -> Premise:
+    """Critical against random step: is there one jump that stands out?"""
+    jumps = [[abs(b - a) for a, b in pairwise(m.values)] for m in measured if len(m.chain.steps) >= 4]
+    sharp = [max(j) >= 2 * mean(j) for j in jumps if j and max(j) > 0]
+    share = mean(sharp) if sharp else 0.0
+    return Premise("critical against random step", "largest |ΔV| at least twice the mean", share, 0.50, len(sharp))
+
+
+def subgoal_spread(engine: Engine, problems: Sequence[Problem], n: int, sampling: Sampling) -> Premise:
+    """SEGO: does it matter which subgoal is set? Best and worst are picked on half of the draws, compared on the rest."""
+    asked: list[tuple[Problem, str]] = []
+    for p in problems:
+        graph = Graph.from_json(p.meta["world"])
+        asked += [(p, subgoal) for subgoal in first_subgoals(graph)]
+    requests = [
+        Request(p.question, prefix, _seed(p, prefix, engine, sampling, j)) for p, prefix in asked for j in range(n)
+    ]
+    texts = iter(c.text for c in engine.generate(requests, sampling))
+    halves: dict[str, list[tuple[float, float]]] = {}
+    for p, prefix in asked:
+        judge = exact_for(p)
+        draws = [_judged(p, prefix + next(texts), judge).judgement.right for _ in range(n)]
+        halves.setdefault(p.id, []).append((mean(draws[: n // 2]), mean(draws[n // 2 :])))
+    gaps = [max(v, key=lambda h: h[0])[1] - min(v, key=lambda h: h[0])[1] for v in halves.values()]
+    share = sum(g >= 0.3 for g in gaps) / max(1, len(gaps))
+    return Premise("subgoals", "problems whose subgoals differ by 0.3 in p(goal | state)", share, 0.30, len(gaps))
+
+
+def first_subgoals(graph: Graph) -> list[str]:
+    """Every step that can be taken first, as text, and the bare state."""
+    steps = [""]
+    for i, d in enumerate(graph.derivations):
+        if graph.operands[i] <= graph.givens and d.target != graph.target:
+            steps.append(f"{equation(d.expr, graph)} {graph.quantities[d.target].name}\n")
+    return steps
+
+
+def ballots(votes: Sequence[Sequence[Sampled]]) -> Premise:
+    """Votes and evaluators: is a right answer there that the majority misses?"""
+    reached = mean(any(c.judgement.right for c in group) for group in votes)
+    elected = mean(_majority_right(group) for group in votes)
+    return Premise("votes", "Pass@n − Maj1@n", reached - elected, 0.10, len(votes))
+
+
+def _majority_right(group: Sequence[Sampled]) -> bool:
+    answers = Counter(c.steps[-1] for c in group if c.judgement.finished)
+    if not answers:
+        return False
+    graph = Graph.from_json(group[0].problem.meta["world"])
+    return answers.most_common(1)[0][0] == f"#### {number_text(graph.truth[graph.target])}"
+
+
+def _mixed(group: Sequence[Sampled], n: int) -> list[Sampled]:
+    """n chains, wrong ones first, then right ones: half and half where both are there."""
+    wrong = [c for c in group if not c.judgement.right]
+    right = [c for c in group if c.judgement.right]
+    return (wrong[: (n + 1) // 2] + right)[:n] if len(right) >= n // 2 else (right + wrong)[:n]
+
+
+def _open(c: Sampled) -> int:
+    """Steps before the answer line: the prefixes that can be continued are 0…this."""
+    return len(c.steps) - 1 if c.judgement.finished else len(c.steps)
+
+
+def _judged(p: Problem, text: str, judge: ExactJudge | None) -> Sampled:
+    assert judge is not None, p.key
+    steps = tuple(text[s.start : s.end] for s in segment(text, "line"))
+    return Sampled(p, text, steps, judge.judge(steps))
+
+
+def _seed(p: Problem, prefix: str, engine: Engine, sampling: Sampling, j: int) -> int:
+    return continuation_seed(p.id, prefix_hash(prefix), engine.model_id, sampling.hash, j)

@@ -1,0 +1,97 @@
+"""What `base` reads: world text and single steps, but no whole solutions.
+
+Four kinds of text, all from problems with training templates: bare questions; questions with what they give;
+questions with some facts already known and *one* step from there; and drills, lists of unrelated equations.
+A share of the single steps is misread on purpose ("more than" turned round, a sum for a product), so that a
+student's errors are systematic and its wrong answers cluster (design.md, section 5).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from fractions import Fraction
+
+from stepviz.types import Problem
+from stepviz.world.expressions import number_text
+from stepviz.world.generator import problem
+from stepviz.world.graph import Graph
+from stepviz.world.solutions import equation, evaluate_text, sentence
+
+MISREAD = 0.10  # of the single steps that can be misread
+
+
+def texts(count: int, start: int = 0) -> Iterator[str]:
+    """The corpus made of `count` problems: five texts and a drill from each."""
+    for index in range(start, start + count):
+        yield from about(problem("text", index), random.Random(f"corpus/{index}"))
+
+
+def about(made: Problem, rng: random.Random) -> Iterator[str]:
+    graph = Graph.from_json(made.meta["world"])
+    yield made.question
+    yield f"{made.question}\n{given(graph, rng)}"
+    steps = list(range(len(graph.derivations)))
+    rng.shuffle(steps)
+    for index in steps[:3]:
+        yield f"{made.question}\n{known(graph, index, rng)}{single_step(graph, index, rng)}"
+    yield drill(rng)
+    if rng.random() < 0.02:  # so that the tokenizer knows the words of an evaluator, papers.md 5.2
+        yield f"The above candidate solution is {rng.choice(['correct', 'incorrect'])}."
+
+
+def given(graph: Graph, rng: random.Random) -> str:
+    """Given: 6 bags; 24 beads a bag. Asked: Maya's beads."""
+    facts = [f"{number_text(q.value)} {q.name}" for q in graph.quantities if q.given and not q.distractor]
+    rng.shuffle(facts)
+    return f"Given: {'; '.join(facts)}. Asked: {graph.quantities[graph.target].name}."
+
+
+def known(graph: Graph, index: int, rng: random.Random) -> str:
+    """A line of derived quantities, those that derivation `index` reads and some that it does not."""
+    d = graph.derivations[index]
+    needed = [q for q in graph.operands[index] if q not in graph.givens]
+    others = [q for q in graph.truth if q not in graph.givens and q not in needed and q != d.target]
+    shown = needed + [q for q in others if rng.random() < 0.25]
+    rng.shuffle(shown)
+    facts = [f"{number_text(graph.truth[q])} {graph.quantities[q].name}" for q in shown]
+    return f"Known: {'; '.join(facts)}.\n" if facts else ""
+
+
+def single_step(graph: Graph, index: int, rng: random.Random) -> str:
+    d = graph.derivations[index]
+    expr = d.expr
+    if d.misread and rng.random() < MISREAD:
+        wrong = rng.choice(d.misread)
+        if (evaluate_text(wrong, graph) or Fraction(0)) > 0:
+            expr = wrong
+    text, name = equation(expr, graph), graph.quantities[d.target].name
+    return f"{text} {name}" if rng.random() < 0.4 else sentence(text, name, rng)
+
+
+def drill(rng: random.Random) -> str:
+    """Six equations in the world's ranges; multiplication and division weigh most."""
+    return "\n".join(_equation(rng) for _ in range(6))
+
+
+def _equation(rng: random.Random) -> str:
+    kind = rng.choices(["+", "-", "*", "/", "%", "f"], [2, 3, 6, 3, 2, 2])[0]
+    if kind in "+-":
+        a, b = rng.randint(3, 600), rng.randint(3, rng.choice([90, 90, 300]))
+        left, value = (
+            (f"{a}+{b}", Fraction(a + b)) if kind == "+" else (f"{max(a, b)}-{min(a, b)}", Fraction(abs(a - b)))
+        )
+    elif kind in "*/":
+        a = rng.randint(2, 19)
+        b = rng.randint(2, max(3, min(rng.choice([20, 60, 200]), 999 // a)))
+        x, y = (a, b) if rng.random() < 0.5 else (b, a)
+        left, value = (f"{x}*{y}", Fraction(a * b)) if kind == "*" else (f"{a * b}/{a}", Fraction(b))
+    elif kind == "%":
+        a, p = rng.randint(4, 400), rng.choice([5, 10, 15, 20, 25, 30, 35, 40, 60, 65, 70, 75, 80, 85, 90, 95])
+        left, value = f"{a}*{p}/100", Fraction(a * p, 100)
+    else:
+        low, high = rng.choice([(1, 2), (1, 3), (2, 3), (1, 4), (3, 4), (2, 5), (3, 5), (1, 5), (4, 5)])
+        a = high * rng.randint(2, 90)
+        left, value = f"{a}*{low}/{high}", Fraction(a * low, high)
+    right = number_text(value)
+    return f"{left}=<<{left}={right}>>{right}"

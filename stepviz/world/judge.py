@@ -1,0 +1,267 @@
+"""The exact judge (design.md, section 5): what each step asserts, and whether the answer can still be reached.
+
+    C_i          after step i, the latest value asserted for each quantity
+    valid[i]     the equations hold, operands are givens or entries of C_{i−1}, the derivation is in the graph
+    correct[i]   valid, and all asserted values are true; valid but false is *inherited*
+    progress[i]  correct, new, and on some route to the target
+    solvable[i]  V* of a policy that commits to its prefix: unfinished: the target is derivable from givens and
+                 the true entries of C_i without any quantity C_i holds falsely; finished: the answer is right
+    first_error  the first i that is not correct
+    exact_pit    wrong chains only: 1 + the last i with solvable[i] = 1
+
+A number names its quantity (the world's numbers are in general position): an expression is matched against
+the graph's derivations with the values now held. Only where nothing matches does the name in the text decide,
+and at last the value. V* so defined is no upper bound of V^π: repairs and luck succeed outside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from stepviz.types import Problem
+from stepviz.world.expressions import canonical, evaluate, number_text, parse, refs
+from stepviz.world.graph import Graph
+
+_NUMBER = r"-?\d+(?:\.\d+)?(?:/\d+)?"
+_MARK = re.compile(rf"<<([^<>=]*)=([^<>=]*)>>\s*\$?({_NUMBER})?")
+_PLAIN = re.compile(rf"((?:\d|\()[\d.+\-*/() ]*[+\-*/][\d.+\-*/() ]*?)\s*=\s*\$?({_NUMBER})")
+_ANSWER = re.compile(rf"^\s*####\s*\$?\s*({_NUMBER})\s*\.?\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """What a step claims: quantity (None where it cannot be told), expression, value, and what is wrong with it."""
+
+    expression: str
+    value: Fraction
+    quantity: int | None
+    valid: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepJudgement:
+    correct: bool
+    valid: bool
+    progress: bool
+    inherited: bool
+    readable: bool
+    solvable: bool  # after this step
+    reason: str
+    assertions: tuple[Assertion, ...] = ()
+    repair: bool = False  # a later, true value has replaced a false one here
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A chain against its graph; step numbers are 1…n, solvable0 belongs to the bare question."""
+
+    steps: tuple[StepJudgement, ...]
+    finished: bool
+    right: bool  # finished, and the answer is the target's value
+
+    solvable0: bool = True
+
+    @property
+    def solvable(self) -> tuple[bool, ...]:
+        """n + 1 entries, like V."""
+        return (self.solvable0, *(s.solvable for s in self.steps))
+
+    @property
+    def first_error(self) -> int | None:
+        return next((i for i, s in enumerate(self.steps, 1) if not s.correct), None)
+
+    @property
+    def exact_pit(self) -> int | None:
+        """None for a right chain, and for an unfinished one that could still be solved at its end."""
+        if self.right or (not self.finished and self.solvable[-1]):
+            return None
+        return 1 + max(i for i, ok in enumerate(self.solvable) if ok)
+
+    @property
+    def first_unsolvable(self) -> int | None:
+        return next((i for i, ok in enumerate(self.solvable) if not ok), None)
+
+    @property
+    def lucky(self) -> bool:
+        """A wrong step and a right answer; no pit."""
+        return self.right and self.first_error is not None
+
+
+class ExactJudge:
+    """Judges chains of one problem of the embedded world. Pure, and fast enough to call on every redraw."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.names = sorted(
+            ((q.name.lower(), i) for i, q in enumerate(graph.quantities) if not q.given), key=lambda n: -len(n[0])
+        )
+
+    def judge(self, steps: Sequence[str]) -> Judgement:
+        held: dict[int, Fraction] = {}
+        judged: list[StepJudgement] = []
+        answer: Fraction | None = None
+        for text in steps:
+            match = _ANSWER.match(text)
+            if match and answer is None:
+                answer = Fraction(match[1])
+                judged.append(self._answer_line(answer, held))
+            else:
+                judged.append(self._step(text, held, done=answer is not None))
+        right = answer is not None and answer == self.graph.truth[self.graph.target]
+        return Judgement(tuple(judged), finished=answer is not None, right=right)
+
+    def solvable_from(self, held: dict[int, Fraction]) -> bool:
+        truth = self.graph.truth
+        true = {q for q, v in held.items() if v == truth[q]}
+        false = held.keys() - true
+        return self.graph.target in self.graph.derivable(self.graph.givens | true, without=false)
+
+    def _answer_line(self, answer: Fraction, held: dict[int, Fraction]) -> StepJudgement:
+        graph, target = self.graph, self.graph.target
+        right = answer == graph.truth[target]
+        kept = held.get(target)
+        inherited = not right and kept == answer
+        if right:
+            reason = "states the target's true value" if kept == answer else "right, but no step has derived it"
+        elif inherited:
+            reason = f"copies the wrong value {number_text(answer)} faithfully"
+        else:
+            named = [graph.quantities[q].name for q, v in {**graph.truth, **held}.items() if v == answer]
+            reason = f"premature stop: {number_text(answer)} is {named[0]}" if named else "no quantity has this value"
+        correct = right and kept == answer
+        return StepJudgement(correct, correct or inherited, correct, inherited, True, right, reason)
+
+    def _step(self, text: str, held: dict[int, Fraction], done: bool) -> StepJudgement:
+        truth = self.graph.truth
+        before = dict(held)
+        assertions = []
+        for expression, written, shown, named in read(text, self.names):
+            assertion = self._assertion(expression, written, shown, named, held)
+            assertions.append(assertion)
+            if assertion.quantity is not None and not done:
+                held[assertion.quantity] = assertion.value
+        solvable = self.solvable_from(held)
+        if not assertions:
+            return StepJudgement(False, False, False, False, False, solvable, "no equation to judge")
+        valid = all(a.valid for a in assertions)
+        true = all(a.quantity is not None and a.value == truth[a.quantity] for a in assertions)
+        correct = valid and true
+        new = any(before.get(a.quantity) != truth[a.quantity] for a in assertions if a.quantity is not None)
+        useful = any(a.quantity in self.graph.on_route for a in assertions)
+        repair = any(
+            a.quantity in before and before[a.quantity] != truth[a.quantity] == a.value
+            for a in assertions
+            if a.quantity is not None
+        )
+        reasons = [a.reason for a in assertions if a.reason]
+        if correct and not (new and useful):
+            reasons.append("true, but already known" if not new else "true, but on no route to the answer")
+        if repair:
+            reasons.append("repairs an earlier error")
+        inherited = valid and not true
+        progress = correct and new and useful
+        why = "; ".join(reasons)
+        return StepJudgement(correct, valid, progress, inherited, True, solvable, why, tuple(assertions), repair)
+
+    def _assertion(
+        self, expression: str, written: Fraction, shown: Fraction | None, named: int | None, held: dict[int, Fraction]
+    ) -> Assertion:
+        graph, truth = self.graph, self.graph.truth
+        tree = parse(expression)
+        computed = evaluate(tree) if tree is not None else None
+        value = shown if shown is not None else written
+        if tree is None or computed is None:
+            return Assertion(expression, value, named, False, f"{expression} cannot be computed")
+        now = {i: v for i, v in truth.items() if i in graph.givens} | held
+        form = canonical(tree)
+        matches = [
+            i
+            for i, (t, operands) in enumerate(zip(graph.trees, graph.operands, strict=True))
+            if operands <= now.keys() and canonical(t, now) == form
+        ]
+        matches.sort(
+            key=lambda i: (graph.derivations[i].target != named, any(now[o] != truth[o] for o in graph.operands[i]))
+        )
+        holds = computed == written == value
+        if matches:
+            d = graph.derivations[matches[0]]
+            name = graph.quantities[d.target].name
+            if not holds:
+                right = number_text(computed)
+                return Assertion(
+                    expression, value, d.target, False, f"{expression} is {right}, not {number_text(value)}"
+                )
+            if value != truth[d.target]:
+                wrong = next(o for o in refs(graph.trees[matches[0]]) if now[o] != truth[o])
+                return Assertion(
+                    expression, value, d.target, True,
+                    f"{name}: follows from the wrong {graph.quantities[wrong].name}",
+                )  # fmt: skip
+            return Assertion(expression, value, d.target, True)
+        quantity = named
+        if quantity is None:
+            same = [i for i, v in truth.items() if v == value and i not in graph.givens]
+            quantity = same[0] if len(same) == 1 else None
+        return Assertion(expression, value, quantity, False, self._why(expression, computed, value, quantity, held))
+
+    def _why(
+        self, expression: str, computed: Fraction, value: Fraction, quantity: int | None, held: dict[int, Fraction]
+    ) -> str:
+        """What a person would say of an expression that is in no derivation."""
+        graph = self.graph
+        if computed != value:
+            return f"{expression} is {number_text(computed)}, not {number_text(value)}"
+        numbers = {Fraction(n) for n in re.findall(r"\d+(?:\.\d+)?", expression)}
+        used = [q.name for q in graph.quantities if q.distractor and q.value in numbers]
+        known = {graph.truth[g] for g in graph.givens} | set(held.values()) | {Fraction(60), Fraction(100)}
+        constants = {Fraction(n) for d in graph.derivations for n in re.findall(r"(?<![#\d])\d+", d.expr)}
+        strange = [number_text(n) for n in sorted(numbers - known - constants)]
+        name = f" for {graph.quantities[quantity].name}" if quantity is not None else ""
+        if used:
+            return f"a distractor was used: {used[0]}"
+        if strange:
+            return f"{', '.join(strange)} is neither given nor derived"
+        return f"{expression} is not the way{name}"
+
+
+def read(text: str, names: Sequence[tuple[str, int]]) -> list[tuple[str, Fraction, Fraction | None, int | None]]:
+    """(expression, value in the mark, value written after it, quantity named) of every assertion in a step."""
+    found = [(m.start(), m.end(), m[1], m[2], m[3]) for m in _MARK.finditer(text)]
+    if not found:
+        found = [(m.start(), m.end(), m[1], m[2], None) for m in _PLAIN.finditer(text)]
+    result = []
+    for n, (start, end, expression, written, shown) in enumerate(found):
+        try:
+            value = Fraction(written.strip().lstrip("$"))
+        except (ValueError, ZeroDivisionError):
+            continue
+        left = found[n - 1][1] if n else 0
+        right = found[n + 1][0] if n + 1 < len(found) else len(text)
+        after = text[end:right].split(";")[0]
+        before = text[left:start].split(";")[-1]
+        named = _named(after, names)
+        result.append(
+            (
+                expression.strip(),
+                value,
+                Fraction(shown) if shown else None,
+                named if named is not None else _named(before, names),
+            )
+        )
+    return result
+
+
+def _named(text: str, names: Sequence[tuple[str, int]]) -> int | None:
+    """The quantity whose name stands in the text; the longest name wins."""
+    lowered = text.lower()
+    return next((i for name, i in names if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", lowered)), None)
+
+
+def exact_for(problem: Problem) -> ExactJudge | None:
+    """The judge of an embedded problem; None for problems of which no graph is known."""
+    world = problem.meta.get("world")
+    return ExactJudge(Graph.from_json(world)) if isinstance(world, dict) else None

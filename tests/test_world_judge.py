@@ -1,0 +1,204 @@
+"""The exact judge against cases worked by hand (design.md, section 5)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from stepviz.world.expressions import canonical, evaluate, number_text, parse, show
+from stepviz.world.graph import Derivation, Graph, Quantity
+from stepviz.world.judge import ExactJudge, Judgement
+
+# Ann has 6 bags with 24 beads each: 18 red and 6 blue ones. She gives 12 away and sells the rest for $2 each.
+# 45 is a distractor. Two routes to Ann's beads: 6*24, or (6*18) + (6*6).
+GRAPH = Graph(
+    quantities=(
+        Quantity("bags", Fraction(6), given=True),  # 0
+        Quantity("red beads a bag", Fraction(18), given=True),  # 1
+        Quantity("blue beads a bag", Fraction(7), given=True),  # 2
+        Quantity("beads in each bag", Fraction(25)),  # 3
+        Quantity("red beads in all", Fraction(108)),  # 4
+        Quantity("blue beads in all", Fraction(42)),  # 5
+        Quantity("Ann's beads", Fraction(150)),  # 6
+        Quantity("beads given away", Fraction(12), given=True),  # 7
+        Quantity("beads left", Fraction(138)),  # 8
+        Quantity("years of Tom", Fraction(45), given=True, distractor=True),  # 9
+        Quantity("packets", Fraction(13)),  # 10: bags + blue a bag, of no use
+    ),
+    derivations=(
+        Derivation(3, "#1+#2", "add"),
+        Derivation(4, "#0*#1", "times"),
+        Derivation(5, "#0*#2", "times"),
+        Derivation(6, "#0*#3", "times"),
+        Derivation(6, "#4+#5", "add"),
+        Derivation(8, "#6-#7", "take", ("#6+#7",)),
+        Derivation(10, "#0+#2", "add"),
+    ),
+    target=8,
+)
+
+
+def judge(*steps: str) -> Judgement:
+    return ExactJudge(GRAPH).judge(steps)
+
+
+def step(expression: str, value: int, name: str) -> str:
+    return f"{expression}=<<{expression}={value}>>{value} {name}"
+
+
+def test_a_right_chain_by_either_route() -> None:
+    first = judge(
+        step("18+7", 25, "beads in each bag"),
+        step("6*25", 150, "Ann's beads"),
+        step("150-12", 138, "beads left"),
+        "#### 138",
+    )
+    assert [s.correct for s in first.steps] == [True] * 4
+    assert [s.progress for s in first.steps] == [True] * 4
+    assert first.solvable == (True,) * 5
+    assert (first.right, first.first_error, first.exact_pit, first.lucky) == (True, None, None, False)
+    second = judge(
+        step("18*6", 108, "red beads in all") + "; " + step("6*7", 42, "blue beads in all"),
+        step("42+108", 150, "Ann's beads"), step("150-12", 138, "beads left"), "#### 138",
+    )  # fmt: skip
+    assert second.right
+    assert second.first_error is None
+    assert len(second.steps[0].assertions) == 2
+
+
+def test_a_slip_is_invalid_and_what_follows_is_inherited() -> None:
+    j = judge(
+        step("18+7", 26, "beads in each bag"),
+        step("6*26", 156, "Ann's beads"),
+        step("156-12", 144, "beads left"),
+        "#### 144",
+    )
+    assert [s.correct for s in j.steps] == [False] * 4
+    assert [s.valid for s in j.steps] == [False, True, True, True]
+    assert [s.inherited for s in j.steps] == [False, True, True, True]
+    # 26 in each bag is wrong, but red and blue beads in all still lead to Ann's beads: recoverable.
+    assert j.solvable == (True, True, False, False, False)
+    assert (j.first_error, j.exact_pit, j.first_unsolvable) == (1, 2, 2)
+
+
+def test_recoverable_by_the_other_route_is_lucky_when_it_ends_right() -> None:
+    j = judge(
+        step("18+7", 26, "beads in each bag"),
+        step("6*18", 108, "red beads in all"), step("6*7", 42, "blue beads in all"),
+        step("108+42", 150, "Ann's beads"), step("150-12", 138, "beads left"), "#### 138",
+    )  # fmt: skip
+    assert j.solvable == (True,) * 7
+    assert j.lucky
+    assert (j.first_error, j.exact_pit) == (1, None)
+    assert j.steps[1].progress
+
+
+def test_a_repair_makes_it_solvable_again_and_the_pit_is_the_last_fall() -> None:
+    j = judge(
+        step("18+7", 25, "beads in each bag"), step("6*25", 140, "Ann's beads"),
+        "No, that is wrong. " + step("6*25", 150, "Ann's beads"),
+        step("150+12", 162, "beads left"), "#### 162",
+    )  # fmt: skip
+    assert j.solvable == (True, True, False, True, False, False)
+    assert j.steps[2].repair
+    assert j.steps[2].correct
+    assert (j.first_error, j.exact_pit, j.first_unsolvable) == (2, 4, 2)
+
+
+def test_a_true_step_that_leads_nowhere_or_was_known_is_no_error() -> None:
+    j = judge(step("6+7", 13, "packets"), step("18+7", 25, "beads in each bag"), step("7+18", 25, "beads in each bag"))
+    assert [s.correct for s in j.steps] == [True] * 3
+    assert [s.progress for s in j.steps] == [False, True, False]
+    assert not j.finished
+    assert j.exact_pit is None
+
+
+def test_answer_lines() -> None:
+    stop = judge(step("18+7", 25, "beads in each bag"), step("6*25", 150, "Ann's beads"), "#### 150")
+    assert stop.steps[-1].reason == "premature stop: 150 is Ann's beads"
+    assert not stop.steps[-1].inherited
+    assert stop.exact_pit == 3
+    guessed = judge("#### 138")
+    assert guessed.right
+    assert not guessed.steps[0].correct  # C does not hold it
+    assert guessed.lucky
+    copied = judge(
+        step("18+7", 25, "beads in each bag"),
+        step("6*25", 150, "Ann's beads"),
+        step("150-12", 137, "beads left"),
+        "#### 137",
+    )
+    assert copied.steps[-1].inherited
+    assert copied.exact_pit == 3
+
+
+def test_a_distractor_and_a_strange_number_are_named() -> None:
+    assert judge(step("150-45", 105, "beads left")).steps[0].reason == "a distractor was used: years of Tom"
+    assert "77 is neither given nor derived" in judge(step("77-12", 65, "beads left")).steps[0].reason
+    assert judge(step("18+7", 26, "beads in each bag")).steps[0].reason == "18+7 is 25, not 26"
+
+
+def test_the_number_shown_after_the_mark_must_be_the_marks_number() -> None:
+    j = judge("18+7=<<18+7=25>>52 beads in each bag")
+    assert not j.steps[0].valid
+    assert j.steps[0].assertions[0].value == 52
+
+
+@pytest.mark.parametrize(
+    "text", ["", "I do not know.", "<<=>>", "<<9**9**9=1>>", "<<((((((((((((((((((((1=1>>", "#### x"]
+)
+def test_unreadable_steps_have_their_own_verdict(text: str) -> None:
+    j = judge(text)
+    assert not j.steps[0].correct
+    if "**" not in text and "(((" not in text:
+        assert not j.steps[0].readable
+
+
+def test_plain_equations_are_read_too() -> None:
+    assert judge("So there are 18 + 7 = 25 beads in each bag.").steps[0].correct
+
+
+@pytest.mark.parametrize(
+    "text, value, shown",
+    [
+        ("6*24", 144, "6*24"),
+        ("(5+7)*6", 72, "(5+7)*6"),
+        ("84*3/4", 63, "84*3/4"),
+        ("12-(3-1)", 10, "12-(3-1)"),
+        ("8/(2*2)", 2, "8/(2*2)"),
+    ],
+)
+def test_expressions(text: str, value: int, shown: str) -> None:
+    tree = parse(text)
+    assert tree is not None
+    assert evaluate(tree) == value
+    assert show(tree, {}) == shown
+
+
+def test_equal_readings_share_a_form() -> None:
+    def form(text: str) -> object:
+        tree = parse(text)
+        assert tree is not None
+        return canonical(tree)
+
+    assert form("6*24") == form("24*6")
+    assert form("84*3/4") == form("84/4*3")
+    assert form("50-3-4") == form("50-4-3")
+    assert form("50-3-4") != form("50-(3-4)")
+    assert form("2*3") != form("6")
+
+
+@pytest.mark.parametrize("text", ["", "6*", "(6", "6**2", "__import__('os')", "1e9", "6 7", "x", "9" * 500])
+def test_no_expression(text: str) -> None:
+    assert parse(text) is None
+
+
+def test_number_text() -> None:
+    assert [number_text(Fraction(n)) for n in ("144", "5/2", "3/4", "1/3", "-5/2")] == [
+        "144",
+        "2.5",
+        "0.75",
+        "1/3",
+        "-2.5",
+    ]

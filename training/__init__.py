@@ -1,0 +1,1 @@
+"""Trainers. They read frozen datasets from the store and write ordinary checkpoints."""

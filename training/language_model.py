@@ -1,0 +1,142 @@
+"""One loop for every model that learns to write: base, students, refiners. `transformers.Trainer` on packed blocks.
+
+What made a million parameters trainable on two idle cores, each measured on its own (docs/results.md):
+static packed shapes with `torch.compile`; a vocabulary of 1,024; blocks that never cut a document.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.packing import Document, PackedBlocks, pack
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    epochs: float = 1.0
+    learning_rate: float = 3e-3  # peak; cosine to a tenth after a linear warm-up
+    batch: int = 24  # blocks a step
+    length: int = 384  # tokens a block
+    warmup: float = 0.03  # share of the steps
+    weight_decay: float = 0.05
+    seed: int = 0
+    compile: bool = True
+    max_steps: int = -1
+
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def new_student(tokenizer: PreTrainedTokenizerBase, seed: int = 0) -> PreTrainedModel:
+    """A Llama of 1.4 million parameters (about 6 MB in float32), with heads of 32 that every engine knows."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=1024,
+        hidden_size=128,
+        intermediate_size=384,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        dtype="float32",
+    )
+    assert len(tokenizer) <= config.vocab_size, len(tokenizer)
+    return LlamaForCausalLM(config)
+
+
+def train(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    documents: list[Document],
+    out: Path,
+    settings: Settings,
+    report: Report | None = None,
+) -> dict[str, Any]:
+    """Trains `model` on `documents`, writes the checkpoint to `out`, returns what it cost."""
+    import torch
+    from transformers import Trainer, TrainerCallback, TrainingArguments, default_data_collator
+
+    blocks = pack(documents, settings.length, settings.seed)
+    fill = sum(len(d.ids) for b in blocks for d in b) / (len(blocks) * settings.length)
+    losses: list[tuple[int, float]] = []
+    started, cpu = time.monotonic(), time.process_time()
+
+    class Progress(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+            if logs and "loss" in logs:
+                losses.append((state.global_step, round(float(logs["loss"]), 4)))
+                spent = time.monotonic() - started
+                left = spent / state.global_step * (state.max_steps - state.global_step)
+                row = {"step": state.global_step, "of": state.max_steps, "loss": losses[-1][1], "eta_s": round(left)}
+                (report or print)(row)
+
+    arguments = TrainingArguments(
+        output_dir=str(out / "trainer"),
+        num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps,
+        per_device_train_batch_size=settings.batch,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr_rate": 0.05},
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        adam_beta2=0.98,
+        seed=settings.seed,
+        torch_compile=settings.compile,
+        save_strategy="no",
+        logging_steps=25,
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_drop_last=len(blocks) >= settings.batch,
+        dataloader_num_workers=0,
+        use_cpu=not torch.cuda.is_available(),
+    )
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=PackedBlocks(blocks, settings.length, tokenizer.pad_token_id),
+        data_collator=default_data_collator,
+        callbacks=[Progress()],
+    )
+    result = trainer.train()
+    save(model, tokenizer, out)
+    tokens = result.global_step * settings.batch * settings.length
+    return {
+        "documents": len(documents),
+        "blocks": len(blocks),
+        "fill": round(fill, 4),
+        "steps": result.global_step,
+        "tokens": tokens,
+        "seconds": round(time.monotonic() - started, 1),
+        "cpu_seconds": round(time.process_time() - cpu, 1),
+        "loss_first": losses[0][1] if losses else None,
+        "loss_last": losses[-1][1] if losses else None,
+        "losses": losses,
+        "settings": asdict(settings),
+    }
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
+    """An ordinary checkpoint: config.json, model.safetensors, tokenizer.json."""
+    import shutil
+
+    shutil.rmtree(out / "trainer", ignore_errors=True)
+    model.generation_config.update(
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+    )
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
