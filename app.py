@@ -25,15 +25,15 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def loopback(host: str) -> str:
     """The host, if only this machine can reach it; there are no accounts yet that could keep others out."""
     try:
-        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host.strip("[]"))
     except ValueError:
-        local = False
-    if not local:
+        address = None
+    if address is None or not address.is_loopback:
         raise StepvizError(
             f"--host {host} would let anybody on the network in, and there are no accounts yet. Keep 127.0.0.1, and "
             "reach it from elsewhere through a tunnel: ssh -L 7860:127.0.0.1:7860 THIS_MACHINE"
         )
-    return host
+    return f"[{address}]" if address.version == 6 else host
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
 
         app = build_app(store, given.engine, given.device, warm=True)
         print(f"stepviz on http://{host}:{given.port}")
-        app.launch(server_name=host, server_port=given.port, inbrowser=given.open, **launch_options())
+        app.launch(server_name=host, server_port=given.port, inbrowser=given.open, **launch_options(host))
     except StepvizError as error:
         sys.exit(f"stepviz: {error}")
     except OSError as error:

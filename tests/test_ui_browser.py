@@ -94,7 +94,7 @@ def chain_in(page: Page) -> str | None:
 
 def test_the_first_screen_shows_a_measured_chain_and_its_pit(page: Page, running: Running):
     open_at(page, running)
-    expect(page.locator("#view .row.fault .tag.pit").first).to_contain_text("Self-Explore 0/8")
+    expect(page.locator("#view .row.fault .tag.pit").first).to_contain_text("Self-Explore 0/8 · GLoRe 0/8")
     expect(page.locator("#view .row.on")).to_have_attribute("data-i", "2")
     expect(page.locator("#chains .crow")).to_have_count(2)
     expect(page.get_by_role("link", name="Import your own file").first).to_be_attached()

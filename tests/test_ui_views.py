@@ -67,9 +67,9 @@ def test_endings_are_clusters_of_answers(filled: Filled):
     assert [(e.answer, e.verdict, e.n) for e in ends] == [("264", "correct", 6), ("244", "wrong", 2)]
 
 
-def test_measure_again_costs_nothing_and_an_unmeasured_chain_says_what_it_costs(filled: Filled):
+def test_measure_says_what_it_will_cost(filled: Filled):
     assert page(filled).measured
-    assert page(filled).cost == ""
+    assert page(filled).cost == "32 continuations, ≈ 640 tokens"  # 8 more from 4 prefixes, 20 tokens each
     assert not page(filled, "right").measured
     assert page(filled, "right").cost.startswith("24 continuations, ≈ ")  # V[0] is shared, steps 1 to 3 are open
 

@@ -20,7 +20,7 @@ from stepviz.ui.page import STATIC, stylesheets
 from stepviz.ui.workbench import Workbench
 from stepviz.worker_process import ensure_worker
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 _TAKEN_OVER = (
     "body_background_fill",
     "background_fill_primary",
@@ -63,7 +63,7 @@ def theme() -> gr.themes.Base:
     )
 
 
-def launch_options() -> dict[str, Any]:
+def launch_options(host: str = "127.0.0.1") -> dict[str, Any]:
     """For `Blocks.launch`: own static files, no history, no footer, no request off the machine."""
     return {
         "theme": theme(),
@@ -73,7 +73,7 @@ def launch_options() -> dict[str, Any]:
         "app_kwargs": {
             "routes": [Mount("/stepviz", StaticFiles(directory=STATIC))],
             # without accounts only this machine may ask; a foreign page that re-points its name at it may not
-            "middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])],
+            "middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, host])],
         },
         "favicon_path": STATIC / "favicon.svg",
         "show_error": True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stepviz.ui.address import Address
-from stepviz.ui.render import answer, attrs, button, esc, icon, k_of_n, number, prose, said, shade
+from stepviz.ui.render import answer, button, esc, icon, k_of_n, number, prose, said, shade
 from stepviz.ui.render_inspector import inspector
 from stepviz.ui.rows import ChainPage, ExactMark, Label, RunLine, StepRow
 
@@ -102,24 +102,29 @@ def _run(run: RunLine | None) -> str:
     if run is None:
         return '<div class="run" hidden></div>'
     if not run.active:
-        bad = " bad" if run.state == "failed" else ""
-        text = {
-            "failed": f"The run failed: {run.error}",
-            "cancelled": "Cancelled. What was finished is kept.",
-            "interrupted": "Interrupted. What was finished is kept.",
-        }
-        resume = button("Go on", "resume", kind="sm", run=run.id)
-        return (
-            f'<div class="notice{bad}" role="status"><span>{esc(text.get(run.state, run.state))}'
-            f'</span>{resume}<a class="link" href="/runs?run={run.id}">Details'
-            f"</a>{button('Dismiss', 'dismiss', kind='sm ghost', run=run.id)}</div>"
-        )
+        return _ended(run)
     width = round(100 * (run.share or 0))
     stopping = run.state == "cancelling"
     cancel = '<em class="dim">stopping</em>' if stopping else button("Cancel", "cancel", "Esc", kind="sm", run=run.id)
     return (
         f'<div class="run" role="status"><div class="runbar"><i style="width:{width}%"></i></div>'
         f"<span>{progress(run)}</span>{cancel}</div>"
+    )
+
+
+def _ended(run: RunLine) -> str:
+    """What the last run here left to say; it can be resumed unless it is done."""
+    said = {
+        "done": f"Done, but {run.note}",
+        "failed": f"The run failed: {run.error}",
+        "cancelled": "Cancelled. What was finished is kept.",
+        "interrupted": "Interrupted. What was finished is kept.",
+    }[run.state]
+    resume = button("Go on", "resume", kind="sm", run=run.id) if run.state != "done" else ""
+    return (
+        f'<div class="notice{" bad" if run.state == "failed" else ""}" role="status"><span>{esc(said)}</span>{resume}'
+        f'<a class="link" href="/runs?run={run.id}">Details</a>'
+        f"{button('Dismiss', 'dismiss', kind='sm ghost', run=run.id)}</div>"
     )
 
 
@@ -175,10 +180,10 @@ def _row(v: ChainPage, i: int) -> str:
 
 
 def _tags(row: StepRow) -> str:
-    tags = [
-        f'<span class="tag pit"{attrs(title=p.title or None)}><b>{esc(p.text)}</b>{esc(p.evidence)}</span>'
-        for p in row.pits
-    ]
+    tags = []
+    if row.pits:  # one tag where several rules put it here
+        who, why = " · ".join(p.evidence for p in row.pits), "\n".join(p.title for p in row.pits)
+        tags.append(f'<span class="tag pit" title="{esc(why)}"><b>{esc(row.pits[0].text)}</b>{esc(who)}</span>')
     if row.gain is not None:
         gain = f"{row.gain:+.2f}".replace("0.", ".", 1)
         tags.append(

@@ -6,7 +6,8 @@ from stepviz.ui.address import Address
 from stepviz.ui.render import answer, attrs, button, esc, icon, interval, number, shade, shares
 from stepviz.ui.rows import Cell, ChainLine, ChainList
 
-_SORTS = (("number", "#"), ("value", "value, step by step"))
+MANY = 8  # chains, from which on an order is worth choosing
+_ORDERS = (("", "In order"), ("value", "By last value"), ("pit", "By first pit"), ("length", "By length"))
 
 
 def chains(c: ChainList | None) -> str:
@@ -28,7 +29,7 @@ def chains(c: ChainList | None) -> str:
     return (
         f'{nav}<div class="phead"><h2>Chains</h2><span class="dim num">{c.of}</span><span class="sp">'
         f"</span>{sample}</div>"
-        f"{_reach(c)}{_clusters(c)}{_origins(c)}"
+        f"{_reach(c)}{_clusters(c)}{_filters(c)}"
         f'<div class="cbody{" scored" if scored else ""}">{_header(c, scored)}'
         f'<div class="clist" role="listbox" aria-label="Chains">{rows}</div></div>'
     )
@@ -73,19 +74,22 @@ def _clusters(c: ChainList) -> str:
     return f'<div class="clus"><div class="sum"><span>Answers</span><span class="num">{total}</span></div>{bars}</div>'
 
 
-def _origins(c: ChainList) -> str:
-    if len(c.origins) < 2:
+def _filters(c: ChainList) -> str:
+    """Origin and order, where there is something to choose."""
+    if len(c.origins) < 2 and c.of < MANY:
         return '<div class="filters" hidden></div>'
-    options = "".join(
+    origins = "".join(
         f'<option value="{esc(name)}"{" selected" if name == c.origin else ""}>{esc(name)} ({n})</option>'
         for name, n in c.origins
     )
-    sorts = (("", "In order"), ("value", "By last value"), ("pit", "By first pit"), ("length", "By length"))
-    order = "".join(f'<option value="{v}"{" selected" if v == c.sort else ""}>{label}</option>' for v, label in sorts)
+    orders = "".join(
+        f'<option value="{v}"{" selected" if v == c.sort else ""}>{label}</option>' for v, label in _ORDERS
+    )
+    hidden = " hidden" if len(c.origins) < 2 else ""
     return (
-        '<div class="filters"><select class="field" data-change="origin" aria-label="Origin">'
-        f'<option value="">Any origin</option>{options}</select>'
-        f'<select class="field" data-change="sort" aria-label="Order">{order}</select></div>'
+        f'<div class="filters"><select class="field" data-change="origin" aria-label="Origin"{hidden}>'
+        f'<option value="">Any origin</option>{origins}</select>'
+        f'<select class="field" data-change="sort" aria-label="Order">{orders}</select></div>'
     )
 
 
@@ -102,9 +106,10 @@ def _chain(line: ChainLine, on: bool, problem: str, tex: bool) -> str:
     score = f'<span class="num sc">{number(line.score)}</span>' if line.score is not None else ""
     branch = f", branch of chain {line.branch_of}" if line.branch_of else ""
     link = Address(problem=problem, chain=line.id).query()
+    css = f"crow{' on' if on else ''}{' br' if line.branch_of else ''}"
     return (
-        f'<a class="crow{" on" if on else ""}" role="option" aria-selected="{"true" if on else "false"}" '
-        f'href="{esc(link)}" data-chain="{esc(line.id)}"'
+        f'<a class="{css}" role="option" aria-selected="{"true" if on else "false"}" href="{esc(link)}" '
+        f'data-chain="{esc(line.id)}"'
         f'{attrs(title=line.origin + branch)}><span class="num cid">{line.number}</span>{icon(line.verdict)}'
         f'<span class="ans">{answer(line.answer, tex)}</span><span class="strip">{cells}</span>{score}</a>'
     )

@@ -99,10 +99,8 @@ def continuations(v: ChainPage, row: StepRow) -> str:
     )
 
 
-def steps(text: str, spans: Sequence[Span], rule: str, number: int, locked: str = "") -> str:
+def steps(text: str, spans: Sequence[Span], rule: str, number: int) -> str:
     """The chain cut into steps: choose a rule, click between words to split, or merge with the step below."""
-    if locked:
-        return dialog("spans", f"Chain {number}: steps", f"<p>{esc(locked)}</p>")
     now = rule.partition("/")[0]
     rules = "".join(
         (

@@ -45,8 +45,8 @@ class Runs:
     def page(self, query: str) -> str:
         asked = parse_qs(query.removeprefix("?")).get("run", [""])[0]
         opened = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 12 else None
-        lines = []
+        lines, samplings = [], self.bench.store.samplings()
         for row in self.bench.store.runs(LISTED):
             log = tuple(line for _, line in self.bench.store.log_lines(row.id)) if row.id == opened else ()
-            lines.append(run_line(row, log))
+            lines.append(run_line(row, log, samplings))
         return render_runs.runs(tuple(lines), opened)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from db.values import ChainRow, ProblemRow, RunRow
+from stepviz.types import Sampling
 from stepviz.ui.rows import Head, RunLine
 from stepviz.ui.workbench import Workbench
 from stepviz.worker_process import ensure_worker, last_words, worker_alive
@@ -44,7 +45,7 @@ def run_here(bench: Workbench, problem: ProblemRow | None, chain: ChainRow | Non
     for row in mine:
         if row.state in ("queued", "running"):
             return run_line(row)
-    if not mine or mine[0].state == "done" or mine[0].id in bench.dismissed:
+    if not mine or mine[0].id in bench.dismissed or (mine[0].state == "done" and not mine[0].progress.get("note")):
         return None
     ended = mine[0].finished_at or mine[0].lease_until
     return run_line(mine[0]) if ended is None or now() - ended < _QUIET else None
@@ -61,7 +62,8 @@ def targets(spec: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def run_line(row: RunRow, log: tuple[str, ...] = ()) -> RunLine:
+def run_line(row: RunRow, log: tuple[str, ...] = (), samplings: Mapping[str, Sampling] | None = None) -> RunLine:
+    """samplings: by id, to be spelled out."""
     p = row.progress
     return RunLine(
         id=row.id,
@@ -74,14 +76,30 @@ def run_line(row: RunRow, log: tuple[str, ...] = ()) -> RunLine:
         eta_s=p.get("eta_s"),
         note=str(p.get("note") or ""),
         error=row.error or "",
-        settings=tuple(
-            (name, short(value)) for name, value in sorted(row.spec.items()) if value not in (None, "", [], {})
-        ),
+        settings=settings_of(row, samplings or {}),
         created=row.created_at.astimezone().strftime("%d %b %H:%M"),
         took=took(row),
         log=log,
         link=link(row.spec),
     )
+
+
+def settings_of(row: RunRow, samplings: Mapping[str, Sampling]) -> tuple[tuple[str, str], ...]:
+    found = []
+    for name, value in sorted(row.spec.items()):
+        if name == "sampling" and value in samplings:
+            value = spelled(samplings[value])
+        if value not in (None, "", [], {}):
+            found.append((name, short(value)))
+    return tuple(found)
+
+
+def spelled(s: Sampling) -> str:
+    """`temperature 0.7 · at most 300 tokens · prompt plain`: what differs from doing nothing."""
+    parts = [f"temperature {s.temperature:g}"]
+    parts += [f"top-p {s.top_p:g}"] if s.top_p < 1 else []
+    parts += [f"top-k {s.top_k}"] if s.top_k else []
+    return " · ".join([*parts, f"at most {s.max_tokens} tokens", f"prompt {s.style.name}"])
 
 
 def took(row: RunRow) -> str:

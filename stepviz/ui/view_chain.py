@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from db.values import AnnotationRow, ChainRow, Measurement, ProblemRow
 from stepviz.answers import cluster
 from stepviz.equations import check_step
-from stepviz.rollouts import by_prefix, prefix_of
+from stepviz.rollouts import prefix_of
 from stepviz.rollouts import values as measured_values
 from stepviz.types import Continuation, StepScore, StepValue, prefix_hash
 from stepviz.ui.address import Address
@@ -82,9 +82,11 @@ def chain_page(
 def gather(bench: Workbench, row: ProblemRow, chain: ChainRow, shown: Measurement | None) -> Known:
     """Reads what the store knows of a chain, under one model and sampling."""
     store, body = bench.store, chain.chain
-    found = by_prefix(store.continuations_for(row.id, shown.model_id, shown.sampling_id)) if shown else {}
     separator = separator_of(bench, shown)
-    draws = tuple(tuple(found.get(prefix_hash(prefix_of(body, i, separator)), ())) for i in range(body.n + 1))
+    prefixes = [prefix_hash(prefix_of(body, i, separator)) for i in range(body.n + 1)]
+    # by prefix: a problem of many measured chains has thousands of draws, this chain a few dozen
+    found = {p: store.continuations(row.id, p, shown.model_id, shown.sampling_id) for p in prefixes} if shown else {}
+    draws = tuple(tuple(found.get(p, ())) for p in prefixes)
     values = tuple(measured_values(body, found, chain.verdict, separator))
     judge = exact_for(row.problem)
     judgement = judge.judge(body.steps) if judge and body.n else None
@@ -170,7 +172,7 @@ def meta_of(bench: Workbench, chain: ChainRow, shown: Measurement | None) -> tup
         facts.append(f"seed {chain.seed % 1_000_000}")
     if not chain.chain.rule.startswith("line/"):
         facts.append(f"steps: {chain.chain.rule.partition('/')[0]}")
-    if shown and chain.model_id and shown.model_id != chain.model_id:
+    if shown and shown.model_id != chain.model_id:
         facts.append(f"measured with {shown.model_id.partition('@')[0]}")
     return tuple(facts)
 

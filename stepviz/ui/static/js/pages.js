@@ -22,8 +22,13 @@
     const form = $("form.import");
     return form ? Object.fromEntries([...new FormData(form)].filter(([, v]) => typeof v === "string")) : {};
   };
-  async function take(file) {
-    if (!file) return;
+  async function take(input) {
+    const file = input?.files[0];
+    if (!file || !sv.upload) return;
+    input.value = "";
+    await send(file);
+  }
+  async function send(file) {
     const box = $(".drop");
     box?.classList.add("busy");
     try {
@@ -34,7 +39,7 @@
     } finally { box?.classList.remove("busy", "over"); }
   }
   document.addEventListener("change", (e) => {
-    if (e.target.matches(".drop input[type=file]")) { take(e.target.files[0]); e.target.value = ""; return; }
+    if (e.target.matches(".drop input[type=file]")) { take(e.target); return; }
     const form = e.target.closest("form.import");
     if (form && e.target.matches("select")) sv.act("look", { ...fields(), changed: e.target.name });
   });
@@ -44,8 +49,9 @@
       if (!box) return;
       e.preventDefault();
       box.classList.toggle("over", kind === "dragover");
-      if (kind === "drop") take(e.dataTransfer.files[0]);
+      if (kind === "drop" && e.dataTransfer.files[0]) send(e.dataTransfer.files[0]);
     });
+  sv.on_form = () => take($(".drop input[type=file]")); // chosen before this script was there
   sv.local.import = () => sv.act("import", fields());
   sv.on_run = (id) => history.replaceState(null, "", "?run=" + id);
   start();
