@@ -271,3 +271,13 @@ def test_the_page_never_scrolls_sideways(page: Page, running: Running, width: in
         assert page.evaluate("document.documentElement.scrollHeight") <= 800
         tab = page.locator("#view .tab")
         assert tab.evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
+def test_how_many_to_sample_is_chosen_and_remembered(page: Page, running: Running):
+    open_at(page, running, f"/?problem={running.ids['problem']}")
+    page.locator("#chains [data-count]").select_option("32")
+    button = page.locator("#chains [data-act=sample]")
+    expect(button).to_have_text("Sample 32 more s")
+    page.reload()
+    expect(button).to_have_text("Sample 32 more s")
+    expect(button).to_have_attribute("data-n", "32")

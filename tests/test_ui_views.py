@@ -11,7 +11,7 @@ import pytest
 from db.store import open_store
 from stepviz.ui.address import Address
 from stepviz.ui.view_chain import chain_page
-from stepviz.ui.views import answer_shares, chain_list, problem_list, rounded
+from stepviz.ui.views import answer_shares, chain_list, opening_chain, problem_list, rounded
 from stepviz.ui.workbench import Workbench
 from tests import ui_cases
 
@@ -99,6 +99,16 @@ def test_only_foreign_problems_are_out_of_reach(filled: Filled):
     assert "embedded student" in reach("tex")
     filled.bench.engine = "hf:some/model"
     assert reach("tex") == ""
+
+
+def test_a_problem_opens_with_its_measured_wrong_chain_or_the_asked_sources(filled: Filled):
+    problem = filled.ids["problem"]
+    assert opening_chain(filled.bench, problem).chain.id == filled.ids["wrong"]
+    other = ui_cases.chain(ui_cases.problem(), "It is 5.\n#### 5", "stepverify/m", "z")
+    filled.bench.store.add_chain(other)
+    assert opening_chain(filled.bench, problem).chain.id == filled.ids["wrong"]
+    assert opening_chain(filled.bench, problem, "stepverify").chain.id == other.id
+    assert opening_chain(filled.bench, "nobody") is None
 
 
 def test_problems_are_paged_on_the_server(filled: Filled):

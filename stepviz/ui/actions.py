@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from db.store import Store
-from db.values import ChainRow, ProblemFilter, ProblemRow
+from db.values import ChainRow, ProblemRow
 from stepviz import jobs
 from stepviz.errors import StepvizError
 from stepviz.steps import merge, rule_id, segment, split
 from stepviz.types import Span
 from stepviz.ui import render_dialogs
-from stepviz.ui.address import Address
 from stepviz.ui.rows import ChainPage
 from stepviz.ui.workbench import MEASURE_N, MORE_N, SAMPLE_N, Workbench
 
@@ -29,20 +27,6 @@ class Done:
 
 Dialog = Callable[[ChainPage, ChainRow, Mapping[str, Any]], str]
 Write = Callable[[Workbench, ProblemRow | None, ChainRow | None, Mapping[str, Any], str], Done]
-
-
-def first_problem(store: Store, at: Address) -> ProblemRow | None:
-    """Where Explore opens: the first problem that the filters leave, one with chains before one without."""
-    wanted = ProblemFilter(at.q, at.source or None, None, at.result or None)
-    rows = store.problems(wanted, limit=50, offset=at.skip)
-    return next((r for r in rows if r.n_chains), rows[0] if rows else None)
-
-
-def first_chain(store: Store, problem_id: str) -> ChainRow | None:
-    """The chain a problem opens with: a measured wrong one shows a pit; else the first wrong one, else the first."""
-    chains = store.chains(problem_id)
-    wrong = [c for c in chains if c.verdict.value == "wrong"]
-    return (wrong or chains or [None])[0]
 
 
 def sample(bench: Workbench, problem: ProblemRow | None, _c: ChainRow | None, sent: Mapping[str, Any], _w: str) -> Done:

@@ -16,7 +16,7 @@ from stepviz.ui.page import Update, connect, reply, widget
 from stepviz.ui.rows import ChainPage, RunLine
 from stepviz.ui.status import head_of, run_here
 from stepviz.ui.view_chain import chain_page, missing_page, problem_page
-from stepviz.ui.views import chain_list, problem_list
+from stepviz.ui.views import chain_list, opening_chain, opening_problem, problem_list
 from stepviz.ui.workbench import Workbench
 
 _SCRIPTS = ("js/explore.js",)
@@ -95,9 +95,9 @@ class Explore:
         if at.chain and (chain is None or (problem and chain.chain.problem_id != problem.id)):
             return Here(at, problem, None, None, "This chain is not here")
         if problem is None:
-            problem = store.problem(chain.chain.problem_id) if chain else actions.first_problem(store, at)
+            problem = store.problem(chain.chain.problem_id) if chain else opening_problem(self.bench, at)
         if problem and chain is None:
-            chain = actions.first_chain(store, problem.id)
+            chain = opening_chain(self.bench, problem.id, at.source)
         at = replace(at, problem=problem.id if problem else "", chain=chain.chain.id if chain else "")
         return Here(at, problem, chain, run_here(self.bench, problem, chain))
 

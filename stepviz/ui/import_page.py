@@ -52,7 +52,7 @@ class ImportPage:
         head = head_of(self.bench, "import")
         if name == "poll" and head.seen == sent.get("seen"):
             return Update(reply=reply("poll"))
-        if run is not None:
+        if run is not None and store.run(run).kind == "import":
             return self.report(run)
         return Update({"top": render_head.head(head)})
 

@@ -70,7 +70,8 @@ def k_of_n(value: StepValue | None) -> str:
     if value is None or (value.n == 0 and value.terminal is None):
         return '<span class="none">–</span>'
     if value.terminal is not None:
-        return f'<span class="end-word">{_SAID[value.terminal]}</span>'
+        word = {"correct": "right", "wrong": "wrong", "unknown": "unclear"}[value.terminal]
+        return f'<span class="end-word">{word}</span>'
     cut = f' title="{value.unfinished} of {value.n} were cut off by the token limit"' if value.unfinished else ""
     return (
         f'<span class="kn"{cut}><b>{value.k}</b><s>/</s>{value.n}</span>'

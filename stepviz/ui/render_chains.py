@@ -6,6 +6,7 @@ from stepviz.ui.address import Address
 from stepviz.ui.render import answer, attrs, button, esc, icon, interval, number, shade, shares
 from stepviz.ui.rows import Cell, ChainLine, ChainList
 
+_COUNTS = (1, 4, 8, 16, 32, 64)
 MANY = 8  # chains, from which on an order is worth choosing
 _ORDERS = (("", "In order"), ("value", "By last value"), ("pit", "By first pit"), ("length", "By length"))
 
@@ -17,8 +18,7 @@ def chains(c: ChainList | None) -> str:
     nav = _nav(c.place)
     if c.of == 0:
         return f'{nav}<div class="phead"><h2>Chains</h2></div>{_none(c)}'
-    label = "Sampling…" if c.busy else f"Sample {c.sample_n} more"
-    sample = button(label, "sample", "s", kind="sm", title=c.cost or None, n=c.sample_n) if c.can_sample else ""
+    sample = _sample(c) if c.can_sample else ""
     scored = any(line.score is not None for line in c.lines)
     rows = "".join(_chain(line, line.id == c.selected, c.problem, c.tex) for line in c.lines)
     if not rows:
@@ -32,6 +32,16 @@ def chains(c: ChainList | None) -> str:
         f"{_reach(c)}{_clusters(c)}{_filters(c)}"
         f'<div class="cbody{" scored" if scored else ""}">{_header(c, scored)}'
         f'<div class="clist" role="listbox" aria-label="Chains">{rows}</div></div>'
+    )
+
+
+def _sample(c: ChainList) -> str:
+    """A button, and how many in a list at its side; the browser remembers the choice."""
+    options = "".join(f'<option value="{n}"{" selected" if n == c.sample_n else ""}>{n}</option>' for n in _COUNTS)
+    label = "Sampling…" if c.busy else f"Sample {c.sample_n} more"
+    return (
+        f'<span class="split">{button(label, "sample", "s", kind="sm", title=c.cost, n=c.sample_n)}'
+        f'<select data-count aria-label="How many chains" title="How many chains">{options}</select></span>'
     )
 
 

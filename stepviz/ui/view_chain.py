@@ -172,8 +172,8 @@ def meta_of(bench: Workbench, chain: ChainRow, shown: Measurement | None) -> tup
         facts.append(f"seed {chain.seed % 1_000_000}")
     if not chain.chain.rule.startswith("line/"):
         facts.append(f"steps: {chain.chain.rule.partition('/')[0]}")
-    if shown and shown.model_id != chain.model_id:
-        facts.append(f"measured with {shown.model_id.partition('@')[0]}")
+    if shown and (by := shown.model_id.partition("@")[0]) != facts[0]:
+        facts.append(f"measured with {by}")
     return tuple(facts)
 
 

@@ -76,7 +76,19 @@
     rows()[open.i]?.scrollIntoView({ block: "nearest" });
     mark(".crow", "chain", chain);
   };
-  sv.on_chains = () => { const on = params().get("chain"); if (on) mark(".crow", "chain", on); };
+  sv.on_chains = () => {
+    const on = params().get("chain");
+    if (on) mark(".crow", "chain", on);
+    sampleCount(remembered("stepviz-sample"));
+  };
+  const remembered = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
+  function sampleCount(n) {
+    const select = $("#chains [data-count]"), button = $("#chains .split [data-act=sample]");
+    if (!n || !select || ![...select.options].some((o) => o.value === n)) return;
+    select.value = n;
+    button.dataset.n = n;
+    button.firstChild.textContent = button.firstChild.textContent.replace(/\d+/, n);
+  }
   sv.on_problems = () => { const on = params().get("problem"); if (on) for (const r of all(".prow")) r.classList.toggle("on", r.dataset.problem === on); };
 
   // Moves -----------------------------------------------------------------------------------
@@ -122,6 +134,10 @@
     typing = setTimeout(() => find({ [field.name]: field.value.trim() }), field.name === "q" ? 180 : 0);
   });
   document.addEventListener("change", (e) => {
+    if (e.target.matches("#chains [data-count]")) {
+      try { localStorage.setItem("stepviz-sample", e.target.value); } catch { /* private window */ }
+      sampleCount(e.target.value);
+    }
     const name = e.target.closest("#chains [data-change]")?.dataset.change;
     if (name) { replace({ [name]: e.target.value }); sv.act("chains"); }
   });
