@@ -65,7 +65,6 @@ def view(v: ChainPage | None) -> str:
 def _head(v: ChainPage) -> str:
     css = {"correct": "ok", "wrong": "no", "unknown": ""}[v.verdict]
     why = f"{said(v.verdict)}: {v.verdict_reason}" if v.verdict_reason else said(v.verdict)
-    own = " · overridden" if v.overridden else ""
     verdict = (
         f'<button type="button" class="verdict {css}" data-act="verdict" title="{esc(why)}'
         f'">{icon(v.verdict)}<span class="ans">{answer(v.answer, v.tex)}</span></button>'
@@ -75,7 +74,8 @@ def _head(v: ChainPage) -> str:
         if v.gold is not None and v.verdict != "correct"
         else '<span class="gold" hidden></span>'
     )
-    meta = "".join(f"<span>{esc(m)}</span>" for m in v.meta) + (f"<span>{own[3:]}</span>" if own else "")
+    facts = (*v.meta, "overridden") if v.overridden else v.meta
+    meta = "".join(f"<span>{esc(fact)}</span>" for fact in facts)
     if v.parent:
         link = Address(problem=v.problem, chain=v.parent[0]).query()
         meta += (
