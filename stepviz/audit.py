@@ -226,7 +226,7 @@ def critical(measured: Sequence[Measured]) -> Premise:
 
 
 def subgoal_spread(engine: Engine, problems: Sequence[Problem], n: int, sampling: Sampling) -> Premise:
-    """SEGO: does it matter which subgoal is set? Best and worst are picked on half of the draws, compared on the rest."""
+    """SEGO: does it matter which subgoal is set? Best and worst are picked on half the draws, compared on the rest."""
     asked: list[tuple[Problem, str]] = []
     for p in problems:
         graph = Graph.from_json(p.meta["world"])

@@ -1,0 +1,36 @@
+# `make app` and `make test` need Python 3.11, make and a package index; everything else comes into .venv.
+PYTHON ?= python3
+RUN := .venv/bin/python
+READY := .venv/.ready
+
+.PHONY: app test test-slow test-all lint results models clean
+
+$(READY): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || \
+		{ echo "stepviz needs Python 3.11 or newer: make app PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $(READY)
+
+app: $(READY)  ## the workbench on http://127.0.0.1:7860
+	$(RUN) app.py $(ARGS)
+
+test: $(READY)  ## at most ten minutes on two cores
+	$(RUN) -m pytest -q -m "not slow" $(ARGS)
+
+test-slow: $(READY)  ## what takes longer
+	$(RUN) -m pytest -q -m slow $(ARGS)
+
+test-all: test test-slow
+
+lint: $(READY)
+	$(RUN) -m ruff check . && $(RUN) -m ruff format --check .
+
+results: $(READY)  ## docs/results.md from docs/results/*.json
+	$(RUN) -m stepviz results
+
+models: $(READY)  ## the shipped models again, about three quarters of an hour on two idle cores
+	$(RUN) -m training embedded --db sqlite:///models.db
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache

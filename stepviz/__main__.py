@@ -1,0 +1,6 @@
+"""`python -m stepviz`."""
+
+from stepviz.cli import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,172 @@
+"""`python -m stepviz …`: the loop without a browser.
+
+`--json` prints one JSON value on stdout and nothing else there; errors go to stderr. Exit code 0 also when some
+rows were refused and reported, 2 when nothing could be read, 1 for a failure.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stepviz import cli_jobs, cli_world
+from stepviz.cli_output import Db, Json, emit, fail
+from stepviz.errors import StepvizError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command("sample")(cli_jobs.sample)
+app.command("measure")(cli_jobs.measure)
+app.add_typer(cli_jobs.runs, name="run")
+app.add_typer(cli_world.world, name="world")
+app.add_typer(cli_world.dataset, name="dataset")
+app.command("bench")(cli_world.bench)
+app.command("results")(cli_world.results)
+
+
+@app.callback()
+def main() -> None:
+    """Step-level supervision of mathematical reasoning: import, sample, measure, label, export."""
+
+
+@app.command("import")
+def import_(
+    format: Annotated[str, typer.Argument(help="gsm8k, gsm8k-solutions, svamp, math, aqua, processbench, prm800k, …")],
+    path: Annotated[str, typer.Argument(help="a file, a `datasets` folder, or a hub id")],
+    db: Db = None,
+    json: Json = False,
+    map: Annotated[list[str] | None, typer.Option(help="for tables: ROLE=COLUMN, such as question=prompt")] = None,
+    split: Annotated[str | None, typer.Option(help="the split these problems belong to")] = None,
+    rule: Annotated[str | None, typer.Option(help="how to cut steps: line, blank, numbered, sentence")] = None,
+) -> None:
+    """Read a public format, or any JSONL, CSV or Parquet; the same file twice changes nothing."""
+    from db.store import open_store
+    from stepviz.importing import import_path
+    from stepviz.sources import named, table
+
+    mapping = None
+    if named(format).NAME == "table":
+        changes = dict(_pair(text) for text in map or [])
+        guessed = table.guess(path)
+        mapping = guessed.corrected(changes, table.columns(table.sample(path))) if changes else guessed
+    elif map:
+        raise StepvizError(f"--map is for tables (import table PATH); {format} knows its own columns")
+    with open_store(db) as store:
+        report = import_path(store, format, path, mapping=mapping, split=split, rule=rule)
+    for refusal in report.refused:
+        print(refusal, file=sys.stderr)
+    counts = {
+        name: getattr(report, name)
+        for name in ("format", "path", "rows", "problems_new", "chains_new", "annotations_new", "unchanged",
+                     "correct", "wrong", "unknown", "regraded")
+    }  # fmt: skip
+    refused = [{"file": r.file, "line": r.line, "reason": r.reason} for r in report.refused]
+    flags = [
+        {"line": d.line, "chain": d.chain_id, "flag": d.flag, "verdict": d.verdict.value, "reason": d.verdict.reason}
+        for d in report.disagreements
+    ]
+    emit({**counts, "refused": refused, "flags_settled_otherwise": flags}, json, lambda: _told(counts, refused, flags))
+
+
+_NEW = {"problems": "problems", "chains": "chains", "annotations": "labels"}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    role, equals, column = text.partition("=")
+    if not equals:
+        raise StepvizError(f"--map {text}: write ROLE=COLUMN, such as question=prompt")
+    return role.strip(), column.strip()
+
+
+def _told(counts: dict[str, Any], refused: list[Any], flags: list[Any]) -> str:
+    new = ", ".join(f"{counts[f'{what}_new']} new {label}" for what, label in _NEW.items())
+    judged = f"{counts['correct']} correct, {counts['wrong']} wrong, {counts['unknown']} cannot be judged"
+    lines = [f"{counts['rows']} rows read as {counts['format']}: {new}", f"chains: {judged}"]
+    if counts["unchanged"]:
+        lines.append(f"{counts['unchanged']} rows were here already and changed nothing")
+    if flags:
+        lines.append(f"{len(flags)} chains are judged otherwise than the file's own flag says (--json lists them)")
+    if refused:
+        lines.append(f"{len(refused)} rows did not come in; each is named above with its line and reason")
+    return "\n".join(lines)
+
+
+@app.command()
+def export(
+    format: Annotated[str, typer.Argument(help="processbench, prm800k, math-shepherd, trl, stepviz")],
+    out: Annotated[Path, typer.Argument(help="JSONL file to write")],
+    db: Db = None,
+    source: Annotated[str | None, typer.Option(help="only problems of this source")] = None,
+    split: str | None = None,
+    json: Json = False,
+) -> None:
+    """Write chains and labels in a public format, or everything in the project's own."""
+    from db.store import open_store
+    from db.values import ChainFilter, ProblemFilter
+    from stepviz.exporting import EXPORTS, write_jsonl
+
+    if format not in EXPORTS:
+        raise StepvizError(f"no export {format!r}; there are: {', '.join(sorted(EXPORTS))}")
+    chosen = ProblemFilter if format == "stepviz" else ChainFilter
+    with open_store(db) as store:
+        rows = write_jsonl(EXPORTS[format](store, chosen(source=source, split=split)), out)
+    emit({"format": format, "path": str(out), "rows": rows}, json, lambda: f"{rows} rows written to {out}")
+
+
+@app.command()
+def stats(db: Db = None, json: Json = False) -> None:
+    """How much is in the store."""
+    from db.store import open_store
+
+    with open_store(db) as store:
+        counts = store.stats()
+    emit(counts, json, lambda: "\n".join(f"{name.replace('_', ' '):16} {n:,}" for name, n in counts.items()))
+
+
+@app.command()
+def equal(
+    gold: Annotated[str | None, typer.Argument()] = None,
+    answer: Annotated[str | None, typer.Argument()] = None,
+    file: Annotated[Path | None, typer.Option(help="JSONL with {gold, pred} a line")] = None,
+    json: Json = False,
+) -> None:
+    """Are two answers equal, and why?"""
+    import json as codec
+
+    from stepviz.answers import equal as compare
+
+    if file is not None:
+        found = []
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                row = codec.loads(line)
+                result = compare(str(row["gold"]), str(row["pred"]))
+            except (ValueError, KeyError, TypeError) as error:
+                raise StepvizError(f"{file}:{number}: need an object with gold and pred ({error})") from None
+            found.append({"verdict": result.verdict, "reason": result.reason})
+        emit(found, json, lambda: "\n".join(f"{r['verdict']:10} {r['reason']}" for r in found))
+        return
+    if gold is None or answer is None:
+        raise StepvizError("give GOLD and ANSWER, or --file CASES.jsonl")
+    result = compare(gold, answer)
+    emit(
+        {"verdict": result.verdict, "reason": result.reason},
+        json,
+        lambda: f"{result.verdict}: {result.reason}",
+    )
+
+
+def run() -> None:
+    """The command line's entry: errors as one line on stderr, with the exit code that scripts rely on."""
+    from stepviz.sources import Unreadable
+
+    try:
+        app()
+    except Unreadable as error:
+        fail(error, 2)
+    except StepvizError as error:
+        fail(error, 1)
+    except BrokenPipeError:
+        sys.exit(1)

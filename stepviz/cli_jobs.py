@@ -1,0 +1,142 @@
+"""`sample`, `measure` and `run …`: long work through the worker; each can be stopped and goes on where it was."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from stepviz.cli_output import Db, Json, bar, emit
+from stepviz.errors import StepvizError
+
+Engine = Annotated[str, typer.Option(help="embedded, embedded:NAME, hf:ID_OR_PATH")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: cuda where there is one)")]
+Source = Annotated[str | None, typer.Option(help="only problems of this source")]
+Split = Annotated[str | None, typer.Option(help="only problems of this split")]
+Limit = Annotated[int, typer.Option(help="at most so many problems or chains")]
+Temperature = Annotated[float, typer.Option(help="0 is greedy")]
+MaxTokens = Annotated[int, typer.Option(help="new tokens a sample")]
+
+runs = typer.Typer(no_args_is_help=True, help="Long jobs: list, cancel, resume.")
+
+
+def sample(
+    db: Db = None,
+    json: Json = False,
+    n: Annotated[int, typer.Option(help="chains each problem shall have")] = 8,
+    problem: Annotated[list[str] | None, typer.Option(help="a problem's id; may be repeated")] = None,
+    source: Source = None,
+    split: Split = None,
+    limit: Limit = 100,
+    engine: Engine = "embedded",
+    device: Device = None,
+    temperature: Temperature = 0.7,
+    max_tokens: MaxTokens = 300,
+) -> None:
+    """Sample chains of thought; run it again and it makes only what is missing."""
+    from db.store import open_store
+    from db.values import ProblemFilter
+    from stepviz.types import Sampling
+
+    with open_store(db) as store:
+        chosen = problem or [r.id for r in store.problems(ProblemFilter(source=source, split=split), limit=limit)]
+        if not chosen:
+            raise StepvizError("no problem fits: import some first, or change --source and --split")
+        spec = {"problems": chosen, "n": n, "engine": engine, "device": device,
+                "sampling": Sampling(temperature=temperature, max_tokens=max_tokens)}  # fmt: skip
+        _through(store, "sample", spec, json)
+
+
+def measure(
+    db: Db = None,
+    json: Json = False,
+    k: Annotated[int, typer.Option(help="continuations each prefix shall have")] = 8,
+    chain: Annotated[list[str] | None, typer.Option(help="a chain's id; may be repeated")] = None,
+    source: Source = None,
+    split: Split = None,
+    origin: Annotated[str | None, typer.Option(help="only chains of this origin")] = None,
+    verdict: Annotated[str | None, typer.Option(help="only chains judged correct or wrong")] = None,
+    limit: Limit = 100,
+    engine: Engine = "embedded",
+    device: Device = None,
+    temperature: Temperature = 0.7,
+    max_tokens: MaxTokens = 300,
+) -> None:
+    """Measure V at every prefix of chains by rollouts; shared prefixes are measured once."""
+    from itertools import islice
+
+    from db.store import open_store
+    from db.values import ChainFilter
+    from stepviz.types import Sampling
+
+    if verdict not in (None, "correct", "wrong", "unknown"):
+        raise StepvizError("--verdict is correct, wrong or unknown")
+    with open_store(db) as store:
+        fits = ChainFilter(source=source, split=split, origin=origin, verdict=verdict)  # type: ignore[arg-type]
+        chosen = chain or [row.chain.id for row in islice(store.chains_of(fits), limit)]
+        if not chosen:
+            raise StepvizError("no chain fits: sample or import some first, or change the filter")
+        spec = {"chains": chosen, "n": k, "engine": engine, "device": device,
+                "sampling": Sampling(temperature=temperature, max_tokens=max_tokens)}  # fmt: skip
+        _through(store, "measure", spec, json)
+
+
+def _through(store: Any, kind: str, spec: Mapping[str, Any], json: bool) -> None:
+    """Starts or joins the job and waits for its end; Ctrl-C cancels it."""
+    from stepviz import jobs
+
+    run_id = jobs.start(store, kind, spec)
+    shown = sys.stderr.isatty()
+
+    def tell(progress: Mapping[str, Any]) -> None:
+        if shown:
+            print(f"\r\x1b[K{bar(dict(progress))}", end="", file=sys.stderr, flush=True)
+
+    try:
+        run = jobs.wait(store, run_id, tell)
+    except KeyboardInterrupt:
+        store.request_cancel(run_id)
+        raise StepvizError(f"run {run_id} is being cancelled; the same command goes on where it was") from None
+    if shown:
+        print(file=sys.stderr)
+    if run.state != "done":
+        raise StepvizError(run.error or f"run {run_id} is {run.state}; the same command goes on where it was")
+    progress = {k: v for k, v in run.progress.items() if k not in ("plan", "planned")}
+    emit({"run": run_id, "state": run.state, **progress}, json, lambda: f"run {run_id} done: {bar(progress)}")
+
+
+@runs.command("list")
+def list_runs(db: Db = None, json: Json = False, limit: int = 30) -> None:
+    """The latest jobs, newest first."""
+    from db.store import open_store
+
+    with open_store(db) as store:
+        rows = [{"id": r.id, "kind": r.kind, "state": r.state, "progress": dict(r.progress), "error": r.error}
+                for r in store.runs(limit)]  # fmt: skip
+    emit(
+        rows, json, lambda: "\n".join(f"{r['id']:5} {r['kind']:14} {r['state']:12} {bar(r['progress'])}" for r in rows)
+    )
+
+
+@runs.command()
+def cancel(id: int, db: Db = None) -> None:
+    """Ask a job to stop; what it finished stays."""
+    from db.store import open_store
+
+    with open_store(db) as store:
+        store.run(id)
+        store.request_cancel(id)
+    print(f"run {id} is asked to stop")
+
+
+@runs.command()
+def resume(id: int, db: Db = None) -> None:
+    """Let a stopped job go on where it was."""
+    from db.store import open_store
+    from stepviz import jobs
+
+    with open_store(db) as store:
+        jobs.resume(store, id)
+    print(f"run {id} is queued again")

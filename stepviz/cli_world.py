@@ -1,0 +1,157 @@
+"""`world …`, `dataset …`, `bench …`, `results`: the embedded world, frozen training sets, and figures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stepviz.cli_output import Db, Json, emit
+from stepviz.errors import StepvizError
+
+world = typer.Typer(no_args_is_help=True, help="The embedded world.")
+dataset = typer.Typer(no_args_is_help=True, help="Frozen training sets.")
+Write = Annotated[bool, typer.Option("--write", help="also write docs/results/NAME.json")]
+
+
+@world.command()
+def audit(
+    json: Json = False,
+    write: Write = False,
+    engine: Annotated[str, typer.Option(help="the student to measure")] = "embedded",
+    split: Annotated[str, typer.Option(help="dev; test is for results")] = "dev",
+    scale: Annotated[float, typer.Option(help="share of the full number of problems")] = 1.0,
+    temperature: float = 1.0,
+) -> None:
+    """The premises without which the comparisons mean nothing, measured on the student."""
+    from stepviz import results
+    from stepviz.audit import Sizes
+    from stepviz.audit import audit as measure
+    from stepviz.engines import load
+    from stepviz.types import Sampling
+    from stepviz.world import embedded_problems
+
+    full = Sizes()
+    sizes = Sizes(
+        problems=max(8, int(full.problems * scale)), votes=full.votes, measured=max(8, int(full.measured * scale)),
+        chains=full.chains, rollouts=full.rollouts, subgoal_problems=max(4, int(full.subgoal_problems * scale)),
+        subgoal_rollouts=full.subgoal_rollouts, structure=max(100, int(full.structure * scale)),
+    )  # fmt: skip
+    problems = list(embedded_problems(split, max(sizes.structure, sizes.problems)))
+    found = measure(
+        load(engine), problems, sizes, Sampling(temperature=temperature), lambda line: print(line, file=sys.stderr)
+    )
+    if write:
+        rest = [{k: v for k, v in found.items() if k != "premises"}]
+        tables = {"premises": found["premises"], "the sampled chains": rest}
+        results.write(
+            "audit",
+            "World audit: the premises, on the student",
+            f"python -m stepviz world audit --write --split {split}",
+            tables,
+        )
+    emit(found, json, lambda: "\n".join(_premise(p) for p in found["premises"]))
+
+
+def _premise(p: dict[str, Any]) -> str:
+    mark = "holds " if p["holds"] else "MISSED"
+    return f"{mark} {p['comparison']:28} {p['what']:70} {p['measured']:.3f} (needed {p['needed']:.2f}, n = {p['n']})"
+
+
+@world.command()
+def problems(
+    split: Annotated[str, typer.Argument(help="train, dev or test")],
+    count: int = 100,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Put embedded problems into the store."""
+    from db.store import open_store
+    from stepviz.types import SourceItem
+    from stepviz.world import embedded_problems
+
+    if split not in ("train", "dev", "test"):
+        raise StepvizError("the splits are train, dev and test")
+    with open_store(db) as store:
+        items = [SourceItem(p) for p in embedded_problems(split, count)]
+        counts = [store.add_items(items[i : i + 500]) for i in range(0, len(items), 500)]
+    new = sum(c.problems_new for c in counts)
+    emit({"split": split, "problems": count, "new": new}, json, lambda: f"{new} new problems of {count}")
+
+
+@dataset.command()
+def build(
+    recipe: Annotated[str, typer.Argument(help="sft")],
+    name: Annotated[str | None, typer.Option(help="name of the dataset (default: the recipe's)")] = None,
+    source: Annotated[str | None, typer.Option(help="only problems of this source")] = None,
+    split: Annotated[str, typer.Option(help="split the problems come from; never test")] = "train",
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Freeze rows for a training; the same recipe on the same data is the same version."""
+    from db.store import open_store
+    from db.values import ProblemFilter
+    from stepviz import recipes
+
+    if recipe != "sft":
+        raise StepvizError(f"no recipe {recipe!r}; there are: sft")
+    dropped = recipes.Dropped()
+    with open_store(db) as store:
+        fits = ProblemFilter(source=source, split=split)
+        count = store.count_problems(fits)
+        rows = [r.problem for start in range(0, count, 500) for r in store.problems(fits, 500, start)]
+        config = {"source": source, "split": split}
+        made = store.add_dataset(name or recipe, recipe, config, recipes.sft(rows, dropped))
+    if made.n_rows == 0:
+        raise StepvizError(f"dataset {made.id} is empty: no problem of split {split!r} has a reference solution")
+    value = {"id": made.id, "name": made.name, "version": made.version, "rows": made.n_rows, "hash": made.hash,
+             "dropped": dropped.reasons}  # fmt: skip
+    emit(value, json, lambda: f"dataset {made.id}: {made.name} version {made.version}, {made.n_rows} rows, {made.hash}")
+
+
+@dataset.command("list")
+def list_datasets(db: Db = None, json: Json = False) -> None:
+    """All datasets, newest first."""
+    from db.store import open_store
+
+    with open_store(db) as store:
+        rows = [{"id": d.id, "name": d.name, "version": d.version, "recipe": d.recipe, "rows": d.n_rows, "hash": d.hash}
+                for d in store.datasets()]  # fmt: skip
+    emit(
+        rows,
+        json,
+        lambda: "\n".join(f"{r['id']:5} {r['name']} v{r['version']}  {r['rows']} rows  {r['hash']}" for r in rows),
+    )
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="equations, equivalence, gsm8k, student")],
+    data: Annotated[Path | None, typer.Option(help="folder of public data sets")] = None,
+    problems: Annotated[int, typer.Option(help="student: unseen problems, greedily")] = 5000,
+    sampled: Annotated[int, typer.Option(help="student: problems with eight samples each")] = 1000,
+    engine: str = "embedded",
+    json: Json = False,
+    write: Write = False,
+) -> None:
+    """Run a benchmark and print its tables."""
+    from stepviz import results
+    from stepviz.bench import BENCHES, names
+
+    if name not in BENCHES:
+        raise StepvizError(f"no benchmark {name!r}; there are: {', '.join(names())}")
+    found = BENCHES[name](data=data, problems=problems, sampled=sampled, engine=engine)
+    if write:
+        given = f" --data {data}" if data else ""
+        results.write(name, found.title, f"python -m stepviz bench {name} --write{given}", found.tables, found.note)
+    text = "\n\n".join(f"{caption}\n{results.table(rows)}" for caption, rows in found.tables.items())
+    emit(found.tables, json, lambda: f"{found.title}\n\n{text}")
+
+
+def results() -> None:
+    """Render docs/results.md from docs/results/*.json."""
+    from stepviz import results as pages
+
+    pages.PAGE.write_text(pages.render(), encoding="utf-8")
+    print(f"{pages.PAGE} written")

@@ -1,0 +1,112 @@
+"""What a new user sees first: embedded problems, some with chains that are sampled and measured already.
+
+The draws lie in embedded/first_screen.jsonl, as the shipped student made them (`python -m training embedded`);
+`seed` puts them into an empty store, so that the first start needs no model to be loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from db.store import Store
+from db.values import ContinuationKey, ModelRow
+from stepviz import embedded, rollouts, sampling
+from stepviz.engines import Engine
+from stepviz.types import Continuation, Problem, PromptStyle, Sampling, SourceItem, prefix_hash
+from stepviz.world import embedded_problems, exact_for, problem
+
+FILE = embedded.FOLDER / "first_screen.jsonl"
+PROBLEMS = 200  # of the test split, in a new store
+SHOWN = 6  # of them with chains
+CHAINS, ROLLOUTS = 8, 8
+
+
+def seed(store: Store, path: Path = FILE) -> bool:
+    """Fills an empty store; leaves any other as it is. Whether it did."""
+    if store.stats()["problems"] or not path.exists():
+        return False
+    head, draws = _read(path)
+    shown = list(dict.fromkeys(key for key, _ in draws))
+    problems = {key: problem(*_split(key)) for key in shown}
+    rest = [p for p in embedded_problems("test", PROBLEMS) if p.key not in problems]
+    store.add_items([SourceItem(p) for p in (*problems.values(), *rest)])
+    drawn_with = _sampling(head["sampling"])
+    store.add_sampling(drawn_with)
+    store.add_model(ModelRow(head["model"], "generator", "embedded"))
+    store.add_continuations([c for _, c in draws])
+    roots = [c for _, c in draws if c.prefix_hash == prefix_hash("") and c.j < CHAINS]
+    made = [(sampling.read(c, drawn_with), c) for c in roots]
+    store.add_chains([(s.chain, s.verdict, _key(c)) for s, c in made])
+    return True
+
+
+def record(engine: Engine, path: Path = FILE, progress: Callable[[str], None] = print) -> None:
+    """Chooses problems worth looking at, samples and measures them, and writes the file."""
+    drawn_with = Sampling()
+    rows: list[tuple[str, Continuation]] = []
+    for p in _worth_showing(engine, drawn_with):
+        progress(f"measuring {p.key}")
+        found: dict[tuple[str, int], Continuation] = {}
+
+        def keep(new: Sequence[Continuation], found: dict[tuple[str, int], Continuation] = found) -> None:
+            found.update({(c.prefix_hash, c.j): c for c in new})
+
+        def recall(
+            _problem: str, prefix: str, found: dict[tuple[str, int], Continuation] = found
+        ) -> list[Continuation]:
+            return [c for (hashed, _), c in found.items() if hashed == prefix]
+
+        for s in sampling.sample(p, engine, CHAINS, drawn_with, recall=recall, record=keep):
+            rollouts.measure(s.chain, p, engine, ROLLOUTS, drawn_with, recall=recall, record=keep)
+        rows += [(p.key, c) for c in found.values()]
+    head = {"model": engine.model_id, "sampling": asdict(drawn_with)}
+    lines = [json.dumps(head), *(json.dumps({"problem": key, **_stored(c)}) for key, c in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _worth_showing(engine: Engine, drawn_with: Sampling) -> Iterator[Problem]:
+    """Test problems of four steps or more with right and wrong samples, one of which falls into its pit midway."""
+    shown = 0
+    for p in embedded_problems("test", 400):
+        judge = exact_for(p)
+        if p.meta["steps"] < 4 or judge is None or shown == SHOWN:
+            continue
+        samples = sampling.sample(p, engine, CHAINS, drawn_with, recall=lambda *_: (), record=lambda _: None)
+        judged = [judge.judge(s.chain.steps) for s in samples]
+        midway = any(j.exact_pit and 2 <= j.exact_pit < len(j.steps) - 1 for j in judged)
+        if midway and 3 <= sum(j.right for j in judged) <= 6:
+            shown += 1
+            yield p
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[tuple[str, Continuation]]]:
+    head, *lines = path.read_text(encoding="utf-8").splitlines()
+    draws = []
+    for line in lines:
+        row = json.loads(line)
+        key = row.pop("problem")
+        draws.append((key, Continuation(**row)))
+    return json.loads(head), draws
+
+
+def _stored(c: Continuation) -> dict[str, Any]:
+    return asdict(c)
+
+
+def _sampling(data: dict[str, Any]) -> Sampling:
+    style = data["style"]
+    fewer = tuple((q, s) for q, s in style["few_shot"])
+    return Sampling(**{**data, "style": PromptStyle(**{**style, "few_shot": fewer, "stop": tuple(style["stop"])})})
+
+
+def _split(key: str) -> tuple[str, int]:
+    split, index = key.split("/")
+    return split, int(index)
+
+
+def _key(c: Continuation) -> ContinuationKey:
+    return ContinuationKey(c.problem_id, c.prefix_hash, c.model_id, c.sampling_id, c.j)

@@ -1,0 +1,98 @@
+"""Who may import whom (design.md, section 3): a module imports from its own level or below, never from above."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# From the bottom up. A module's level is that of the longest name here that it starts with.
+LEVELS = (
+    ("stepviz.types", "stepviz.errors"),
+    ("stepviz.numbers", "stepviz.final_answer", "stepviz.arithmetic", "db"),
+    ("stepviz.steps", "stepviz.quantities", "stepviz.hostile", "stepviz.grader_worker"),
+    ("stepviz.grader_pool",),
+    ("stepviz.answers", "stepviz.equation_sides"),
+    ("stepviz.equations",),
+    ("stepviz.embedded",),
+    ("stepviz.world", "stepviz.sources", "stepviz.engines"),
+    ("stepviz.rollouts", "stepviz.reward"),
+    ("stepviz.sampling",),
+    ("stepviz.glore", "stepviz.self_explore", "stepviz.gpo", "stepviz.agreement"),
+    ("stepviz.recipes",),
+    ("stepviz.importing", "stepviz.exporting", "stepviz.audit", "stepviz.first_screen", "stepviz.results"),
+    ("stepviz.worker_process",),
+    ("stepviz.jobs", "stepviz.job", "stepviz.job_kinds", "stepviz.worker", "stepviz.bench", "stepviz.notebook"),
+    ("training",),
+    ("stepviz.ui", "stepviz.cli", "stepviz.cli_jobs", "stepviz.cli_output", "stepviz.cli_world"),
+    ("stepviz.__main__", "app"),
+)
+LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+# The store is below jobs, bench, screens, commands and trainers, and nobody else may know it.
+KNOW_THE_STORE = LEVEL["stepviz.recipes"] + 1
+PURE = ("stepviz.glore", "stepviz.self_explore", "stepviz.gpo", "stepviz.recipes", "stepviz.rollouts")
+HEAVY = {"torch", "transformers", "vllm", "trl", "gradio", "sqlalchemy", "pandas", "sklearn", "datasets"}
+
+
+def modules() -> list[Path]:
+    return [
+        ROOT / "app.py",
+        *(p for part in ("stepviz", "db", "training") for p in sorted((ROOT / part).rglob("*.py"))),
+    ]
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def level_of(name: str) -> int:
+    if name == "stepviz":
+        return len(LEVELS)  # the package itself: it opens a notebook, late
+    fits = [known for known in LEVEL if name == known or name.startswith(known + ".")]
+    assert fits, f"{name} has no level: put it into LEVELS"
+    return LEVEL[max(fits, key=len)]
+
+
+def imports(path: Path, top_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = ast.walk(tree) if not top_only else iter(tree.body)
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return found
+
+
+def ours(found: set[str]) -> set[str]:
+    known = {name_of(p) for p in modules()}
+    return {name for name in found if name in known and name != "stepviz"}
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_arrows_point_to_the_importer(path: Path) -> None:
+    name = name_of(path)
+    for imported in ours(imports(path)):
+        assert level_of(imported) <= level_of(name), f"{name} imports {imported} from above"
+        if imported.split(".")[0] == "db" and name.split(".")[0] != "db":
+            assert level_of(name) >= KNOW_THE_STORE, f"{name} must not know the store"
+        if imported.split(".")[0] == "training":
+            assert name.startswith("training"), f"{name} must not import the trainers"
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_papers_and_recipes_know_no_database_no_screen_and_no_torch(name: str) -> None:
+    path = ROOT / (name.replace(".", "/") + ".py")
+    assert not {i.split(".")[0] for i in imports(path)} & (HEAVY | {"db"})
+
+
+def test_importing_stepviz_is_instant() -> None:
+    code = "import sys, stepviz, stepviz.types, stepviz.cli; print(*{m.split('.')[0] for m in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not set(loaded.stdout.split()) & HEAVY

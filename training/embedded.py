@@ -1,0 +1,115 @@
+"""Makes the shipped models again: tokenizer and `base`, then `student` from it, their cards, and the first screen.
+
+Stages can be run one by one; each prints what it will cost before it starts. Everything is a function of the code
+and the seeds, up to floating point.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from db.store import Store
+from stepviz import recipes
+from stepviz.embedded import FOLDER
+from stepviz.errors import StepvizError
+from stepviz.types import Problem, SourceItem
+from stepviz.world import embedded_problems
+from training import pretrain, sft
+
+TRAINING_PROBLEMS = 7_500
+STAGES = ("base", "student", "first-screen")
+Log = Callable[[str], None]
+
+
+def make(store: Store, stages: list[str], out: Path = FOLDER, results: Path | None = None, log: Log = print) -> None:
+    """Runs the stages in order; each one's costs go into its model card and into `results`."""
+    for stage in stages:
+        if stage not in STAGES:
+            raise StepvizError(f"no stage {stage!r}; there are: {', '.join(STAGES)}")
+    made: dict[str, Any] = {}
+    if "base" in stages:
+        log("base: about 13 million tokens, 20 to 30 minutes on two idle cores")
+        made["base"] = pretrain.run(out / "base", report=lambda row: log(json.dumps(row)))
+        card(out / "base", BASE_CARD, made["base"])
+    if "student" in stages:
+        log("student: about 7 million tokens, 10 minutes on two idle cores")
+        dataset = training_set(store)
+        rows = store.dataset_rows(dataset)
+        made["student"] = sft.run(rows, out / "base", out / "student", report=lambda row: log(json.dumps(row)))
+        card(out / "student", STUDENT_CARD, made["student"])
+    if "first-screen" in stages:
+        from stepviz import first_screen
+        from stepviz.engines import load
+
+        first_screen.record(load("embedded", device="cpu"), progress=log)
+    if results is not None and made:
+        known = json.loads(results.read_text()) if results.exists() else {}
+        results.write_text(json.dumps({**known, **made}, indent=1) + "\n")
+
+
+def training_set(store: Store) -> int:
+    """The fixed 7,500 problems with one reference solution each, as a frozen dataset of the store; its id."""
+    problems = list(embedded_problems("train", TRAINING_PROBLEMS))
+    add(store, problems)
+    dropped = recipes.Dropped()
+    rows = list(recipes.sft(problems, dropped))
+    config = {"source": "embedded", "split": "train", "dropped": dropped.reasons}
+    return store.add_dataset("embedded-train", "sft", config, rows).id
+
+
+def add(store: Store, problems: list[Problem], batch: int = 500) -> None:
+    for start in range(0, len(problems), batch):
+        store.add_items([SourceItem(p) for p in problems[start : start + batch]])
+
+
+def card(folder: Path, text: str, cost: dict[str, Any]) -> None:
+    """README.md of a checkpoint: what it is, how to make it again, what that cost when it was made."""
+    shown = {k: v for k, v in cost.items() if k not in ("losses", "settings")}
+    settings = json.dumps(asdict(sft.STUDENT) if "settings" not in cost else cost["settings"])
+    lines = [text.strip(), "", "## What it cost", "", f"Made on {time.strftime('%Y-%m-%d')}.", ""]
+    lines += ["| | |", "|---|---|", *(f"| {key.replace('_', ' ')} | {value} |" for key, value in shown.items())]
+    lines += ["", "## Settings", "", "```json", settings, "```", ""]
+    (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+BASE_CARD = """
+---
+license: apache-2.0
+library_name: transformers
+tags: [stepviz, embedded-world]
+---
+
+# stepviz embedded base
+
+A Llama of 1.4 million parameters (6 layers of 128, 4 heads of 32, float32) with a byte-level BPE tokenizer of at
+most 1,024 tokens. It has read questions of the embedded world, single steps and drills, but no whole solution, and
+nothing from a problem with a test template. A tenth of the single steps that can be misread are misread on
+purpose. It is the model that students are fine-tuned from; alone it solves nothing.
+
+It shows signs and mechanisms of step-level supervision, not the size of effects on large models.
+
+Make it again: `python -m training embedded --stage base`
+"""
+
+STUDENT_CARD = """
+---
+license: apache-2.0
+library_name: transformers
+tags: [stepviz, embedded-world]
+---
+
+# stepviz embedded student
+
+`base` of the same folder, fine-tuned on the reference solutions of 7,500 embedded problems (split `train`), one each.
+Prompt: the question and a newline; it answers with steps in GSM8K's style and a last line `#### N`.
+Accuracy on unseen problems with unseen templates: docs/results.md.
+
+It shows signs and mechanisms of step-level supervision, not the size of effects on large models.
+
+Make it again: `python -m training embedded --stage student`
+"""
