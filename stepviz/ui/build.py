@@ -14,6 +14,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from db.store import Store
+from stepviz import first_screen
 from stepviz.types import Sampling
 from stepviz.ui import explore, import_page, runs
 from stepviz.ui.page import STATIC, stylesheets
@@ -43,7 +44,7 @@ def build_app(
     bench = Workbench(store, engine, device, sampling or Sampling())
     if warm:
         ensure_worker(store, stay=True, warm=engine)
-    explore.ensure_first_screen(store)
+    first_screen.seed(store)  # an empty store: embedded problems, a chain sampled and measured already
     with gr.Blocks(title="stepviz", fill_width=True, fill_height=True, analytics_enabled=False) as app:
         explore.build(bench)
     with app.route("Import", "/import"):

@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 
-from db.store import Store
 from db.values import ChainRow, ProblemRow
 from stepviz.ui import actions, render_chain, render_chains, render_dialogs, render_head
 from stepviz.ui.address import Address, parse
@@ -21,15 +20,6 @@ from stepviz.ui.workbench import Workbench
 
 _SCRIPTS = ("js/explore.js",)
 _WIDGETS = ("top", "find", "problems", "chains", "view", "reply")
-
-
-def ensure_first_screen(store: Store) -> None:
-    """An empty database gets the embedded problems and a chain that is sampled and measured already."""
-    from stepviz import embedded
-
-    seed = getattr(embedded, "seed", None)  # ships with the embedded student
-    if seed is not None:
-        seed(store)
 
 
 def build(bench: Workbench) -> None:
