@@ -18,6 +18,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=7860)
     parser.add_argument("--engine", default="embedded", metavar="SPEC", help="embedded, embedded:NAME, hf:ID_OR_PATH")
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1 (default: cuda where there is one)")
+    parser.add_argument("--style", default="plain", help="prompt style: plain, chat, or a .json file")
+    parser.add_argument("--temperature", type=float, default=0.7)
+    parser.add_argument("--max-tokens", type=int, default=300, help="new tokens a sample")
     parser.add_argument("--open", action="store_true", help="open a browser window")
     return parser.parse_args(argv)
 
@@ -41,9 +44,12 @@ def main() -> None:
     try:
         host = loopback(given.host)
         store = open_store(given.db)
+        from stepviz.prompt_styles import prompt_style
+        from stepviz.types import Sampling
         from stepviz.ui.build import build_app, launch_options
 
-        app = build_app(store, given.engine, given.device, warm=True)
+        sampling = Sampling(given.temperature, max_tokens=given.max_tokens, style=prompt_style(given.style))
+        app = build_app(store, given.engine, given.device, sampling, warm=True)
         print(f"stepviz on http://{host}:{given.port}")
         app.launch(server_name=host, server_port=given.port, inbrowser=given.open, **launch_options(host))
     except StepvizError as error:

@@ -17,7 +17,7 @@ from db.models import ContinuationTable, ModelTable, SamplingTable
 from db.rows import continuation_columns, continuation_row, insert_or_ignore, read_continuation, table
 from db.session import Database
 from db.values import ContinuationKey, Measurement, ModelRow, PrefixCount
-from stepviz.types import Continuation, PromptStyle, Sampling
+from stepviz.types import Continuation, Sampling
 
 
 class ContinuationQueries(Database):
@@ -107,12 +107,12 @@ class ContinuationQueries(Database):
             spec = connection.execute(select(SamplingTable.spec).where(SamplingTable.id == id)).scalar()
         if spec is None:
             raise KeyError(id)
-        return _read_sampling(spec)
+        return Sampling.from_dict(spec)
 
     def samplings(self) -> dict[str, Sampling]:
         with self.reading() as connection:
             rows = connection.execute(select(SamplingTable.id, SamplingTable.spec)).all()
-        return {row.id: _read_sampling(row.spec) for row in rows}
+        return {row.id: Sampling.from_dict(row.spec) for row in rows}
 
     def add_model(self, model: ModelRow) -> bool:
         """Store a model's record; False where its id is known: a record is not changed."""
@@ -170,10 +170,3 @@ def _check_known(connection: Connection, continuations: Sequence[Continuation]) 
     for sampling in {c.sampling_id for c in continuations}:
         known = connection.execute(select(SamplingTable.id).where(SamplingTable.id == sampling)).first()
         assert known, f"add_sampling({sampling!r}) comes before its continuations"
-
-
-def _read_sampling(spec: dict[str, Any]) -> Sampling:
-    style = dict(spec["style"])
-    style["few_shot"] = tuple((question, solution) for question, solution in style["few_shot"])
-    style["stop"] = tuple(style["stop"])
-    return Sampling(**{**spec, "style": PromptStyle(**style)})

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def open(url: str | None = None) -> Notebook:  # noqa: A001 - `stepviz.open(URL)` is the documented name
+def open(url: str | None = None) -> Notebook:
     """The store behind `url` (default: STEPVIZ_DB, else sqlite:///stepviz.db) as pandas frames."""
     from stepviz.notebook import Notebook  # imported late: `import stepviz` stays instant
 

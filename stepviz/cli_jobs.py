@@ -17,6 +17,7 @@ Source = Annotated[str | None, typer.Option(help="only problems of this source")
 Split = Annotated[str | None, typer.Option(help="only problems of this split")]
 Limit = Annotated[int, typer.Option(help="at most so many problems or chains")]
 Temperature = Annotated[float, typer.Option(help="0 is greedy")]
+Style = Annotated[str, typer.Option(help="prompt style: plain, chat, or a .json file")]
 MaxTokens = Annotated[int, typer.Option(help="new tokens a sample")]
 
 runs = typer.Typer(no_args_is_help=True, help="Long jobs: list, cancel, resume.")
@@ -34,10 +35,12 @@ def sample(
     device: Device = None,
     temperature: Temperature = 0.7,
     max_tokens: MaxTokens = 300,
+    style: Style = "plain",
 ) -> None:
     """Sample chains of thought; run it again and it makes only what is missing."""
     from db.store import open_store
     from db.values import ProblemFilter
+    from stepviz.prompt_styles import prompt_style
     from stepviz.types import Sampling
 
     with open_store(db) as store:
@@ -45,7 +48,7 @@ def sample(
         if not chosen:
             raise StepvizError("no problem fits: import some first, or change --source and --split")
         spec = {"problems": chosen, "n": n, "engine": engine, "device": device,
-                "sampling": Sampling(temperature=temperature, max_tokens=max_tokens)}  # fmt: skip
+                "sampling": Sampling(temperature, max_tokens=max_tokens, style=prompt_style(style))}  # fmt: skip
         _through(store, "sample", spec, json)
 
 
@@ -63,12 +66,14 @@ def measure(
     device: Device = None,
     temperature: Temperature = 0.7,
     max_tokens: MaxTokens = 300,
+    style: Style = "plain",
 ) -> None:
     """Measure V at every prefix of chains by rollouts; shared prefixes are measured once."""
     from itertools import islice
 
     from db.store import open_store
     from db.values import ChainFilter
+    from stepviz.prompt_styles import prompt_style
     from stepviz.types import Sampling
 
     if verdict not in (None, "correct", "wrong", "unknown"):
@@ -79,7 +84,7 @@ def measure(
         if not chosen:
             raise StepvizError("no chain fits: sample or import some first, or change the filter")
         spec = {"chains": chosen, "n": k, "engine": engine, "device": device,
-                "sampling": Sampling(temperature=temperature, max_tokens=max_tokens)}  # fmt: skip
+                "sampling": Sampling(temperature, max_tokens=max_tokens, style=prompt_style(style))}  # fmt: skip
         _through(store, "measure", spec, json)
 
 

@@ -16,7 +16,7 @@ from db.store import Store
 from db.values import ContinuationKey, ModelRow
 from stepviz import embedded, rollouts, sampling
 from stepviz.engines import Engine
-from stepviz.types import Continuation, Problem, PromptStyle, Sampling, SourceItem, prefix_hash
+from stepviz.types import Continuation, Problem, Sampling, SourceItem, prefix_hash
 from stepviz.world import embedded_problems, exact_for, problem
 
 FILE = embedded.FOLDER / "first_screen.jsonl"
@@ -34,7 +34,7 @@ def seed(store: Store, path: Path = FILE) -> bool:
     problems = {key: problem(*_split(key)) for key in shown}
     rest = [p for p in embedded_problems("test", PROBLEMS) if p.key not in problems]
     store.add_items([SourceItem(p) for p in (*problems.values(), *rest)])
-    drawn_with = _sampling(head["sampling"])
+    drawn_with = Sampling.from_dict(head["sampling"])
     store.add_sampling(drawn_with)
     store.add_model(ModelRow(head["model"], "generator", "embedded"))
     store.add_continuations([c for _, c in draws])
@@ -64,7 +64,7 @@ def record(engine: Engine, path: Path = FILE, progress: Callable[[str], None] = 
             rollouts.measure(s.chain, p, engine, ROLLOUTS, drawn_with, recall=recall, record=keep)
         rows += [(p.key, c) for c in found.values()]
     head = {"model": engine.model_id, "sampling": asdict(drawn_with)}
-    lines = [json.dumps(head), *(json.dumps({"problem": key, **_stored(c)}) for key, c in rows)]
+    lines = [json.dumps(head), *(json.dumps({"problem": key, **asdict(c)}) for key, c in rows)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -91,16 +91,6 @@ def _read(path: Path) -> tuple[dict[str, Any], list[tuple[str, Continuation]]]:
         key = row.pop("problem")
         draws.append((key, Continuation(**row)))
     return json.loads(head), draws
-
-
-def _stored(c: Continuation) -> dict[str, Any]:
-    return asdict(c)
-
-
-def _sampling(data: dict[str, Any]) -> Sampling:
-    style = data["style"]
-    fewer = tuple((q, s) for q, s in style["few_shot"])
-    return Sampling(**{**data, "style": PromptStyle(**{**style, "few_shot": fewer, "stop": tuple(style["stop"])})})
 
 
 def _split(key: str) -> tuple[str, int]:

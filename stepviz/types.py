@@ -147,6 +147,14 @@ class Sampling:
     def hash(self) -> str:
         return digest("sampling", json.dumps(asdict(self), sort_keys=True, ensure_ascii=False))
 
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Sampling:
+        """The inverse of dataclasses.asdict, also after JSON has made lists of the tuples."""
+        style = dict(data["style"])
+        style["few_shot"] = tuple((question, solution) for question, solution in style["few_shot"])
+        style["stop"] = tuple(style["stop"])
+        return Sampling(**{**data, "style": PromptStyle(**style)})
+
 
 def continuation_seed(problem: str, prefix: str, model: str, sampling: str, j: int) -> int:
     """The seed of a continuation is derived from its key (63 bits): same key, same draw, in any order."""

@@ -20,7 +20,7 @@ LEVELS = (
     ("stepviz.answers", "stepviz.equation_sides"),
     ("stepviz.equations",),
     ("stepviz.embedded",),
-    ("stepviz.world", "stepviz.sources", "stepviz.engines"),
+    ("stepviz.world", "stepviz.sources", "stepviz.engines", "stepviz.prompt_styles"),
     ("stepviz.rollouts", "stepviz.reward"),
     ("stepviz.sampling",),
     ("stepviz.glore", "stepviz.self_explore", "stepviz.gpo", "stepviz.agreement"),

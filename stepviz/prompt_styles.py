@@ -1,0 +1,60 @@
+"""Prompt styles by name, or from a JSON file with the fields of stepviz.types.PromptStyle.
+
+`plain` is the embedded student's: the question and a newline. `chat` is what instruction-tuned mathematics models
+expect: their own chat template, the system prompt that Qwen2.5-Math's model card gives, steps apart by a blank line.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from stepviz.errors import StepvizError
+from stepviz.steps import rule_id
+from stepviz.types import PromptStyle
+
+STYLES = {
+    "plain": PromptStyle(),
+    "chat": PromptStyle(
+        name="chat",
+        template="{question}",
+        chat=True,
+        system="Please reason step by step, and put your final answer within \\boxed{}.",
+        separator="\n\n",
+        step_rule="blank",
+    ),
+}
+
+
+def prompt_style(name: str) -> PromptStyle:
+    """The style of a name or of a .json file; StepvizError for one there is not, or with a field it has not."""
+    if name in STYLES:
+        return STYLES[name]
+    path = Path(name)
+    if path.suffix != ".json" or not path.is_file():
+        raise StepvizError(f"no prompt style {name!r}; there are {', '.join(STYLES)}, or give a .json file")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StepvizError(f"{path} is not valid JSON: {error}") from None
+    return _read(data, path)
+
+
+def _read(data: Any, path: Path) -> PromptStyle:
+    known = {f.name for f in fields(PromptStyle)}
+    if not isinstance(data, dict) or not data.keys() <= known:
+        raise StepvizError(f"{path} must be an object with fields out of: {', '.join(sorted(known))}")
+    style = PromptStyle(
+        **{
+            **data,
+            "name": str(data.get("name", path.stem)),
+            "few_shot": tuple((str(q), str(s)) for q, s in data.get("few_shot", ())),
+            "stop": tuple(str(s) for s in data.get("stop", ())),
+        }
+    )
+    rule_id(style.step_rule)  # refuses a rule there is not
+    if "{question}" not in style.template:
+        raise StepvizError(f"{path}: the template must contain {{question}}")
+    return style
