@@ -1,0 +1,1 @@
+"""The store: tables, migrations, and the only queries of the project."""
