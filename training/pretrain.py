@@ -15,9 +15,10 @@ from typing import Any
 from training.language_model import Report, Settings, new_student, train
 from training.packing import plain
 
-PROBLEMS = 24_000  # whose texts and single steps are read
-TOKENIZER_PROBLEMS = 6_000
+PROBLEMS = 52_000  # whose texts and single steps are read
+TOKENIZER_PROBLEMS = 10_000
 SHARD = 500
+BASE = Settings(learning_rate=2.5e-3, batch=16)
 
 
 def _shard(number: int) -> list[str]:
@@ -39,11 +40,11 @@ def run(
     from stepviz.world import embedded_problems
     from training.tokenizer import train_tokenizer
 
-    settings = settings or Settings()
+    settings = settings or BASE
     started = time.monotonic()
     read = corpus(problems)
     solutions = [p.solution or "" for p in embedded_problems("train", 500)]  # for "####" only: the model sees none
-    tokenizer = train_tokenizer([*read[: TOKENIZER_PROBLEMS * 6], *solutions])
+    tokenizer = train_tokenizer([*read[: TOKENIZER_PROBLEMS * 2], *solutions])
     made = time.monotonic() - started
     documents = plain(tokenizer, read)
     cost = train(new_student(tokenizer, settings.seed), tokenizer, documents, out, settings, report)

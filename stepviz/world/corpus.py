@@ -1,9 +1,10 @@
 """What `base` reads: world text and single steps, but no whole solutions.
 
-Four kinds of text, all from problems with training templates: bare questions; questions with what they give;
-questions with some facts already known and *one* step from there; and drills, lists of unrelated equations.
-A share of the single steps is misread on purpose ("more than" turned round, a sum for a product), so that a
-student's errors are systematic and its wrong answers cluster (design.md, section 5).
+From each problem with a training template come two texts: the question, often with what it gives, and a few steps
+of it, in any order, each with a line of the derived quantities that it needs (a text never holds a whole way to the
+answer); and a drill, a list of unrelated equations. A share of the single steps is misread on purpose ("more than"
+turned round, a sum for a product), so that a student's errors are systematic and its wrong answers cluster
+(design.md, section 5).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from fractions import Fraction
+from math import gcd
 
 from stepviz.types import Problem
 from stepviz.world.expressions import number_text
@@ -22,22 +24,43 @@ MISREAD = 0.10  # of the single steps that can be misread
 
 
 def texts(count: int, start: int = 0) -> Iterator[str]:
-    """The corpus made of `count` problems: five texts and a drill from each."""
+    """The corpus made of `count` problems: two texts from each."""
     for index in range(start, start + count):
         yield from about(problem("text", index), random.Random(f"corpus/{index}"))
 
 
 def about(made: Problem, rng: random.Random) -> Iterator[str]:
     graph = Graph.from_json(made.meta["world"])
-    yield made.question
-    yield f"{made.question}\n{given(graph, rng)}"
-    steps = list(range(len(graph.derivations)))
-    rng.shuffle(steps)
-    for index in steps[:3]:
-        yield f"{made.question}\n{known(graph, index, rng)}{single_step(graph, index, rng)}"
+    lines = [made.question]
+    if rng.random() < 0.5:
+        lines.append(given(graph, rng))
+    told: set[int] = set()
+    for index in some_steps(graph, rng):
+        if facts := known(graph, index, told, rng):
+            lines.append(facts)
+        lines.append(single_step(graph, index, rng))
+        told.add(graph.derivations[index].target)
+    yield "\n".join(lines)
     yield drill(rng)
     if rng.random() < 0.02:  # so that the tokenizer knows the words of an evaluator, papers.md 5.2
         yield f"The above candidate solution is {rng.choice(['correct', 'incorrect'])}."
+
+
+def some_steps(graph: Graph, rng: random.Random) -> list[int]:
+    """Up to four derivations in any order, fewer than a way from the givens to the target takes."""
+    steps = rng.sample(range(len(graph.derivations)), min(len(graph.derivations), rng.randint(2, 4)))
+    while graph.target in _reached(graph, steps):
+        steps.pop()
+    return steps
+
+
+def _reached(graph: Graph, steps: list[int]) -> set[int]:
+    """What these derivations alone, in this order, lead to from the givens."""
+    have = set(graph.givens)
+    for index in steps:
+        if graph.operands[index] <= have:
+            have.add(graph.derivations[index].target)
+    return have
 
 
 def given(graph: Graph, rng: random.Random) -> str:
@@ -47,15 +70,15 @@ def given(graph: Graph, rng: random.Random) -> str:
     return f"Given: {'; '.join(facts)}. Asked: {graph.quantities[graph.target].name}."
 
 
-def known(graph: Graph, index: int, rng: random.Random) -> str:
-    """A line of derived quantities, those that derivation `index` reads and some that it does not."""
+def known(graph: Graph, index: int, told: set[int], rng: random.Random) -> str:
+    """A line of derived quantities: those that derivation `index` reads, unless a line before told, and some others."""
     d = graph.derivations[index]
-    needed = [q for q in graph.operands[index] if q not in graph.givens]
+    needed = [q for q in graph.operands[index] if q not in graph.givens and not (q in told and rng.random() < 0.7)]
     others = [q for q in graph.truth if q not in graph.givens and q not in needed and q != d.target]
-    shown = needed + [q for q in others if rng.random() < 0.25]
+    shown = needed + [q for q in others if rng.random() < 0.1]
     rng.shuffle(shown)
     facts = [f"{number_text(graph.truth[q])} {graph.quantities[q].name}" for q in shown]
-    return f"Known: {'; '.join(facts)}.\n" if facts else ""
+    return f"Known: {'; '.join(facts)}." if facts else ""
 
 
 def single_step(graph: Graph, index: int, rng: random.Random) -> str:
@@ -87,7 +110,8 @@ def _equation(rng: random.Random) -> str:
         x, y = (a, b) if rng.random() < 0.5 else (b, a)
         left, value = (f"{x}*{y}", Fraction(a * b)) if kind == "*" else (f"{a * b}/{a}", Fraction(b))
     elif kind == "%":
-        a, p = rng.randint(4, 400), rng.choice([5, 10, 15, 20, 25, 30, 35, 40, 60, 65, 70, 75, 80, 85, 90, 95])
+        a, p = rng.randint(20, 400), rng.choice([5, 10, 15, 20, 25, 30, 35, 40, 60, 65, 70, 75, 80, 85, 90, 95])
+        a -= a % (10 // gcd(10, p))  # one decimal at most, as in the world
         left, value = f"{a}*{p}/100", Fraction(a * p, 100)
     else:
         low, high = rng.choice([(1, 2), (1, 3), (2, 3), (1, 4), (3, 4), (2, 5), (3, 5), (1, 5), (4, 5)])

@@ -148,7 +148,7 @@ def percent_part(s: Story) -> None:
     need(s, "count", "money")
     money = s.kind == "money"
     s.once("percent")
-    x, p = s.at, s.rng.choice([10, 20, 30, 40, 60, 70, 80, 90, 25, 75, 5, 15, 35])
+    x, p = s.at, s.rng.choice([10, 10, 20, 20, 30, 40, 60, 70, 80, 80, 90, 90, 25, 75])
     y = s.given("percent off" if money else "percent lost", p)
     noun = "dollars" if money else s.items
     if money:

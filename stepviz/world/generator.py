@@ -22,7 +22,8 @@ from stepviz.world.thinning import KEPT
 WORLD = "world/1"  # part of every seed: raise it when anything here changes
 POINTS_BACK = re.compile(r"\b(them|That|That's|it|he|she|He|She|They|those|ones|others|more|This|this)\b")
 COMMON = 0.0006  # a path of operations more likely than this is thinned from three steps on: no template dominates
-STEPS = ((2, 24), (3, 24), (4, 24), (5, 15), (6, 9), (7, 4))  # steps of a shortest solution: weight
+STEPS = ((2, 18), (3, 24), (4, 26), (5, 18), (6, 9), (7, 5))  # steps of a shortest solution: weight
+TEXT_STEPS = ((2, 18), (3, 24), (4, 26), (5, 18), (6, 9), (7, 5))  # the same for what base reads
 
 
 SPLITS_OF_TEMPLATES = {"train": "train", "text": "train", "dev": "dev", "test": "test"}  # "text": what base reads
@@ -37,7 +38,8 @@ def problem(split: str, index: int) -> Problem:
     """Problem number `index` of a split; the world graph lies in meta["world"]."""
     wanted = SPLITS_OF_TEMPLATES[split]
     rng = random.Random(f"{WORLD}/{split}/{index}")
-    n_steps = rng.choices([n for n, _ in STEPS], [w for _, w in STEPS])[0]
+    steps = TEXT_STEPS if split == "text" else STEPS
+    n_steps = rng.choices([n for n, _ in steps], [w for _, w in steps])[0]
     while True:
         made = attempt(rng, n_steps)
         if made is not None:

@@ -12,7 +12,7 @@ from stepviz.world.story import Story, Unusable
 def sell(s: Story) -> None:
     need(s, "count")
     s.once("money")
-    price = Fraction(s.rng.choice([1, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14])) / s.rng.choice([1, 1, 1, 2, 4])
+    price = Fraction(s.rng.choice([1, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14])) / s.rng.choice([1, 1, 1, 2])
     x = s.at
     y = s.given(f"price of a {words.singular(s.items)}", price, money=True)
     s.text("{P} sells the {I} for ${p} each.", "Each {i} is then sold for ${p}.", p=price)
@@ -24,7 +24,7 @@ def sell(s: Story) -> None:
 def by_parts(s: Story, x: int, price: int) -> None:
     """What was added or taken away can also be counted in money one by one: (a + b)·p = a·p + b·p."""
     found = [d for d in s.derivations if d.target == x and d.kind in ("add", "take") and "*" not in d.expr]
-    if not found or found[0].expr.count("#") != 2 or s.rng.random() < 0.2:
+    if not found or found[0].expr.count("#") != 2:
         return
     symbol = "+" if "+" in found[0].expr else "-"
     pieces = [int(ref.lstrip("#")) for ref in found[0].expr.split(symbol)]

@@ -81,7 +81,7 @@ class Story:
         """A new quantity by one operation; refuses values this world does not speak of."""
         tree = parse(expr)
         value = evaluate(tree, {i: q.value for i, q in enumerate(self.quantities)}) if tree else None
-        if value is None or value <= 0 or value > LARGEST or (value * 100).denominator != 1:
+        if value is None or value <= 0 or value > LARGEST or (value * 10).denominator != 1:
             raise Unusable(expr)
         if not money and value.denominator != 1:
             raise Unusable(expr)
