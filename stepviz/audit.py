@@ -29,12 +29,12 @@ Progress = Callable[[str], None]
 class Sizes:
     """How much is drawn. The defaults take about ten minutes on two cores."""
 
-    problems: int = 200  # with `votes` samples each
+    problems: int = 120  # with `votes` samples each
     votes: int = 64
-    measured: int = 100  # problems whose chains are measured at every prefix
+    measured: int = 60  # problems whose chains are measured at every prefix
     chains: int = 3  # of each
     rollouts: int = 16  # at each prefix
-    subgoal_problems: int = 80
+    subgoal_problems: int = 50
     subgoal_rollouts: int = 32
     structure: int = 2000  # problems looked at without the student
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from db.store import Store, open_store
 from stepviz.types import Sampling
-from tests import tiny, ui_cases
+from tests import chromium, tiny, ui_cases
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no `chromium` on the path"),
-]
+pytestmark = chromium.MARKS
 
 
 @dataclass
@@ -29,14 +22,6 @@ class Running:
     url: str
     store: Store
     ids: dict[str, str]
-
-
-@dataclass
-class Seen:
-    """What a page did that it must not do."""
-
-    outside: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -54,33 +39,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options())
         yield Running(f"http://127.0.0.1:{port}", store, ids)
         app.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that fails its test where a request left the machine, a script threw, or hostile text ran."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
-    opened, seen = context.new_page(), Seen()
-    opened.set_default_timeout(20_000)
-    opened.on("pageerror", lambda error: seen.errors.append(str(error)))
-    opened.on("dialog", lambda dialog: (seen.errors.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    opened.on(
-        "request", lambda r: urlsplit(r.url).scheme in ("http", "https", "ws", "wss") and seen.outside.append(r.url)
-    )
-    yield opened
-    title = opened.title()
-    context.close()
-    assert [u for u in seen.outside if urlsplit(u).hostname != "127.0.0.1"] == []
-    assert seen.errors == []
-    assert "pwned" not in title
 
 
 def open_at(page: Page, running: Running, address: str = "") -> None:

@@ -55,15 +55,30 @@ def embedded(
     stage: Annotated[list[str] | None, typer.Option(help="base, student, first-screen (default: all)")] = None,
     out: Annotated[Path | None, typer.Option(help="where the models go (default: the package)")] = None,
     db: Db = None,
-    results: Annotated[Path | None, typer.Option(help="JSON file for what it cost")] = None,
+    write: Annotated[bool, typer.Option("--write", help="also write docs/results/embedded.json")] = False,
 ) -> None:
     """Make the shipped models again."""
     from db.store import open_store
     from stepviz.embedded import FOLDER
-    from training.embedded import STAGES, make
+    from training.embedded import STAGES, make, write_results
 
     with open_store(db) as store:
-        make(store, stage or list(STAGES), out or FOLDER, results, lambda line: print(line, flush=True))
+        make(store, stage or list(STAGES), out or FOLDER, lambda line: print(line, flush=True))
+    if write:
+        write_results(out or FOLDER)
+
+
+@app.command()
+def speed(write: Annotated[bool, typer.Option("--write", help="also write docs/results/speed.json")] = False) -> None:
+    """What compiling, packing, batch and vocabulary each bring."""
+    from stepviz import results
+    from training.speed import measure
+
+    tables = {"text learnt a second": measure()}
+    if write:
+        title = "Training the embedded models: what each choice brings"
+        results.write("speed", title, "python -m training speed --write", tables)
+    print(results.table(tables["text learnt a second"]))
 
 
 def run() -> None:

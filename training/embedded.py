@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from db.store import Store
-from stepviz import recipes
+from stepviz import recipes, results
 from stepviz.embedded import FOLDER
 from stepviz.errors import StepvizError
 from stepviz.types import Problem, SourceItem
@@ -26,30 +25,25 @@ STAGES = ("base", "student", "first-screen")
 Log = Callable[[str], None]
 
 
-def make(store: Store, stages: list[str], out: Path = FOLDER, results: Path | None = None, log: Log = print) -> None:
-    """Runs the stages in order; each one's costs go into its model card and into `results`."""
+def make(store: Store, stages: list[str], out: Path = FOLDER, log: Log = print) -> None:
+    """Runs the stages in order; each model's costs go into its card and its training.json."""
     for stage in stages:
         if stage not in STAGES:
             raise StepvizError(f"no stage {stage!r}; there are: {', '.join(STAGES)}")
-    made: dict[str, Any] = {}
     if "base" in stages:
-        log("base: about 13 million tokens, 20 to 30 minutes on two idle cores")
-        made["base"] = pretrain.run(out / "base", report=lambda row: log(json.dumps(row)))
-        card(out / "base", BASE_CARD, made["base"])
+        log("base: about 16 million tokens, 20 to 30 minutes on two idle cores")
+        document(out / "base", BASE_CARD, pretrain.run(out / "base", report=lambda row: log(json.dumps(row))))
     if "student" in stages:
         log("student: about 7 million tokens, 10 minutes on two idle cores")
         dataset = training_set(store)
         rows = store.dataset_rows(dataset)
-        made["student"] = sft.run(rows, out / "base", out / "student", report=lambda row: log(json.dumps(row)))
-        card(out / "student", STUDENT_CARD, made["student"])
+        cost = sft.run(rows, out / "base", out / "student", report=lambda row: log(json.dumps(row)))
+        document(out / "student", STUDENT_CARD, cost)
     if "first-screen" in stages:
         from stepviz import first_screen
         from stepviz.engines import load
 
         first_screen.record(load("embedded", device="cpu"), progress=log)
-    if results is not None and made:
-        known = json.loads(results.read_text()) if results.exists() else {}
-        results.write_text(json.dumps({**known, **made}, indent=1) + "\n")
 
 
 def training_set(store: Store) -> int:
@@ -67,14 +61,42 @@ def add(store: Store, problems: list[Problem], batch: int = 500) -> None:
         store.add_items([SourceItem(p) for p in problems[start : start + batch]])
 
 
-def card(folder: Path, text: str, cost: dict[str, Any]) -> None:
-    """README.md of a checkpoint: what it is, how to make it again, what that cost when it was made."""
+def document(folder: Path, text: str, cost: dict[str, Any]) -> None:
+    """README.md of a checkpoint: what it is, how to make it again, what that cost; all of the cost in training.json."""
+    (folder / "training.json").write_text(json.dumps(cost) + "\n", encoding="utf-8")
     shown = {k: v for k, v in cost.items() if k not in ("losses", "settings")}
-    settings = json.dumps(asdict(sft.STUDENT) if "settings" not in cost else cost["settings"])
-    lines = [text.strip(), "", "## What it cost", "", f"Made on {time.strftime('%Y-%m-%d')}.", ""]
+    lines = [text.strip(), "", "## What it cost", "", f"Made on {time.strftime('%Y-%m-%d')} on two cores.", ""]
     lines += ["| | |", "|---|---|", *(f"| {key.replace('_', ' ')} | {value} |" for key, value in shown.items())]
-    lines += ["", "## Settings", "", "```json", settings, "```", ""]
+    lines += ["", "## Settings", "", "```json", json.dumps(cost["settings"]), "```", ""]
     (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def write_results(out: Path = FOLDER) -> None:
+    """docs/results/embedded.json, from the models' training.json."""
+    wanted = (
+        "texts",
+        "documents",
+        "fill",
+        "steps",
+        "tokens",
+        "corpus_seconds",
+        "seconds",
+        "cpu_seconds",
+        "loss_first",
+        "loss_last",
+    )
+    costs = {
+        path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(out.glob("*/training.json"))
+    }
+    rows = [{"model": name, **{key: cost.get(key) for key in wanted}} for name, cost in costs.items()]
+    curve = [
+        {"step": step, **{name: dict(map(tuple, cost["losses"])).get(step) for name, cost in costs.items()}}
+        for step in sorted({step for cost in costs.values() for step, _ in cost["losses"]})
+        if step % 250 == 0
+    ]
+    results.write(
+        "embedded", "The embedded models: what they cost", "python -m training embedded", {"cost": rows, "loss": curve}
+    )
 
 
 BASE_CARD = """

@@ -1,0 +1,56 @@
+"""A real Chromium for tests, which fails a test whose page lets a request off the machine or runs foreign text."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+MARKS = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and os.environ.get("CI") != "true", reason="there is no `chromium` on the path"
+    ),
+]
+
+
+@dataclass
+class Seen:
+    """What a page did that it must not do."""
+
+    outside: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that fails its test where a request left the machine, a script threw, or hostile text ran."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
+    opened, seen = context.new_page(), Seen()
+    opened.set_default_timeout(20_000)
+    opened.on("pageerror", lambda error: seen.errors.append(str(error)))
+    opened.on("dialog", lambda dialog: (seen.errors.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    opened.on(
+        "request", lambda r: urlsplit(r.url).scheme in ("http", "https", "ws", "wss") and seen.outside.append(r.url)
+    )
+    yield opened
+    title = opened.title()
+    context.close()
+    assert [u for u in seen.outside if urlsplit(u).hostname != "127.0.0.1"] == []
+    assert seen.errors == []
+    assert "pwned" not in title
