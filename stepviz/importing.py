@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from db.store import Store
-from db.values import ItemCounts, ProblemRow
+from db.values import ContinuationKey, ItemCounts, ProblemRow
 from stepviz import sources
 from stepviz.answers import GRADER, extract, grade_many
 from stepviz.errors import StepvizError
+from stepviz.rollouts import graded_again
 from stepviz.sources import Unreadable, rows
 from stepviz.sources.mapping import Mapping as ColumnMapping
-from stepviz.types import Annotation, Chain, Refusal, SourceItem, Verdict
+from stepviz.types import Annotation, Chain, Continuation, Refusal, SourceItem, Verdict
 
 BATCH = 200  # items a transaction
 HOPELESS = 2_000  # rows refused before one came in, of a file that looks like another format: it is that one
@@ -244,14 +245,35 @@ def _or_flag(chain: Chain, verdict: Verdict) -> Verdict:
 def _regrade(
     store: Store, batch: list[SourceItem], known: Mapping[str, ProblemRow | None], report: ImportReport, rule: str
 ) -> None:
-    """Chains stored before their problem had a gold answer are graded now that this batch brings one."""
-    late = [
-        (item.problem.answer, row.chain)
-        for item in batch
-        if item.problem.answer and (before := known[item.problem.id]) and before.answer is None and before.n_chains
-        for row in store.chains(item.problem.id)
-        if row.graded.grader != GRADER or row.graded.value == "unknown"
-    ]
-    if late:
-        store.set_verdicts(grade_chains(late, rule))
-        report.regraded += len(late)
+    """Draws and chains stored before their problem had a gold answer are graded now that this batch brings one."""
+    late: list[tuple[str | None, Chain]] = []
+    verdicts: dict[str, Verdict] = {}
+    for item in batch:
+        gold, before = item.problem.answer, known[item.problem.id]
+        if not gold or before is None or before.answer is not None:
+            continue
+        drawn = _regrade_draws(store, item.problem.id, gold)
+        for row in store.chains(item.problem.id):
+            if row.graded.grader != GRADER or row.graded.value == "unknown":
+                if row.continuation in drawn:
+                    verdicts[row.chain.id] = drawn[row.continuation]
+                else:
+                    late.append((gold, row.chain))
+    if late or verdicts:
+        store.set_verdicts(grade_chains(late, rule) | verdicts)
+        report.regraded += len(late) + len(verdicts)
+
+
+def _regrade_draws(store: Store, problem_id: str, gold: str) -> dict[ContinuationKey | None, Verdict]:
+    """What the problem's continuations are worth against its gold answer, stored and given by their keys."""
+    draws: dict[str, list[Continuation]] = {}
+    for draw in store.continuations_for(problem_id):
+        draws.setdefault(draw.sampling_id, []).append(draw)
+    found: dict[ContinuationKey | None, Verdict] = {}
+    for sampling_id, some in draws.items():
+        again = graded_again(some, gold, store.sampling(sampling_id).style.answer_rule)
+        store.set_continuation_verdicts(again)
+        for c in again:
+            key = ContinuationKey(c.problem_id, c.prefix_hash, c.model_id, c.sampling_id, c.j)
+            found[key] = Verdict(c.verdict, c.reason, c.grader, c.answer)
+    return found

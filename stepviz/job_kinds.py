@@ -39,19 +39,26 @@ def sample(job: Job) -> None:
 def measure(job: Job) -> None:
     """Continuations of the prefixes of chains."""
     engine, sampling = job.engine(), job.sampling()
-    wants = []
+    wants, left_out = [], 0
     for id in dict.fromkeys(job.spec["chains"]):
         chain = job.chain(id).chain
-        steps = job.spec.get("steps")
-        found = wanted(chain, job.problem(chain.problem_id), job.spec.get("n", 0), sampling.style.separator, steps)
+        problem, steps = job.problem(chain.problem_id), job.spec.get("steps")
+        if not problem.answer:
+            left_out += 1
+            continue
+        found = wanted(chain, problem, job.spec.get("n", 0), sampling.style.separator, steps)
         if steps is not None and not found:
             raise StepvizError("the answer stands before this step: nothing can be continued from there")
         wants += found
+    if left_out and not wants:
+        raise StepvizError("without a gold answer no continuation can be judged, so there is nothing to measure")
     if "add" in job.spec:
         have = {w.key: _next_j(_stored(job.store, w.key, engine, sampling)) for w in wants}
         plan = job.planned(lambda: {"/".join(key): n + job.spec["add"] for key, n in have.items()})
         wants = [Want(w.problem, w.prefix, plan["/".join(w.key)]) for w in wants]
     draw_all(job, engine, sampling, wants, lambda new: job.store.add_continuations(new))
+    if left_out:
+        job.tell(note=f"{left_out} of the chains were left out: their problems have no gold answer")
 
 
 def go_on(job: Job) -> None:

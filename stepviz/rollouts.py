@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from stepviz.answers import grade_many
@@ -137,9 +137,12 @@ def _sample(
     seeds = [continuation_seed(*want.key, engine.model_id, sampling.hash, j) for want, j in work]
     requests = [Request(w.problem.question, w.prefix, seed) for (w, _), seed in zip(work, seeds, strict=True)]
     ended: list[tuple[int, Completion]] = []
+    through = 0  # of the work; what a cancel cut short is not done, though the engine has let go of it
 
-    def flush(done: int, tokens: int) -> None:
+    def flush(_done: int, tokens: int) -> None:
+        nonlocal through
         drawn.tokens = tokens
+        through += sum(c.error != CANCELLED for _, c in ended)
         good = [(i, c) for i, c in ended if c.finish_reason != "error"]
         for i, completion in ended:
             if completion.error == CANCELLED:
@@ -153,7 +156,7 @@ def _sample(
         for continuation in new:
             drawn.continuations[PrefixKey(continuation.problem_id, continuation.prefix_hash)].append(continuation)
         if on_draws is not None:
-            on_draws(done, len(work), tokens)
+            on_draws(through, len(work), tokens)
 
     engine.generate(
         requests, sampling, on_batch=flush, on_completion=lambda i, c: ended.append((i, c)), cancelled=cancelled
@@ -185,9 +188,19 @@ def _graded(
     ]
 
 
-def _judged_text(text: str, completion: Completion) -> str:
+def graded_again(draws: Sequence[Continuation], gold: str, answer_rule: str) -> list[Continuation]:
+    """The draws graded against a gold answer that came after them; the prefix before an open draw states no answer."""
+    texts = [_judged_text(draw.text, draw) for draw in draws]
+    verdicts = grade_many([(gold, text) for text in texts], answer_rule)
+    return [
+        replace(draw, answer=v.answer, verdict=v.value, reason=v.reason, grader=v.grader)
+        for draw, v in zip(draws, verdicts, strict=True)
+    ]
+
+
+def _judged_text(text: str, draw: Completion | Continuation) -> str:
     """What the grader sees. The last word of a text cut by the token limit may be half a number: it does not count."""
-    return re.sub(r"\S+\Z", "", text) if completion.finish_reason == "length" else text
+    return re.sub(r"\S+\Z", "", text) if draw.finish_reason == "length" else text
 
 
 # ---- measuring

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from db.store import Store, open_store
 from stepviz import jobs
 from stepviz.errors import StepvizError
+from stepviz.importing import ImportReport, _store
 from stepviz.rollouts import by_prefix, values
 from stepviz.steps import segment
 from stepviz.types import Chain, Completion, Problem, PromptStyle, Request, Sampling, SourceItem, Verdict, prefix_hash
@@ -192,6 +194,36 @@ def test_what_cannot_be_done_fails_with_its_reason(bench: Bench) -> None:
     assert (run.state, "no step 9" in run.error) == ("failed", True)
 
 
+def test_without_a_gold_answer_there_is_nothing_to_measure(bench: Bench) -> None:
+    nameless = Problem("How long is a piece of string?", source="mine", key="1")
+    said = Chain(nameless.id, "human", "1", "as long as it is\nlonger", segment("as long as it is\nlonger"), "line/1")
+    bench.store.add_items([SourceItem(nameless, (said,))])
+    run = bench.do("measure", chains=[said.id], n=2)
+    assert run.state == "failed"
+    assert "gold answer" in run.error
+    run = bench.do("measure", chains=[said.id, CHAIN.id], n=2)
+    assert run.state == "done"
+    assert run.progress["note"].startswith("1 of the chains")
+    assert set(bench.draws()) == expected_draws(2)
+    assert not bench.draws(nameless)
+
+
+def test_draws_made_before_the_gold_answer_came_are_graded_when_it_comes(bench: Bench) -> None:
+    """Unjudged at first; then each draw that says 15 is a success of the question, as its chain is."""
+    late = Problem("Tom has 3 apples and finds 12. How many?", source="table", key="late")
+    bench.store.add_items([SourceItem(late)])
+    bench.do("sample", problems=[late.id], n=8)
+    assert {c.verdict for c in bench.store.continuations_for(late.id)} == {"unknown"}
+    report = ImportReport("table", "late.jsonl")
+    _store(bench.store, [SourceItem(replace(late, answer="15"))], report, "auto")
+    draws = bench.store.continuations_for(late.id)
+    right = sum(c.text.endswith("#### 15\n") for c in draws)
+    assert 0 < right < 8
+    assert [c.verdict for c in draws] == ["correct" if "#### 15" in c.text else "wrong" for c in draws]
+    assert bench.store.problem(late.id).n_correct == right
+    assert report.regraded == 8
+
+
 def test_a_crash_in_a_job_is_written_down_and_the_worker_lives(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SlowEngine, "complete", lambda *_: 1 / 0)
     run = bench.do("sample", problems=[PROBLEM.id], n=1)
@@ -292,6 +324,7 @@ def test_cancel_is_heard_within_two_seconds_and_what_is_done_stays(bench: Bench)
     drawn = {j for _, j in bench.draws(OTHER)}
     assert 8 < len(drawn) < 600
     assert len(bench.store.chains(OTHER.id)) == len(drawn)
+    assert bench.store.run(run).progress["done"] <= len(drawn)  # not the 600 that were asked for
     bench.pause = bench.engine.pause = 0.0
     jobs.resume(bench.store, run, **NOBODY)
     bench.worker.run_next(None)

@@ -158,6 +158,18 @@ def test_draws_are_recorded_as_they_come_with_progress() -> None:
     assert seen == [(1, 12, 5), (4, 12, 20), (7, 12, 35), (10, 12, 50), (12, 12, 50)]
 
 
+def test_what_a_cancel_cut_short_is_not_counted_as_done() -> None:
+    """Twelve are asked for, the third look at the bell says stop: two were drawn, two are done."""
+    memory, seen, bell = Memory(), [], iter([False, False, *[True] * 20])
+    drawn = measure(
+        WRONG_CHAIN, PROBLEM, ScriptedEngine(), 4, SAMPLING,
+        on_draws=lambda *a: seen.append(a), cancelled=lambda: next(bell), **memory.both,
+    )  # fmt: skip
+    assert drawn.cancelled
+    assert len(memory.rows) == 2
+    assert seen[-1][:2] == (2, 12)
+
+
 def test_a_prefix_the_engine_refuses_is_reported_and_harms_no_other() -> None:
     chain = chain_of("fine\ntoo long\n#### 16")
     memory = Memory()
