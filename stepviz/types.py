@@ -143,6 +143,10 @@ class Sampling:
     max_tokens: int = 300
     style: PromptStyle = PromptStyle()
 
+    def __post_init__(self) -> None:
+        for name in ("temperature", "top_p"):  # 1 and 1.0 are equal, and must hash alike
+            object.__setattr__(self, name, float(getattr(self, name)))
+
     @property
     def hash(self) -> str:
         return digest("sampling", json.dumps(asdict(self), sort_keys=True, ensure_ascii=False))

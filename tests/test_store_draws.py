@@ -168,3 +168,9 @@ def test_stats_count_by_hand(store: Store):
         "rollouts": 1,
         "datasets": 1,
     }
+
+
+def test_equal_samplings_have_one_id() -> None:
+    assert Sampling(temperature=1).hash == Sampling(temperature=1.0).hash
+    assert Sampling(temperature=0, top_p=1).hash == Sampling(temperature=0.0, top_p=1.0).hash
+    assert Sampling(temperature=1).hash != Sampling(temperature=0.7).hash
