@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from db.store import open_store
+from db.values import ModelRow, RunRow
+from stepviz.types import Chain, Continuation, Problem, Sampling, SourceItem, Verdict, prefix_hash
+from stepviz.ui import render_chains
 from stepviz.ui.address import Address
-from stepviz.ui.view_chain import chain_page
-from stepviz.ui.views import answer_shares, chain_list, opening_chain, problem_list, rounded
+from stepviz.ui.render_inspector import continuation
+from stepviz.ui.status import took
+from stepviz.ui.view_chain import chain_page, endings
+from stepviz.ui.views import answer_shares, chain_list, measurement, opening_chain, problem_list, rounded
 from stepviz.ui.workbench import Workbench
 from tests import ui_cases
 
@@ -65,6 +71,73 @@ def test_false_equations_and_people_are_shown_at_the_step(filled: Filled):
 def test_endings_are_clusters_of_answers(filled: Filled):
     ends = page(filled).rows[1].endings
     assert [(e.answer, e.verdict, e.n) for e in ends] == [("264", "correct", 6), ("244", "wrong", 2)]
+
+
+def a_draw(j: int = 0, **fields: object) -> Continuation:
+    key = {"prefix_hash": prefix_hash(""), "model_id": ui_cases.MODEL, "sampling_id": ui_cases.SAMPLING.hash}
+    done = {"seed": j, "text": "#### 264", "finish_reason": "stop", "tokens": 4, "answer": "264", "verdict": "correct"}
+    return Continuation(ui_cases.problem().id, j=j, **(key | done | fields))
+
+
+def test_an_answer_before_the_token_limit_is_an_ending_and_not_a_cut():
+    """One states 264 and babbles on to the limit, one is cut before it answers: k is 1, unfinished is 1."""
+    babbled = a_draw(0, text="#### 264\nand so on and", finish_reason="length")
+    cut = a_draw(1, text="6 * 24", finish_reason="length", answer=None, verdict="unknown")
+    shown = endings([babbled, cut])
+    assert [(e.answer, e.verdict, e.n, e.unfinished) for e in shown] == [
+        ("264", "correct", 1, False),
+        (None, "unknown", 1, True),
+    ]
+    assert "cut off" in continuation(cut, False)
+    assert "cut off" not in continuation(babbled, False)
+
+
+def test_the_page_shows_what_its_own_buttons_draw(filled: Filled):
+    """8 draws a prefix at 0.7 are the app's own; 40 from the question at 1.0, and 40 of earlier weights, are not."""
+    store, id_ = filled.bench.store, filled.ids["problem"]
+    hot = store.add_sampling(Sampling(temperature=1.0))
+    store.add_continuations([a_draw(j, sampling_id=hot) for j in range(40)])
+    assert measurement(filled.bench, id_).sampling_id == ui_cases.SAMPLING.hash
+    store.add_model(ModelRow("embedded/student@newer0000000", "generator", "embedded"))
+    store.add_continuations([a_draw(j, model_id="embedded/student@newer0000000") for j in range(3)])
+    assert measurement(filled.bench, id_).model_id == "embedded/student@newer0000000"
+    assert page(filled).rows[0].value.n == 3
+
+
+def test_without_a_gold_answer_nothing_is_counted_as_a_failure(filled: Filled):
+    store = filled.bench.store
+    open_end = Problem("How many roads are there?", source="mine", key="1")
+    said = Chain(open_end.id, ui_cases.MODEL, "x", "#### 42", (), "line/1")
+    store.add_items([SourceItem(open_end, (said,))], {said.id: Verdict("unknown", "no gold", "stepviz/1", "42")})
+    nothing = {"problem_id": open_end.id, "answer": "42", "verdict": "unknown"}
+    store.add_continuations([replace(a_draw(j), **nothing) for j in range(8)])
+    row, chain = store.problem(open_end.id), store.chain(said.id)
+    opened = chain_page(filled.bench, Address(open_end.id, said.id), row, chain)
+    assert (opened.rows[0].value.n, opened.rows[0].value.value) == (0, None)
+    assert [(e.answer, e.n) for e in opened.rows[0].endings] == [("42", 8)]
+    listed = chain_list(filled.bench, Address(open_end.id), row)
+    assert listed.right is None
+    assert listed.interval is None
+    assert "no gold answer" in render_chains.chains(listed)
+
+
+def test_an_interval_is_of_draws_of_one_rate(filled: Filled):
+    """1 of 2 from one model has an interval (.09 to .91); with a branch, which is no draw from the question, none."""
+    row = filled.bench.store.problem(filled.ids["problem"])
+    assert chain_list(filled.bench, Address(row.id), row).interval == pytest.approx((0.0945, 0.9055), abs=1e-4)
+    parent = filled.bench.store.chain(filled.ids["wrong"]).chain
+    branch = replace(parent, key="branch", parent=parent.id, branch_step=1)
+    filled.bench.store.add_chain(branch, Verdict("wrong", "", "stepviz/1", "244"))
+    listed = chain_list(filled.bench, Address(row.id), filled.bench.store.problem(row.id))
+    assert (listed.right, listed.of, listed.interval) == (1, 3, None)
+
+
+def test_a_run_whose_worker_died_took_until_its_lease_was_over():
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    dead = RunRow(
+        1, "measure", {}, "interrupted", {}, None, "w", False, began, began, None, began + timedelta(seconds=42)
+    )
+    assert took(dead) == "42.0 s"
 
 
 def test_measure_says_what_it_will_cost(filled: Filled):

@@ -77,9 +77,10 @@ def _reach(c: ChainList) -> str:
 
 
 def _clusters(c: ChainList) -> str:
-    share = c.right / c.of
     bounds = f" [{interval(c.interval)}]" if c.interval else ""
-    total = f"{c.right} of {c.of} right · <b>{number(share)}</b>{bounds}"
+    total = (
+        "no gold answer" if c.right is None else f"{c.right} of {c.of} right · <b>{number(c.right / c.of)}</b>{bounds}"
+    )
     bars = shares(c.shares, c.picked, "answer", c.tex)
     return f'<div class="clus"><div class="sum"><span>Answers</span><span class="num">{total}</span></div>{bars}</div>'
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stepviz.rollouts import unfinished
 from stepviz.types import Continuation
 from stepviz.ui.render import answer, button, esc, icon, k_of_n, prose, shares
 from stepviz.ui.rows import ChainPage, ExactMark, Label, StepRow
@@ -93,7 +94,7 @@ def _continuations(v: ChainPage, row: StepRow) -> str:
 
 
 def continuation(c: Continuation, tex: bool) -> str:
-    mark = '<i class="ic cut" role="img" aria-label="cut off"></i>' if c.finish_reason == "length" else icon(c.verdict)
+    mark = '<i class="ic cut" role="img" aria-label="cut off"></i>' if unfinished(c) else icon(c.verdict)
     text = c.text.strip()
     return (
         f'<div class="cont" title="{esc(c.reason)}">{mark}'

@@ -111,8 +111,8 @@ class ChainList:
     lines: tuple[ChainLine, ...]
     of: int
     shares: tuple[AnswerShare, ...] = ()
-    right: int = 0
-    interval: tuple[float, float] | None = None
+    right: int | None = 0  # None: without a gold answer nothing is judged
+    interval: tuple[float, float] | None = None  # only where all chains are draws of one rate
     picked: str = ""
     sort: str = ""
     origin: str = ""

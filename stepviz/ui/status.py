@@ -105,7 +105,8 @@ def spelled(s: Sampling) -> str:
 def took(row: RunRow) -> str:
     if row.started_at is None:
         return ""
-    end = row.finished_at if row.finished_at else now()
+    stopped = row.lease_until if row.state == "interrupted" else None  # the worker died about then
+    end = row.finished_at or stopped or now()
     seconds = (end - row.started_at).total_seconds()
     return (
         f"{seconds:.1f} s"

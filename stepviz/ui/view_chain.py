@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from db.values import AnnotationRow, ChainRow, Measurement, ProblemRow
 from stepviz.answers import cluster
 from stepviz.equations import check_step
-from stepviz.rollouts import prefix_of
+from stepviz.rollouts import prefix_of, unfinished
 from stepviz.rollouts import values as measured_values
 from stepviz.types import Continuation, StepScore, StepValue, prefix_hash
 from stepviz.ui.address import Address
@@ -87,7 +87,8 @@ def gather(bench: Workbench, row: ProblemRow, chain: ChainRow, shown: Measuremen
     # by prefix: a problem of many measured chains has thousands of draws, this chain a few dozen
     found = {p: store.continuations(row.id, p, shown.model_id, shown.sampling_id) for p in prefixes} if shown else {}
     draws = tuple(tuple(found.get(p, ())) for p in prefixes)
-    values = tuple(measured_values(body, found, chain.verdict, separator))
+    judged = found if row.answer else {}  # without a gold answer no draw is a failure
+    values = tuple(measured_values(body, judged, chain.verdict, separator))
     judge = exact_for(row.problem)
     judgement = judge.judge(body.steps) if judge and body.n else None
     annotations = store.annotations(body.id)
@@ -151,8 +152,8 @@ def equation_marks(text: str) -> tuple[EquationMark, ...]:
 
 
 def endings(draws: Sequence[Continuation]) -> tuple[AnswerShare, ...]:
-    """Where continuations end: clusters of answers, and those cut off by the token limit apart."""
-    whole = [d for d in draws if d.finish_reason != "length"]
+    """Where continuations end: clusters of answers, and those cut off by the token limit before one apart."""
+    whole = [d for d in draws if not unfinished(d)]
     shares = []
     for found in cluster([d.answer for d in whole]):
         first = whole[found.members[0]]

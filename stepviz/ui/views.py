@@ -87,10 +87,24 @@ def out_of_reach(bench: Workbench, row: ProblemRow) -> str:
 
 
 def measurement(bench: Workbench, problem_id: str) -> Measurement | None:
-    """Which model's continuations the page shows: the app's engine first, else whichever drew most."""
-    found = bench.store.measurements(problem_id)
-    ours = {model.id for model in bench.store.models() if model.spec == bench.engine}
-    return next((m for m in found if m.model_id in ours), found[0] if found else None)
+    """Which continuations the page shows: those its own buttons draw, else its engine's, else whichever are most.
+
+    Of models of one engine's spec the latest to arrive is the one at work; an earlier one had other weights.
+    """
+    ours = [model.id for model in bench.store.models() if model.spec == bench.engine]
+
+    def rank(m: Measurement) -> tuple[bool, bool, bool]:
+        return m.model_id not in ours, m.model_id not in ours[-1:], m.sampling_id != bench.sampling.hash
+
+    # they come with most draws first, and of equals min takes the first
+    return min(bench.store.measurements(problem_id), key=rank, default=None)
+
+
+def judged_counts(bench: Workbench, row: ProblemRow, shown: Measurement | None) -> Mapping[str, PrefixCount]:
+    """Successes by prefix; none where there is no gold answer, for then no continuation is a failure either."""
+    if shown is None or not row.answer:
+        return {}
+    return bench.store.continuation_counts(row.id, shown.model_id, shown.sampling_id)
 
 
 def separator_of(bench: Workbench, shown: Measurement | None) -> str:
@@ -116,7 +130,7 @@ def chain_list(bench: Workbench, at: Address, row: ProblemRow, busy: bool = Fals
     """The chains of a problem as lines, with the clusters of their answers."""
     rows = bench.store.chains(row.id)
     shown = measurement(bench, row.id)
-    counts = bench.store.continuation_counts(row.id, shown.model_id, shown.sampling_id) if shown else {}
+    counts = judged_counts(bench, row, shown)
     separator = separator_of(bench, shown)
     shares, cluster_of = answer_shares(rows)
     scores = last_scores(bench, rows)
@@ -127,19 +141,22 @@ def chain_list(bench: Workbench, at: Address, row: ProblemRow, busy: bool = Fals
         if (not at.answer or cluster_of[r.chain.id] == at.answer) and (not at.origin or r.chain.origin == at.origin)
     ]
     lines = [_line(r, counts, separator, scores.get(r.chain.id), numbers) for r in kept]
+    origins = Counter(r.chain.origin for r in rows)
     right = sum(r.verdict.value == "correct" for r in rows)
+    judged = bool(row.answer) or any(r.verdict.value != "unknown" for r in rows)
+    independent = len(origins) == 1 and all(r.chain.parent is None for r in rows)  # draws of one rate
     return ChainList(
         problem=row.id,
         place=place(row),
         lines=tuple(sorted(lines, key=_ORDER.get(at.sort, _ORDER["number"]))),
         of=len(rows),
         shares=shares,
-        right=right,
-        interval=StepValue(0, right, len(rows)).interval() if rows else None,
+        right=right if judged else None,
+        interval=StepValue(0, right, len(rows)).interval() if judged and independent else None,
         picked=at.answer,
         sort=at.sort,
         origin=at.origin,
-        origins=tuple(sorted(Counter(r.chain.origin for r in rows).items())),
+        origins=tuple(sorted(origins.items())),
         selected=at.chain,
         out_of_reach=out_of_reach(bench, row),
         sample_n=SAMPLE_N,
