@@ -100,6 +100,20 @@ def test_a_draw_depends_on_its_seed_and_not_on_its_batch(
     assert engine.generate(requests, sampling) == together
 
 
+def test_trunks_whose_rows_are_over_are_let_go(folder: Path) -> None:
+    """Row 0 stays while row 1 is replaced four times: two rows read two prompts, and row 0's numbers are its own."""
+    engine = engines.load(f"hf:{folder}", device="cpu")
+    prompts = [tuple(range(5 + i, 25 + i)) for i in range(6)]
+    batch, alone = engine._new_batch(), engine._new_batch()
+    with torch.inference_mode():
+        batch.add(prompts[:2], [1, 1], [0, 1])
+        alone.add(prompts[:1], [1], [0])
+        for prompt in prompts[2:]:
+            batch.add([prompt], [1], [1])
+        assert len(batch.trunk_keys[0]) == 2
+        torch.testing.assert_close(batch.step(torch.tensor([7, 9]))[0], alone.step(torch.tensor([7]))[0])
+
+
 def test_one_prompt_many_seeds_follows_the_model_distribution(engine: engine_module.TransformersEngine) -> None:
     """The first tokens of 4,000 draws against softmax: total variation below what 4,000 fair draws stray."""
     sampling = Sampling(temperature=0.8, max_tokens=1)

@@ -137,6 +137,7 @@ class LlamaBatch:
 
     def _arrange(self) -> None:
         """Where each row's query goes among its trunk's (`slot`), which row each such place takes (`source`), masks."""
+        self._drop_unused_trunks()
         trunks, _, longest, _ = self.trunk_keys[0].shape
         rank = _rank(self.trunk)
         self.width = int(rank.max()) + 1
