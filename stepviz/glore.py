@@ -52,8 +52,8 @@ def result(step: str) -> str | None:
         found = _first_number(after)
         if found is not None:
             return found
-    numbers = [m.group() for m in NUMBER.finditer(step)]
-    return numbers[-1] if numbers else None
+    numbers = [*NUMBER.finditer(step), *FRACTION.finditer(step)]  # of 3/4 the whole, not the 4
+    return max(numbers, key=lambda m: (m.end(), -m.start())).group() if numbers else None
 
 
 def consistent(steps: Sequence[str], trace: str, plain: bool = False) -> bool:

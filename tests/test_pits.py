@@ -95,6 +95,8 @@ def test_self_explore_wants_k_failures_and_takes_any_success() -> None:
         ("Tom has 3 apples and 5 pears", "5"),
         ("x = y + z, hence 7 = the sum", "7"),  # nothing to read after the last "=": the last number
         ("He starts again.", None),
+        ("half of them is 3/4 of a box", "3/4"),
+        ("half of 12 is 6", "6"),
     ],
 )
 def test_the_result_of_a_step(step: str, expected: str | None) -> None:
