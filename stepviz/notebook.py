@@ -65,7 +65,10 @@ class Notebook:
 
     @property
     def values(self) -> pd.DataFrame:
-        """A row a chain, step (0…n), model and sampling that the step's prefix was measured with."""
+        """A row a chain, step (0…n), model and sampling that the step's prefix was measured with.
+
+        None for problems without a gold answer, where no draw can be judged (v_values counts those, too).
+        """
         with self.store.reading() as connection:
             counts = connection.execute(text("SELECT * FROM v_values")).all()
             measured = _by_problem(counts)
@@ -96,6 +99,7 @@ _MEASURED_CHAINS = """
 SELECT v.chain_id, v.problem_id, v.text, v.verdict, c.spans, c.rule, c.origin, c.key
 FROM v_chains v JOIN chains c ON c.id = v.chain_id
 WHERE v.problem_id IN (SELECT problem_id FROM continuations)
+AND v.problem_id IN (SELECT id FROM problems WHERE answer <> '')
 ORDER BY v.seq
 """
 

@@ -71,6 +71,15 @@ def test_values_are_brought_to_every_chain_by_its_prefixes(notebook: Notebook):
     assert not frame.index.duplicated().any()
 
 
+def test_without_a_gold_answer_there_are_draws_and_no_values(notebook: Notebook):
+    """4 draws of an ungraded question are no 0 of 4."""
+    open_end = problem("How many roads?", answer=None, key="test/2")
+    notebook.store.add_items([SourceItem(open_end, (chain(open_end),))])
+    notebook.store.add_continuations([draw(open_end, j, verdict="unknown") for j in range(4)])
+    assert open_end.id not in set(notebook.values.problem_id)
+    assert P.id in set(notebook.values.problem_id)
+
+
 def test_intervals_are_wilsons(notebook: Notebook):
     frame = notebook.values.query("sampling_id == @SAMPLING.hash and chain_id == @WRONG_CHAIN.id").set_index("step")
     # Wilson's 95 % interval with z² = 3.8415: for 2 of 4, 0.5 ± 0.34996; for 0 of 4, [0, z²/(4 + z²)]
