@@ -6,6 +6,7 @@ with the threshold it has to reach; one that is missed is printed as missed.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 
 from stepviz.engines import Engine
 from stepviz.steps import segment
-from stepviz.types import Problem, Request, Sampling, continuation_seed, prefix_hash
+from stepviz.types import Completion, Problem, Request, Sampling, continuation_seed, prefix_hash
 from stepviz.world import ExactJudge, Graph, Judgement, exact_for
 from stepviz.world.expressions import number_text
 from stepviz.world.hardness import hard
@@ -119,7 +120,7 @@ def overview(chains: Sequence[Sampled]) -> dict[str, float]:
 def sample(engine: Engine, problems: Sequence[Problem], n: int, sampling: Sampling) -> list[list[Sampled]]:
     """n chains for each problem."""
     requests = [Request(p.question, "", _seed(p, "", engine, sampling, j)) for p in problems for j in range(n)]
-    texts = iter(c.text for c in engine.generate(requests, sampling))
+    texts = iter(_whole(c) for c in engine.generate(requests, sampling))
     return [[_judged(p, next(texts), exact_for(p)) for _ in range(n)] for p in problems]
 
 
@@ -131,7 +132,7 @@ def measure(engine: Engine, chains: Sequence[Sampled], n: int, sampling: Samplin
         for c, prefix in prefixes
         for j in range(n)
     ]
-    texts = iter(t.text for t in engine.generate(requests, sampling))
+    texts = iter(_whole(t) for t in engine.generate(requests, sampling))
     result = []
     for c in chains:
         judge = exact_for(c.problem)
@@ -149,7 +150,13 @@ def labels(measured: Sequence[Measured]) -> Iterator[Premise]:
 
     open_values = [v for m in measured for v, ok in zip(m.values, m.chain.judgement.solvable, strict=False) if ok]
     weak = mean(v < 0.5 for v in open_values)
-    yield Premise("ORM against SORM", "V < 0.5 on solvable prefixes", weak, 0.20, len(open_values))
+    yield Premise(
+        "ORM against SORM",
+        "V < 0.5 on solvable prefixes (a shared one counts once a chain)",
+        weak,
+        0.20,
+        len(open_values),
+    )
     raw = [[any(d[:K]) for d in m.draws[1:]] for m in measured]
     truth = [m.chain.judgement.solvable[1 : len(m.draws)] for m in measured]
     positive = [ok for row, oks in zip(raw, truth, strict=True) for label, ok in zip(row, oks, strict=True) if label]
@@ -222,7 +229,13 @@ def critical(measured: Sequence[Measured]) -> Premise:
     jumps = [[abs(b - a) for a, b in pairwise(m.values)] for m in measured if len(m.chain.steps) >= 4]
     sharp = [max(j) >= 2 * mean(j) for j in jumps if j and max(j) > 0]
     share = mean(sharp) if sharp else 0.0
-    return Premise("critical against random step", "largest |ΔV| at least twice the mean", share, 0.50, len(sharp))
+    return Premise(
+        "critical against random step",
+        "chains of four steps or more whose V moves: largest |ΔV| at least twice the mean",
+        share,
+        0.50,
+        len(sharp),
+    )
 
 
 def subgoal_spread(engine: Engine, problems: Sequence[Problem], n: int, sampling: Sampling) -> Premise:
@@ -234,7 +247,7 @@ def subgoal_spread(engine: Engine, problems: Sequence[Problem], n: int, sampling
     requests = [
         Request(p.question, prefix, _seed(p, prefix, engine, sampling, j)) for p, prefix in asked for j in range(n)
     ]
-    texts = iter(c.text for c in engine.generate(requests, sampling))
+    texts = iter(_whole(c) for c in engine.generate(requests, sampling))
     halves: dict[str, list[tuple[float, float]]] = {}
     for p, prefix in asked:
         judge = exact_for(p)
@@ -274,6 +287,11 @@ def _mixed(group: Sequence[Sampled], n: int) -> list[Sampled]:
     wrong = [c for c in group if not c.judgement.right]
     right = [c for c in group if c.judgement.right]
     return (wrong[: (n + 1) // 2] + right)[:n] if len(right) >= n // 2 else (right + wrong)[:n]
+
+
+def _whole(completion: Completion) -> str:
+    """The text without a last word that the token limit may have cut in two: `#### 14` of `#### 144`."""
+    return re.sub(r"\S+\Z", "", completion.text) if completion.finish_reason == "length" else completion.text
 
 
 def _open(c: Sampled) -> int:

@@ -57,7 +57,7 @@ def audit(
 
 def _premise(p: dict[str, Any]) -> str:
     mark = "holds " if p["holds"] else "MISSED"
-    return f"{mark} {p['comparison']:28} {p['what']:70} {p['measured']:.3f} (needed {p['needed']:.2f}, n = {p['n']})"
+    return f"{mark} {p['comparison']:28} {p['what']:82} {p['measured']:.3f} (needed {p['needed']:.2f}, n = {p['n']})"
 
 
 @world.command()

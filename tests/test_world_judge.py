@@ -155,6 +155,42 @@ def test_unreadable_steps_have_their_own_verdict(text: str) -> None:
         assert not j.steps[0].readable
 
 
+@pytest.mark.parametrize(
+    "line", ["#### 5/0", "#### 2.5/0", "#### " + "9" * 5000, "<<3+5=8>>8/0", "<<3+5=1e1000000>>8", "<<1/0=1>>1"]
+)
+def test_numbers_that_are_none_harm_nothing(line: str) -> None:
+    j = judge(line)
+    assert not j.right
+    assert not j.steps[0].correct
+
+
+def test_nothing_after_the_answer_changes_the_pit() -> None:
+    j = judge(step("18+7", 25, "beads in each bag"), "#### 999", "Thank you.", step("6*25", 150, "Ann's beads"))
+    assert j.solvable == (True, True, False, False, False)
+    assert j.exact_pit == 2
+    right = judge(step("18+7", 25, "beads in each bag"), "#### 138", step("6*25", 1, "Ann's beads"))
+    assert right.solvable == (True, True, True, True)
+
+
+def test_progress_is_one_assertion_that_is_new_and_of_use() -> None:
+    j = judge(
+        step("18+7", 25, "beads in each bag"), step("18+7", 25, "beads in each bag") + "; " + step("6+7", 13, "packets")
+    )
+    assert j.steps[1].correct
+    assert not j.steps[1].progress
+
+
+def test_an_unreadable_step_is_no_first_error() -> None:
+    j = judge(
+        "Hello.",
+        step("18+7", 25, "beads in each bag"),
+        step("6*25", 150, "Ann's beads"),
+        step("150-12", 138, "beads left"),
+        "#### 138",
+    )
+    assert (j.first_error, j.lucky, j.right) == (None, False, True)
+
+
 def test_plain_equations_are_read_too() -> None:
     assert judge("So there are 18 + 7 = 25 beads in each bag.").steps[0].correct
 

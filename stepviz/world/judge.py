@@ -6,7 +6,7 @@
     progress[i]  correct, new, and on some route to the target
     solvable[i]  V* of a policy that commits to its prefix: unfinished: the target is derivable from givens and
                  the true entries of C_i without any quantity C_i holds falsely; finished: the answer is right
-    first_error  the first i that is not correct
+    first_error  the first i that is not correct; an unreadable step has a verdict of its own and is passed over
     exact_pit    wrong chains only: 1 + the last i with solvable[i] = 1
 
 A number names its quantity (the world's numbers are in general position): an expression is matched against
@@ -25,7 +25,7 @@ from stepviz.types import Problem
 from stepviz.world.expressions import canonical, evaluate, number_text, parse, refs
 from stepviz.world.graph import Graph
 
-_NUMBER = r"-?\d+(?:\.\d+)?(?:/\d+)?"
+_NUMBER = r"-?\d{1,15}(?:\.\d{1,15})?(?:/\d{1,15})?(?!\d)"
 _MARK = re.compile(rf"<<([^<>=]*)=([^<>=]*)>>\s*\$?({_NUMBER})?")
 _PLAIN = re.compile(rf"((?:\d|\()[\d.+\-*/() ]*[+\-*/][\d.+\-*/() ]*?)\s*=\s*\$?({_NUMBER})")
 _ANSWER = re.compile(rf"^\s*####\s*\$?\s*({_NUMBER})\s*\.?\s*$")
@@ -72,7 +72,7 @@ class Judgement:
 
     @property
     def first_error(self) -> int | None:
-        return next((i for i, s in enumerate(self.steps, 1) if not s.correct), None)
+        return next((i for i, s in enumerate(self.steps, 1) if s.readable and not s.correct), None)
 
     @property
     def exact_pit(self) -> int | None:
@@ -106,11 +106,12 @@ class ExactJudge:
         answer: Fraction | None = None
         for text in steps:
             match = _ANSWER.match(text)
-            if match and answer is None:
-                answer = Fraction(match[1])
+            stated = number(match[1]) if match and answer is None else None
+            if stated is not None:
+                answer = stated
                 judged.append(self._answer_line(answer, held))
             else:
-                judged.append(self._step(text, held, done=answer is not None))
+                judged.append(self._step(text, held, answer))
         right = answer is not None and answer == self.graph.truth[self.graph.target]
         return Judgement(tuple(judged), finished=answer is not None, right=right)
 
@@ -135,35 +136,38 @@ class ExactJudge:
         correct = right and kept == answer
         return StepJudgement(correct, correct or inherited, correct, inherited, True, right, reason)
 
-    def _step(self, text: str, held: dict[int, Fraction], done: bool) -> StepJudgement:
+    def _step(self, text: str, held: dict[int, Fraction], answer: Fraction | None) -> StepJudgement:
         truth = self.graph.truth
         before = dict(held)
         assertions = []
         for expression, written, shown, named in read(text, self.names):
             assertion = self._assertion(expression, written, shown, named, held)
             assertions.append(assertion)
-            if assertion.quantity is not None and not done:
+            if assertion.quantity is not None and answer is None:
                 held[assertion.quantity] = assertion.value
-        solvable = self.solvable_from(held)
+        # What stands behind the answer changes nothing: the chain is finished, right or wrong.
+        solvable = self.solvable_from(held) if answer is None else answer == truth[self.graph.target]
         if not assertions:
             return StepJudgement(False, False, False, False, False, solvable, "no equation to judge")
         valid = all(a.valid for a in assertions)
         true = all(a.quantity is not None and a.value == truth[a.quantity] for a in assertions)
         correct = valid and true
-        new = any(before.get(a.quantity) != truth[a.quantity] for a in assertions if a.quantity is not None)
-        useful = any(a.quantity in self.graph.on_route for a in assertions)
+        fresh = [
+            a.quantity for a in assertions if a.quantity is not None and before.get(a.quantity) != truth[a.quantity]
+        ]
+        useful = any(quantity in self.graph.on_route for quantity in fresh)
         repair = any(
             a.quantity in before and before[a.quantity] != truth[a.quantity] == a.value
             for a in assertions
             if a.quantity is not None
         )
         reasons = [a.reason for a in assertions if a.reason]
-        if correct and not (new and useful):
-            reasons.append("true, but already known" if not new else "true, but on no route to the answer")
+        if correct and not useful:
+            reasons.append("true, but on no route to the answer" if fresh else "true, but already known")
         if repair:
             reasons.append("repairs an earlier error")
         inherited = valid and not true
-        progress = correct and new and useful
+        progress = correct and useful
         why = "; ".join(reasons)
         return StepJudgement(correct, valid, progress, inherited, True, solvable, why, tuple(assertions), repair)
 
@@ -235,9 +239,8 @@ def read(text: str, names: Sequence[tuple[str, int]]) -> list[tuple[str, Fractio
         found = [(m.start(), m.end(), m[1], m[2], None) for m in _PLAIN.finditer(text)]
     result = []
     for n, (start, end, expression, written, shown) in enumerate(found):
-        try:
-            value = Fraction(written.strip().lstrip("$"))
-        except (ValueError, ZeroDivisionError):
+        value = number(written.strip().lstrip("$"))
+        if value is None:
             continue
         left = found[n - 1][1] if n else 0
         right = found[n + 1][0] if n + 1 < len(found) else len(text)
@@ -248,11 +251,19 @@ def read(text: str, names: Sequence[tuple[str, int]]) -> list[tuple[str, Fractio
             (
                 expression.strip(),
                 value,
-                Fraction(shown) if shown else None,
+                number(shown) if shown else None,
                 named if named is not None else _named(before, names),
             )
         )
     return result
+
+
+def number(text: str) -> Fraction | None:
+    """12, 2.5, 3/4, 2.5/4; None for what is no number here, among it a division by zero and a wall of digits."""
+    if not re.fullmatch(_NUMBER, text):
+        return None
+    above, _, below = text.partition("/")
+    return Fraction(above) / Fraction(below or 1) if Fraction(below or 1) else None
 
 
 def _named(text: str, names: Sequence[tuple[str, int]]) -> int | None:
