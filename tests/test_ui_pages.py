@@ -101,6 +101,9 @@ def test_an_override_names_its_author(store: Store, ids: dict[str, str]):
     send(store, "override", at=at, value="correct", reason="the gold answer is off")
     row = store.chain(ids["wrong"])
     assert (row.verdict.value, row.verdict.grader, row.graded.value) == ("correct", "person:ana", "wrong")
+    dialog = send(store, "verdict", at=at).reply
+    assert "right: the gold answer is off" in dialog
+    assert "wrong: 244 and 264 are different numbers" in dialog  # the grader's, beneath it
 
 
 def test_runs_page_lists_settings_and_survives_hostile_ones(store: Store):

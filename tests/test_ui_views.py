@@ -11,7 +11,7 @@ import pytest
 
 from db.store import open_store
 from db.values import ModelRow, RunRow
-from stepviz.types import Chain, Continuation, Problem, Sampling, SourceItem, Verdict, prefix_hash
+from stepviz.types import Annotation, Chain, Continuation, Problem, Sampling, SourceItem, Verdict, prefix_hash
 from stepviz.ui import render_chains
 from stepviz.ui.address import Address
 from stepviz.ui.render_inspector import continuation
@@ -66,6 +66,18 @@ def test_false_equations_and_people_are_shown_at_the_step(filled: Filled):
     assert [m.holds for m in rows[1].equations] == [True]
     assert [m.holds for m in rows[2].equations] == [False]
     assert [(label.who, label.value) for label in rows[2].labels] == [("ana", -1)]
+
+
+def test_what_is_said_of_the_whole_chain_stands_at_its_question(filled: Filled):
+    store, right = filled.bench.store, filled.ids["right"]
+    store.add_annotation(Annotation(right, "processbench", "first_error", 0, None, key="17=-1"))
+    store.add_annotation(Annotation(right, "ben", "correct", 0, 0))
+    rows = page(filled, "right").rows
+    assert [(x.who, x.value, x.question) for x in rows[0].labels] == [
+        ("processbench", 1, "no step is wrong"),
+        ("ben", 0, "correct (the whole chain)"),
+    ]
+    assert not any(row.labels for row in rows[1:])
 
 
 def test_endings_are_clusters_of_answers(filled: Filled):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stepviz.types import Span
+from stepviz.types import Span, VerdictValue
 from stepviz.ui.render import answer, button, esc, icon, said
 from stepviz.ui.render_inspector import continuation
 from stepviz.ui.rows import ChainPage, StepRow
@@ -44,16 +44,22 @@ def verdict(v: ChainPage) -> str:
         for value in ("correct", "wrong", "unknown")
     )
     who = "A person overrode the grader" if v.overridden else "The grader says"
+    beneath = _why("The grader said", v.graded, v.graded_reason) if v.overridden else ""
     body = (
         f'<div><span class="lab">Answer</span>{answer(v.answer)}</div>'
         f'<div><span class="lab">Gold</span>{answer(v.gold)}</div>'
-        f'<div><span class="lab">{who}</span>'
-        f'<p class="why">{icon(v.verdict)} {said(v.verdict)}: {esc(v.verdict_reason)}</p></div>'
+        f"{_why(who, v.verdict, v.verdict_reason)}{beneath}"
         f'<div><span class="lab">Your verdict</span><div class="choice">{choices}</div></div>'
         '<label><span class="lab">Reason (kept with the verdict)</span>'
         '<textarea class="field" name="reason" required maxlength="2000" autofocus></textarea></label>'
     )
     return dialog("verdict", f"Chain {v.number}: right or wrong?", body, _submit("Override verdict"), act="override")
+
+
+def _why(who: str, value: VerdictValue, reason: str) -> str:
+    return (
+        f'<div><span class="lab">{esc(who)}</span><p class="why">{icon(value)} {said(value)}: {esc(reason)}</p></div>'
+    )
 
 
 def edit(v: ChainPage, row: StepRow) -> str:

@@ -192,6 +192,8 @@ class ChainPage:
     verdict: VerdictValue = "unknown"
     verdict_reason: str = ""
     overridden: bool = False
+    graded: VerdictValue = "unknown"  # the grader's own verdict, which an override leaves beneath it
+    graded_reason: str = ""
     answer: str | None = None
     gold: str | None = None
     meta: tuple[str, ...] = ()

@@ -65,6 +65,8 @@ def chain_page(
         verdict=chain.verdict.value,
         verdict_reason=chain.verdict.reason,
         overridden=chain.overridden,
+        graded=chain.graded.value,
+        graded_reason=chain.graded.reason,
         answer=chain.verdict.answer,
         gold=row.answer,
         meta=meta_of(bench, chain, shown),
@@ -102,13 +104,15 @@ def _scores(scores: Sequence[StepScore], scorers: set[str]) -> dict[int, float]:
 
 
 def _labels(annotations: Sequence[AnnotationRow]) -> dict[int, tuple[Label, ...]]:
-    """Step → who said what of it. A first error is shown at its step."""
+    """Step → who said what of it. A first error is shown at its step; what is said of the whole chain, at row 0."""
     found: dict[int, list[Label]] = defaultdict(list)
     for a in (row.annotation for row in annotations):
-        if a.question == "first_error" and a.value is not None:
-            found[a.value].append(Label(a.annotator, -1, "first error", a.note))
-        elif a.question in ("correct", "solvable") and a.step:
-            found[a.step].append(Label(a.annotator, a.value, a.question, a.note))
+        if a.question == "first_error":
+            said = (1, "no step is wrong") if a.value is None else (-1, "first error")
+            found[a.value or 0].append(Label(a.annotator, *said, a.note))
+        elif a.question in ("correct", "solvable", "verdict"):
+            whole = "" if a.step or a.question == "verdict" else " (the whole chain)"
+            found[a.step].append(Label(a.annotator, a.value, f"{a.question}{whole}", a.note))
         elif a.question == "decides" and a.value:
             found[a.value].append(Label(a.annotator, 1, "decides", a.note))
     return {step: tuple(labels) for step, labels in found.items()}
