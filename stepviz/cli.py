@@ -133,19 +133,11 @@ def equal(
     json: Json = False,
 ) -> None:
     """Are two answers equal, and why?"""
-    import json as codec
-
     from stepviz.answers import equal as compare
 
     if file is not None:
-        found = []
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-            try:
-                row = codec.loads(line)
-                result = compare(str(row["gold"]), str(row["pred"]))
-            except (ValueError, KeyError, TypeError) as error:
-                raise StepvizError(f"{file}:{number}: need an object with gold and pred ({error})") from None
-            found.append({"verdict": result.verdict, "reason": result.reason})
+        results = [compare(*pair) for pair in _cases(file)]
+        found = [{"verdict": r.verdict, "reason": r.reason} for r in results]
         emit(found, json, lambda: "\n".join(f"{r['verdict']:10} {r['reason']}" for r in found))
         return
     if gold is None or answer is None:
@@ -156,6 +148,27 @@ def equal(
         json,
         lambda: f"{result.verdict}: {result.reason}",
     )
+
+
+def _cases(file: Path) -> list[tuple[str, str]]:
+    """(gold, pred) of each line; all are read before the first is judged. Blank lines are passed over."""
+    import json as codec
+
+    from stepviz.sources import Unreadable
+
+    try:
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unreadable(f"{file}: cannot be read ({error})") from None
+    pairs = []
+    for number, line in enumerate(lines, 1):
+        try:
+            row = codec.loads(line) if line.strip() else None
+            if row is not None:
+                pairs.append((str(row["gold"]), str(row["pred"])))
+        except (ValueError, KeyError, TypeError) as error:
+            raise StepvizError(f"{file}:{number}: need an object with gold and pred ({error})") from None
+    return pairs
 
 
 def run() -> None:

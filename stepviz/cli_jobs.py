@@ -126,22 +126,22 @@ def list_runs(db: Db = None, json: Json = False, limit: int = 30) -> None:
 
 
 @runs.command()
-def cancel(id: int, db: Db = None) -> None:
+def cancel(id: int, db: Db = None, json: Json = False) -> None:
     """Ask a job to stop; what it finished stays."""
     from db.store import open_store
 
     with open_store(db) as store:
-        store.run(id)
         store.request_cancel(id)
-    print(f"run {id} is asked to stop")
+        state = store.run(id).state
+    emit({"run": id, "state": state}, json, lambda: f"run {id} is asked to stop")
 
 
 @runs.command()
-def resume(id: int, db: Db = None) -> None:
+def resume(id: int, db: Db = None, json: Json = False) -> None:
     """Let a stopped job go on where it was."""
     from db.store import open_store
     from stepviz import jobs
 
     with open_store(db) as store:
         jobs.resume(store, id)
-    print(f"run {id} is queued again")
+    emit({"run": id, "state": "queued"}, json, lambda: f"run {id} is queued again")

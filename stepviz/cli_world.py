@@ -149,9 +149,11 @@ def bench(
     emit(found.tables, json, lambda: f"{found.title}\n\n{text}")
 
 
-def results() -> None:
+def results(json: Json = False) -> None:
     """Render docs/results.md from docs/results/*.json."""
     from stepviz import results as pages
 
+    if not pages.FOLDER.is_dir():
+        raise StepvizError(f"there is no folder {pages.FOLDER} here: run this in the root of the repository")
     pages.PAGE.write_text(pages.render(), encoding="utf-8")
-    print(f"{pages.PAGE} written")
+    emit({"path": str(pages.PAGE)}, json, lambda: f"{pages.PAGE} written")

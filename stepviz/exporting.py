@@ -15,6 +15,7 @@ from typing import Any
 
 from db.store import Store
 from db.values import ChainFilter, ChainRow, ProblemFilter, ProblemRow
+from stepviz.errors import StepvizError
 from stepviz.sources import math_shepherd, prm800k, processbench, stepviz, trl
 from stepviz.types import Annotation, Problem, SourceItem
 
@@ -140,9 +141,12 @@ def write_jsonl(rows: Iterable[dict[str, Any]], path: Path) -> int:
     """Write the rows, one a line, and say how many; the file appears when it is whole."""
     partial = path.with_name(path.name + ".part")
     n = 0
-    with partial.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            n += 1
-    partial.replace(path)
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                n += 1
+        partial.replace(path)
+    except OSError as error:
+        raise StepvizError(f"{path} cannot be written ({error.strerror}): choose another place") from None
     return n

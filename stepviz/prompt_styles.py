@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from stepviz.answers import extract
 from stepviz.errors import StepvizError
 from stepviz.steps import rule_id
 from stepviz.types import PromptStyle
@@ -25,6 +26,13 @@ STYLES = {
         separator="\n\n",
         step_rule="blank",
     ),
+}
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("template", "separator", "step_rule", "answer_rule"), str),
+    "chat": bool,
+    "system": (str, type(None)),
+    "few_shot": list,
+    "stop": list,
 }
 
 
@@ -46,15 +54,19 @@ def _read(data: Any, path: Path) -> PromptStyle:
     known = {f.name for f in fields(PromptStyle)}
     if not isinstance(data, dict) or not data.keys() <= known:
         raise StepvizError(f"{path} must be an object with fields out of: {', '.join(sorted(known))}")
-    style = PromptStyle(
-        **{
-            **data,
-            "name": str(data.get("name", path.stem)),
-            "few_shot": tuple((str(q), str(s)) for q, s in data.get("few_shot", ())),
-            "stop": tuple(str(s) for s in data.get("stop", ())),
-        }
-    )
+    for name, kinds in _KINDS.items():
+        if name in data and not isinstance(data[name], kinds):
+            raise StepvizError(f"{path}: {name} must not be {json.dumps(data[name])[:60]}")
+    try:
+        few_shot = tuple((str(q), str(s)) for q, s in data.get("few_shot", ()))
+    except (TypeError, ValueError):
+        raise StepvizError(f"{path}: few_shot must be a list of pairs [question, solution]") from None
+    stop = tuple(str(s) for s in data.get("stop", ()))
+    style = PromptStyle(**{**data, "name": str(data.get("name", path.stem)), "few_shot": few_shot, "stop": stop})
     rule_id(style.step_rule)  # refuses a rule there is not
+    extract("", style.answer_rule)  # the same for answers
+    if style.separator.strip() or not style.separator:
+        raise StepvizError(f"{path}: the separator between steps must be white space")
     if "{question}" not in style.template:
         raise StepvizError(f"{path}: the template must contain {{question}}")
     return style

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from db.store import open_store
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -82,7 +84,10 @@ def test_a_table_with_its_own_columns(tmp_path: Path) -> None:
         (("bench", "equations"), 1, "--data"),
         (("dataset", "build", "sft"), 1, "no problem of split"),
         (("export", "nothing", "x"), 1, "no export"),
+        (("export", "processbench", "no/such/folder/x.jsonl"), 1, "cannot be written"),
         (("run", "cancel", "7"), 1, "7"),
+        (("equal", "--file", "nowhere.jsonl"), 2, "nowhere.jsonl"),
+        (("results",), 1, "root of the repository"),
     ],
 )
 def test_mistakes_are_one_line_on_stderr(words: tuple[str, ...], code: int, said: str, tmp_path: Path) -> None:
@@ -97,10 +102,18 @@ def test_equal_says_why(tmp_path: Path) -> None:
     assert isinstance(found, dict)
     assert found["verdict"] == "equal"
     assert found["reason"]
-    (tmp_path / "cases.jsonl").write_text('{"gold": "3", "pred": "4"}\n{"gold": "1,000", "pred": "$1000"}\n')
+    cases = '{"gold": "3", "pred": "4"}\n\n{"gold": "1,000", "pred": "$1000", "note": "a\u2028b"}\n'
+    (tmp_path / "cases.jsonl").write_text(cases, encoding="utf-8")
     many = value(run(tmp_path, "equal", "--file", "cases.jsonl", "--json"))
     assert isinstance(many, list)
     assert [m["verdict"] for m in many] == ["different", "equal"]
+
+
+def test_a_run_is_cancelled_and_says_so_in_json(tmp_path: Path) -> None:
+    with open_store(f"sqlite:///{tmp_path}/cli.db") as store:
+        queued = store.add_run("import", {"format": "gsm8k", "path": "x"})
+    said = {"run": queued, "state": "cancelled"}
+    assert value(run(tmp_path, "run", "cancel", str(queued), "--json")) == said
 
 
 def test_world_problems_become_a_frozen_dataset(tmp_path: Path) -> None:

@@ -26,7 +26,22 @@ def test_a_file(tmp_path: Path) -> None:
     assert (style.name, style.few_shot, style.stop) == ("mine", (("1+1?", "2"),), ("Q:",))
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"templat": "x"}', '{"template": "no place"}', '{"step_rule": "none"}'])
+WRONG = (
+    "{",
+    "[]",
+    '{"templat": "x"}',
+    '{"template": "no place"}',
+    '{"template": 3}',
+    '{"step_rule": "none"}',
+    '{"answer_rule": "none"}',
+    '{"separator": " ; "}',
+    '{"chat": "yes"}',
+    '{"stop": "Q:"}',
+    '{"few_shot": ["1+1?"]}',
+)
+
+
+@pytest.mark.parametrize("text", WRONG)
 def test_a_file_that_is_wrong_says_so(text: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.json"
     path.write_text(text)
