@@ -94,6 +94,7 @@ class ChainQueries(Database):
     def set_spans(self, chain_id: str, spans: Sequence[Span], rule: str) -> None:
         """Cut the chain into other steps. Scores of its steps go: they belong to the old ones.
 
+        The borders that a source gave are kept in meta["given"], so that its row can be written out again.
         StepvizError where people's labels would come to mean another step, or where another chain
         branches at a border that would vanish.
         """
@@ -111,6 +112,8 @@ class ChainQueries(Database):
                 _move_branches(connection, old, new)
                 connection.execute(table(ScoreTable).delete().where(ScoreTable.chain_id == chain_id))
             values = {"spans": write_spans(new.spans), "n_steps": new.n, "rule": rule}
+            if old.rule.startswith("given/") and "given" not in old.meta:
+                values["meta"] = {**old.meta, "given": write_spans(old.spans)}
             connection.execute(update(table(ChainTable)).where(ChainTable.id == chain_id).values(values))
 
     def set_verdicts(self, verdicts: Mapping[str, Verdict]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from db.store import Store
 from db.values import ChainFilter, ChainRow, ProblemFilter, ProblemRow
 from stepviz.errors import StepvizError
 from stepviz.sources import math_shepherd, prm800k, processbench, stepviz, trl
-from stepviz.types import Annotation, Problem, SourceItem
+from stepviz.types import Annotation, Chain, Problem, SourceItem, Span
 
 _CHAINS = ChainFilter()
 _PROBLEMS = ProblemFilter()
@@ -72,9 +73,15 @@ def export_prm800k(
     own = ((p, row, ls) for p, row, ls in _labelled(store, filter) if row.chain.origin in prm800k.ORIGINS)
     for _, found in groupby(own, key=lambda entry: prm800k.row_key(entry[1].chain)):
         entries = list(found)
-        chains = tuple(row.chain for _, row, _ in entries)
+        chains = tuple(_as_given(row.chain) for _, row, _ in entries)
         labels = tuple(label for _, _, labels in entries for label in labels)
         yield from prm800k.write([SourceItem(entries[0][0].problem, chains, labels)])
+
+
+def _as_given(chain: Chain) -> Chain:
+    """The chain in the steps that its source gave, whatever it was cut into since (db.chains, set_spans)."""
+    given = chain.meta.get("given")
+    return chain if given is None else replace(chain, spans=tuple(Span(*span) for span in given))
 
 
 def export_math_shepherd(store: Store, filter: ChainFilter = _CHAINS) -> Iterator[dict[str, Any]]:

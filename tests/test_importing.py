@@ -22,6 +22,7 @@ from stepviz.importing import import_path
 from stepviz.sources import Unreadable
 from stepviz.sources.mapping import Mapping
 from stepviz.sources.rows import rows
+from stepviz.steps import segment
 from stepviz.types import Annotation, Problem
 
 ROOT = Path(__file__).parents[1]
@@ -126,6 +127,26 @@ def test_labels_come_in_and_the_files_go_out_equal(store: Store, shared_data: Pa
     assert [step["completions"][0]["rating"] for step in row["label"]["steps"]] == [-1] + [None] * (chain.n - 1)
     (row,) = exporting.export_processbench(store, annotator="ana")
     assert (row["label"], row["steps"]) == (0, list(chain.steps))
+
+
+def test_prm800k_goes_out_equal_after_a_step_was_cut_by_hand(store: Store, tmp_path: Path):
+    said = {"text": "Seven times six.\nThat is 42.", "rating": None, "source": "human", "flagged": False}
+    tried = [
+        {"text": "Add them.", "rating": -1, "flagged": False},
+        {"text": "Multiply.", "rating": 1, "flagged": False},
+    ]
+    row = {
+        "labeler": "340d89bc", "timestamp": "2022-07-17T16:56:51",
+        "question": {"problem": "What is 6 times 7?", "ground_truth_answer": "42"},
+        "label": {"steps": [{"completions": tried, "human_completion": said, "chosen_completion": 1}], "total_time": 9,
+                  "finish_reason": "solution"},
+    }  # fmt: skip
+    import_path(store, "prm800k", jsonl(tmp_path / "phase1.jsonl", row))
+    (written,) = (r.chain for r in store.chains_of() if "Seven" in r.chain.text)  # nobody rated it, so it may be cut
+    store.set_spans(written.id, segment(written.text, "line"), "line/1")
+    store.set_spans(written.id, segment(written.text, "sentence"), "sentence/1")
+    assert store.chain(written.id).chain.n == 2
+    assert list(exporting.export_prm800k(store)) == [row]
 
 
 def test_verdicts_without_and_then_with_a_gold_answer(store: Store, shared_data: Path):
