@@ -1,4 +1,4 @@
-"""The worker: the one process that owns the engine. `python -m stepviz.worker [--db URL]`
+"""The worker: the one process that owns the engine. `python -m stepviz.worker [--db URL]`.
 
 It claims runs, does them (stepviz.job_kinds), and leaves when it was idle for a while, unless the app that
 started it still lives. A second thread renews the lease and hears of cancels, so that neither waits for the

@@ -285,10 +285,8 @@ def row_of(problem: Problem, chain: Chain, ratings: Mapping[int, int | None], wh
     """Any chain as a row of OpenAI's shape: its steps as the only candidates, rated by one person."""
     right = "solution" if verdict == "correct" else "give_up"
     finish_reason = "found_error" if -1 in ratings.values() else right
-    steps = [
-        {"completions": [_rated(text, ratings.get(k))], "human_completion": None, "chosen_completion": 0}
-        for k, text in enumerate(chain.steps, 1)
-    ]
+    rated = [{"text": text, "rating": ratings.get(k), "flagged": None} for k, text in enumerate(chain.steps, 1)]
+    steps = [{"completions": [one], "human_completion": None, "chosen_completion": 0} for one in rated]
     question = {
         "problem": problem.question,
         "ground_truth_solution": problem.solution,
@@ -297,7 +295,3 @@ def row_of(problem: Problem, chain: Chain, ratings: Mapping[int, int | None], wh
     }
     label = {"steps": steps, "total_time": None, "finish_reason": finish_reason}
     return {"labeler": who, "timestamp": None, "question": question, "label": label}
-
-
-def _rated(text: str, rating: int | None) -> dict[str, Any]:
-    return {"text": text, "rating": rating, "flagged": None}
