@@ -16,13 +16,14 @@ from db.store import Store
 from db.values import ContinuationKey, ModelRow
 from stepviz import embedded, rollouts, sampling
 from stepviz.engines import Engine
-from stepviz.types import Continuation, Problem, Sampling, SourceItem, prefix_hash
+from stepviz.types import Continuation, Problem, Sampling, SourceItem, continuation_seed, prefix_hash
 from stepviz.world import embedded_problems, exact_for, problem
 
 FILE = embedded.FOLDER / "first_screen.jsonl"
 PROBLEMS = 200  # of the test split, in a new store
 SHOWN = 6  # of them with chains
 CHAINS, ROLLOUTS = 8, 8
+KEPT = ("prefix_hash", "j", "text", "finish_reason", "tokens", "answer", "verdict", "reason")  # the rest follows
 
 
 def seed(store: Store, path: Path = FILE) -> bool:
@@ -63,8 +64,8 @@ def record(engine: Engine, path: Path = FILE, progress: Callable[[str], None] = 
         for s in sampling.sample(p, engine, CHAINS, drawn_with, recall=recall, record=keep):
             rollouts.measure(s.chain, p, engine, ROLLOUTS, drawn_with, recall=recall, record=keep)
         rows += [(p.key, c) for c in found.values()]
-    head = {"model": engine.model_id, "sampling": asdict(drawn_with)}
-    lines = [json.dumps(head), *(json.dumps({"problem": key, **asdict(c)}) for key, c in rows)]
+    head = {"model": engine.model_id, "sampling": asdict(drawn_with), "grader": rows[0][1].grader}
+    lines = [json.dumps(head), *(json.dumps([key, *(getattr(c, name) for name in KEPT)]) for key, c in rows)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -84,13 +85,20 @@ def _worth_showing(engine: Engine, drawn_with: Sampling) -> Iterator[Problem]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[tuple[str, Continuation]]]:
-    head, *lines = path.read_text(encoding="utf-8").splitlines()
+    first, *lines = path.read_text(encoding="utf-8").splitlines()
+    head = json.loads(first)
+    sampling_id = Sampling.from_dict(head["sampling"]).hash
+    ids: dict[str, str] = {}
     draws = []
     for line in lines:
-        row = json.loads(line)
-        key = row.pop("problem")
-        draws.append((key, Continuation(**row)))
-    return json.loads(head), draws
+        key, *values = json.loads(line)
+        row = dict(zip(KEPT, values, strict=True))
+        known = ids.setdefault(key, "") or problem(*_split(key)).id
+        ids[key] = known
+        seed = continuation_seed(known, row["prefix_hash"], head["model"], sampling_id, row["j"])
+        draws.append((key, Continuation(known, model_id=head["model"], sampling_id=sampling_id, seed=seed,
+                                        grader=head["grader"], **row)))  # fmt: skip
+    return head, draws
 
 
 def _split(key: str) -> tuple[str, int]:

@@ -115,7 +115,7 @@ def test_no_template_is_above_one_percent_of_ten_thousand_problems() -> None:
 
 
 def test_the_corpus_has_no_whole_solution() -> None:
-    """Judged as a solution of its own question, no text of the corpus reaches the target."""
+    """Judged as a solution of its own question, no text of the corpus goes the whole way, step by correct step."""
     for index in range(150):
         p = problem("text", index)
         judge = exact_for(p)
@@ -124,8 +124,9 @@ def test_the_corpus_has_no_whole_solution() -> None:
         assert text.startswith(p.question)
         steps = [line for line in text.split("\n")[1:] if "<<" in line]
         assert "####" not in text + drill
-        held = {a.quantity for s in judge.judge(steps).steps for a in s.assertions if a.valid}
-        assert judge.graph.target not in held, text
+        judged = judge.judge(steps).steps
+        reached = {a.quantity for s in judged for a in s.assertions}
+        assert judge.graph.target not in reached or not all(s.correct for s in judged), text
         assert "?" not in drill
 
 
