@@ -142,7 +142,15 @@ def _right(problem: Any, text: str) -> bool:
     return judge.judge([text[s.start : s.end] for s in segment(text, "line")]).right
 
 
-BENCHES: dict[str, Callable[..., Result]] = {f.__name__: f for f in (equivalence, equations, gsm8k, student)}
+def engine(engine: str = "embedded", **_: Any) -> Result:
+    """Our engine against the library's own generate."""
+    from stepviz.bench_engine import rates
+
+    title = "Engine: 8 continuations of 64 prefixes against stock generate, on the CPU"
+    return Result(title, {"tokens a second": rates(engine)})
+
+
+BENCHES: dict[str, Callable[..., Result]] = {f.__name__: f for f in (engine, equivalence, equations, gsm8k, student)}
 
 
 def names() -> Sequence[str]:
