@@ -100,6 +100,7 @@ def export(
     db: Db = None,
     source: Annotated[str | None, typer.Option(help="only problems of this source")] = None,
     split: str | None = None,
+    annotator: Annotated[str | None, typer.Option(help="whose labels (processbench, prm800k)")] = None,
     json: Json = False,
 ) -> None:
     """Write chains and labels in a public format, or everything in the project's own."""
@@ -109,9 +110,14 @@ def export(
 
     if format not in EXPORTS:
         raise StepvizError(f"no export {format!r}; there are: {', '.join(sorted(EXPORTS))}")
+    if annotator and format not in ("processbench", "prm800k"):
+        raise StepvizError(
+            f"--annotator is for processbench and prm800k; {format} has no place for one person's labels"
+        )
     chosen = ProblemFilter if format == "stepviz" else ChainFilter
+    whose = {"annotator": annotator} if annotator else {}
     with open_store(db) as store:
-        rows = write_jsonl(EXPORTS[format](store, chosen(source=source, split=split)), out)
+        rows = write_jsonl(EXPORTS[format](store, chosen(source=source, split=split), **whose), out)
     emit({"format": format, "path": str(out), "rows": rows}, json, lambda: f"{rows} rows written to {out}")
 
 

@@ -24,6 +24,8 @@ from stepviz.types import Annotation, Chain, Continuation, Refusal, SourceItem, 
 BATCH = 200  # items a transaction
 HOPELESS = 2_000  # rows refused before one came in, of a file that looks like another format: it is that one
 
+NAMED = 100  # refused rows named in an error; a report names all
+
 Progress = Callable[[dict[str, Any]], None]
 
 
@@ -127,8 +129,9 @@ def _nothing_read(report: ImportReport) -> str:
     hint = f" It looks like {looks}: import it as that." if looks else ""
     if not looks and sources.detect(report.path) and report.format != "table":
         hint = " It has rows: import it as a table, and say which column is what."
-    first = "\n".join(map(str, report.refused[:3]))
-    return f"{report.path}: none of {report.rows} rows could be read as {report.format}.{hint}\n{first}"
+    named = "\n".join(map(str, report.refused[:NAMED]))
+    more = f"\n… and {len(report.refused) - NAMED} more" if len(report.refused) > NAMED else ""
+    return f"{report.path}: none of {report.rows} rows could be read as {report.format}.{hint}\n{named}{more}"
 
 
 def _looks_like_another(report: ImportReport) -> str | None:

@@ -166,12 +166,18 @@ def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> froz
 
 
 def _identity(source: str, name: str, model: PreTrainedModel) -> str:
-    """NAME@REVISION: the hub's commit, or a hash of the folder's weights, so that new weights are a new model."""
+    """NAME@REVISION: the hub's commit, or a hash of the folder's weights, so that new weights are a new model.
+
+    In another precision than float32 the same weights draw otherwise, and are a model of their own:
+    NAME@REVISION+bfloat16.
+    """
     folder = Path(source)
+    precision = str(model.dtype).removeprefix("torch.")
+    suffix = "" if precision == "float32" else f"+{precision}"
     if folder.is_dir():
-        return f"{name}@{fingerprint(folder)}"
+        return f"{name}@{fingerprint(folder)}{suffix}"
     commit = getattr(model.config, "_commit_hash", None)
-    return f"{name}@{commit[:12]}" if commit else name
+    return f"{name}@{commit[:12]}{suffix}" if commit else f"{name}{suffix}"
 
 
 def fingerprint(folder: Path) -> str:
