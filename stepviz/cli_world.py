@@ -49,7 +49,7 @@ def audit(
         results.write(
             "audit",
             "World audit: the premises, on the student",
-            f"python -m stepviz world audit --write --split {split}",
+            f"python -m stepviz world audit --write --split {split} --scale {scale:g} --temperature {temperature:g}",
             tables,
         )
     emit(found, json, lambda: "\n".join(_premise(p) for p in found["premises"]))
