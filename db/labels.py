@@ -66,6 +66,10 @@ class LabelQueries(Database):
             raise StepvizError("Say why the verdict is changed.")
         return self.add_annotation(Annotation(chain_id, annotator, "verdict", 0, _OVERRIDE[value], reason))
 
+    def withdraw_verdict(self, chain_id: str, annotator: str) -> int:
+        """Takes back this person's last verdict; StepvizError where none stands."""
+        return self.add_annotation(Annotation(chain_id, annotator, "verdict", 0, None, undone=True))
+
     def annotations(
         self, chain_id: str | None = None, annotator: str | None = None, *, history: bool = False
     ) -> list[AnnotationRow]:

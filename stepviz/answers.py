@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 
 from stepviz import final_answer
@@ -28,7 +29,7 @@ from stepviz.grader_pool import GraderPool, math_verify
 from stepviz.hostile import refusal
 from stepviz.numbers import Number, read_number, strip_wrapping
 from stepviz.quantities import Equality, same_quantity
-from stepviz.types import Cluster, Verdict
+from stepviz.types import Verdict, VerdictValue
 
 GRADER = "stepviz/1"
 RULES: tuple[str, ...] = ("auto", "gsm8k", "boxed", "last-number", "choice")
@@ -210,6 +211,15 @@ def _words(gold: str, answer: str, left: Number | None, right: Number | None) ->
 
 def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Answers that are equal; `members` are indices into what was clustered, first seen first."""
+
+    answer: str | None  # None: no answer could be read; never a vote
+    members: tuple[int, ...]
+    verdict: VerdictValue = "unknown"
 
 
 def cluster(answers: Sequence[str | None]) -> list[Cluster]:

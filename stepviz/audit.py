@@ -6,7 +6,6 @@ with the threshold it has to reach; one that is missed is printed as missed.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from itertools import pairwise
 from statistics import mean
 from typing import Any
 
+from stepviz.audit_draws import Measured, Sampled, judged, measure, sample, seed, whole
 from stepviz.engines import Engine
-from stepviz.steps import segment
-from stepviz.types import Completion, Problem, Request, Sampling, continuation_seed, prefix_hash
-from stepviz.world import ExactJudge, Graph, Judgement, exact_for
+from stepviz.types import Problem, Request, Sampling
+from stepviz.world import Graph, Judgement, exact_for
 from stepviz.world.expressions import number_text
 from stepviz.world.hardness import hard
 from stepviz.world.solutions import equation
@@ -51,28 +50,6 @@ class Premise:
     @property
     def holds(self) -> bool:
         return self.measured >= self.needed
-
-
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """A chain the student wrote, with what the judge says of it."""
-
-    problem: Problem
-    text: str
-    steps: tuple[str, ...]
-    judgement: Judgement
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A sampled chain with success of each rollout at each open prefix: draws[i] belongs to prefix(i)."""
-
-    chain: Sampled
-    draws: tuple[tuple[bool, ...], ...]
-
-    @property
-    def values(self) -> list[float]:
-        return [mean(d) for d in self.draws]
 
 
 def audit(
@@ -115,33 +92,6 @@ def overview(chains: Sequence[Sampled]) -> dict[str, float]:
         "lucky_with_repair": round(mean(j.lucky and any(s.repair for s in j.steps) for j in judged), 4),
         "unfinished": round(mean(not j.finished for j in judged), 4),
     }
-
-
-def sample(engine: Engine, problems: Sequence[Problem], n: int, sampling: Sampling) -> list[list[Sampled]]:
-    """n chains for each problem."""
-    requests = [Request(p.question, "", _seed(p, "", engine, sampling, j)) for p in problems for j in range(n)]
-    texts = iter(_whole(c) for c in engine.generate(requests, sampling))
-    return [[_judged(p, next(texts), exact_for(p)) for _ in range(n)] for p in problems]
-
-
-def measure(engine: Engine, chains: Sequence[Sampled], n: int, sampling: Sampling) -> list[Measured]:
-    """n rollouts from every prefix that has no answer yet."""
-    prefixes = [(c, "".join(f"{s}\n" for s in c.steps[:i])) for c in chains for i in range(_open(c) + 1)]
-    requests = [
-        Request(c.problem.question, prefix, _seed(c.problem, prefix, engine, sampling, j))
-        for c, prefix in prefixes
-        for j in range(n)
-    ]
-    texts = iter(_whole(t) for t in engine.generate(requests, sampling))
-    result = []
-    for c in chains:
-        judge = exact_for(c.problem)
-        draws = []
-        for i in range(_open(c) + 1):
-            prefix = "".join(f"{s}\n" for s in c.steps[:i])
-            draws.append(tuple(_judged(c.problem, prefix + next(texts), judge).judgement.right for _ in range(n)))
-        result.append(Measured(c, tuple(draws)))
-    return result
 
 
 def labels(measured: Sequence[Measured]) -> Iterator[Premise]:
@@ -245,13 +195,13 @@ def subgoal_spread(engine: Engine, problems: Sequence[Problem], n: int, sampling
         graph = Graph.from_json(p.meta["world"])
         asked += [(p, subgoal) for subgoal in first_subgoals(graph)]
     requests = [
-        Request(p.question, prefix, _seed(p, prefix, engine, sampling, j)) for p, prefix in asked for j in range(n)
+        Request(p.question, prefix, seed(p, prefix, engine, sampling, j)) for p, prefix in asked for j in range(n)
     ]
-    texts = iter(_whole(c) for c in engine.generate(requests, sampling))
+    texts = iter(whole(c) for c in engine.generate(requests, sampling))
     halves: dict[str, list[tuple[float, float]]] = {}
     for p, prefix in asked:
         judge = exact_for(p)
-        draws = [_judged(p, prefix + next(texts), judge).judgement.right for _ in range(n)]
+        draws = [judged(p, prefix + next(texts), judge).judgement.right for _ in range(n)]
         halves.setdefault(p.id, []).append((mean(draws[: n // 2]), mean(draws[n // 2 :])))
     gaps = [max(v, key=lambda h: h[0])[1] - min(v, key=lambda h: h[0])[1] for v in halves.values()]
     share = sum(g >= 0.3 for g in gaps) / max(1, len(gaps))
@@ -287,23 +237,3 @@ def _mixed(group: Sequence[Sampled], n: int) -> list[Sampled]:
     wrong = [c for c in group if not c.judgement.right]
     right = [c for c in group if c.judgement.right]
     return (wrong[: (n + 1) // 2] + right)[:n] if len(right) >= n // 2 else (right + wrong)[:n]
-
-
-def _whole(completion: Completion) -> str:
-    """The text without a last word that the token limit may have cut in two: `#### 14` of `#### 144`."""
-    return re.sub(r"\S+\Z", "", completion.text) if completion.finish_reason == "length" else completion.text
-
-
-def _open(c: Sampled) -> int:
-    """Steps before the answer line: the prefixes that can be continued are 0…this."""
-    return len(c.steps) - 1 if c.judgement.finished else len(c.steps)
-
-
-def _judged(p: Problem, text: str, judge: ExactJudge | None) -> Sampled:
-    assert judge is not None, p.key
-    steps = tuple(text[s.start : s.end] for s in segment(text, "line"))
-    return Sampled(p, text, steps, judge.judge(steps))
-
-
-def _seed(p: Problem, prefix: str, engine: Engine, sampling: Sampling, j: int) -> int:
-    return continuation_seed(p.id, prefix_hash(prefix), engine.model_id, sampling.hash, j)

@@ -22,12 +22,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from stepviz.types import CriticalStep, StepValue
+from stepviz.types import StepValue
 
 Rule = Literal["signed_max", "abs_max", "min", "value_argmax", "random"]
+
+
+@dataclass(frozen=True, slots=True)
+class CriticalStep:
+    """GPO: the step whose signed gain V[i] − V[i−1] is largest; ties go to the earliest."""
+
+    step: int | None
+    gain: float | None
 
 
 def advantages(values: Sequence[StepValue]) -> dict[int, Fraction]:

@@ -261,23 +261,6 @@ class FirstPit:
 
 
 @dataclass(frozen=True, slots=True)
-class CriticalStep:
-    """GPO: the step whose signed gain V[i] − V[i−1] is largest; ties go to the earliest."""
-
-    step: int | None
-    gain: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """Answers that are equal; `members` are indices into what was clustered, first seen first."""
-
-    answer: str | None  # None: no answer could be read; never a vote
-    members: tuple[int, ...]
-    verdict: VerdictValue = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
 class Annotation:
     """A person's judgement, or a data set's. Appended, never overwritten; the last row of a person counts.
 
@@ -299,7 +282,7 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class SourceItem:
-    """What one row of a file brings: a problem, its chains, and the labels on them; stored whole or not at all."""
+    """What one row of a file brings; stored whole or not at all."""
 
     problem: Problem
     chains: tuple[Chain, ...] = ()

@@ -25,7 +25,14 @@ LEVELS = (
     ("stepviz.sampling",),
     ("stepviz.glore", "stepviz.self_explore", "stepviz.gpo", "stepviz.agreement"),
     ("stepviz.recipes",),
-    ("stepviz.importing", "stepviz.exporting", "stepviz.audit", "stepviz.first_screen", "stepviz.results"),
+    (
+        "stepviz.importing",
+        "stepviz.exporting",
+        "stepviz.audit",
+        "stepviz.audit_draws",
+        "stepviz.first_screen",
+        "stepviz.results",
+    ),
     ("stepviz.worker_process",),
     (
         "stepviz.jobs",

@@ -106,6 +106,19 @@ def test_an_override_names_its_author(store: Store, ids: dict[str, str]):
     assert "wrong: 244 and 264 are different numbers" in dialog  # the grader's, beneath it
 
 
+def test_an_override_can_be_taken_back_by_its_author_only(store: Store, ids: dict[str, str]):
+    at = f"?problem={ids['problem']}&chain={ids['wrong']}"
+    assert 'data-act="withdraw"' not in send(store, "verdict", at=at).reply
+    store.override_verdict(ids["wrong"], "correct", "the gold answer is off", "bea")
+    assert "only its author" in said(send(store, "withdraw", at=at))
+    send(store, "override", at=at, value="unknown", reason="two readings")
+    assert store.chain(ids["wrong"]).verdict.value == "unknown"
+    assert 'data-act="withdraw"' in send(store, "verdict", at=at).reply
+    send(store, "withdraw", at=at)
+    row = store.chain(ids["wrong"])
+    assert (row.verdict.value, row.verdict.grader) == ("correct", "person:bea")
+
+
 def test_runs_page_lists_settings_and_survives_hostile_ones(store: Store):
     run = store.add_run("import", {"path": "<img src=x onerror=alert(1)>.csv", "format": "table"})
     html = Runs(Workbench(store)).page(f"?run={run}")

@@ -15,7 +15,7 @@ from typing import Any
 from training.language_model import Report, Settings, new_student, train
 from training.packing import plain
 
-PROBLEMS = 52_000  # whose texts and single steps are read
+PROBLEMS = 100_000  # whose texts and single steps are read
 TOKENIZER_PROBLEMS = 10_000
 SHARD = 500
 BASE = Settings(learning_rate=2.5e-3, batch=16)

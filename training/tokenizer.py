@@ -49,5 +49,5 @@ def train_tokenizer(corpus: Iterable[str], vocabulary: int = VOCABULARY) -> PreT
         eos_token=EOS,
         pad_token=PAD,
         clean_up_tokenization_spaces=False,
-        model_max_length=512,
+        model_max_length=1024,
     )

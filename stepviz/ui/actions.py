@@ -76,6 +76,18 @@ def override(
     return Done("Verdict changed. The grader's is kept beneath it.")
 
 
+def withdraw(
+    bench: Workbench, _p: ProblemRow | None, chain: ChainRow | None, _sent: Mapping[str, Any], who: str
+) -> Done:
+    """A person's verdict taken back: the one before it stands again, at last the grader's."""
+    row = _some(chain)
+    author = row.verdict.grader.removeprefix("person:")
+    if author != who:
+        raise StepvizError(f"This verdict is {author}'s: only its author can take it back. You can override it.")
+    bench.store.withdraw_verdict(row.chain.id, who)
+    return Done("Your verdict is taken back.")
+
+
 def resegment(
     bench: Workbench, _p: ProblemRow | None, chain: ChainRow | None, sent: Mapping[str, Any], _w: str
 ) -> Done:
@@ -147,6 +159,7 @@ WRITES: dict[str, Write] = {
     "more": more,
     "branch": branch,
     "override": override,
+    "withdraw": withdraw,
     "resegment": resegment,
     "merge": merge_steps,
     "split": split_step,

@@ -53,7 +53,9 @@ def verdict(v: ChainPage) -> str:
         '<label><span class="lab">Reason (kept with the verdict)</span>'
         '<textarea class="field" name="reason" required maxlength="2000" autofocus></textarea></label>'
     )
-    return dialog("verdict", f"Chain {v.number}: right or wrong?", body, _submit("Override verdict"), act="override")
+    back = button("Take it back", "withdraw", title="The verdict before it stands again") if v.overridden else ""
+    title = f"Chain {v.number}: right or wrong?"
+    return dialog("verdict", title, body, back + _submit("Override verdict"), act="override")
 
 
 def _why(who: str, value: VerdictValue, reason: str) -> str:

@@ -18,9 +18,11 @@ from stepviz.types import Problem
 from stepviz.world.expressions import number_text
 from stepviz.world.generator import problem
 from stepviz.world.graph import Graph
-from stepviz.world.solutions import equation, evaluate_text, sentence
+from stepviz.world.solutions import REPAIR_MARK, equation, evaluate_text, sentence
 
 MISREAD = 0.10  # of the single steps that can be misread
+TAKEN_BACK = 0.4  # of those, the share that the next line repairs
+DRILLED = 5  # equations in a drill
 
 
 def texts(count: int, start: int = 0) -> Iterator[str]:
@@ -38,7 +40,7 @@ def about(made: Problem, rng: random.Random) -> Iterator[str]:
     for index in some_steps(graph, rng):
         if facts := known(graph, index, told, rng):
             lines.append(facts)
-        lines.append(single_step(graph, index, rng))
+        lines += single_step(graph, index, rng)
         told.add(graph.derivations[index].target)
     yield "\n".join(lines)
     yield drill(rng)
@@ -47,20 +49,11 @@ def about(made: Problem, rng: random.Random) -> Iterator[str]:
 
 
 def some_steps(graph: Graph, rng: random.Random) -> list[int]:
-    """Up to four derivations in any order, fewer than a way from the givens to the target takes."""
+    """Up to four derivations in any order, of which no order is a way from the givens to the target."""
     steps = rng.sample(range(len(graph.derivations)), min(len(graph.derivations), rng.randint(2, 4)))
-    while graph.target in _reached(graph, steps):
+    while graph.target in graph.reached(steps):
         steps.pop()
     return steps
-
-
-def _reached(graph: Graph, steps: list[int]) -> set[int]:
-    """What these derivations alone, in this order, lead to from the givens."""
-    have = set(graph.givens)
-    for index in steps:
-        if graph.operands[index] <= have:
-            have.add(graph.derivations[index].target)
-    return have
 
 
 def given(graph: Graph, rng: random.Random) -> str:
@@ -81,24 +74,31 @@ def known(graph: Graph, index: int, told: set[int], rng: random.Random) -> str:
     return f"Known: {'; '.join(facts)}." if facts else ""
 
 
-def single_step(graph: Graph, index: int, rng: random.Random) -> str:
+def single_step(graph: Graph, index: int, rng: random.Random) -> list[str]:
+    """The step's line; now and then a misreading instead, and sometimes a second line that takes it back."""
     d = graph.derivations[index]
-    expr = d.expr
     if d.misread and rng.random() < MISREAD:
         wrong = rng.choice(d.misread)
         if (evaluate_text(wrong, graph) or Fraction(0)) > 0:
-            expr = wrong
-    text, name = equation(expr, graph), graph.quantities[d.target].name
+            misread = _line(wrong, d.target, graph, rng)
+            if rng.random() > TAKEN_BACK:
+                return [misread]
+            return [misread, REPAIR_MARK + _line(d.expr, d.target, graph, rng)]
+    return [_line(d.expr, d.target, graph, rng)]
+
+
+def _line(expr: str, target: int, graph: Graph, rng: random.Random) -> str:
+    text, name = equation(expr, graph), graph.quantities[target].name
     return f"{text} {name}" if rng.random() < 0.4 else sentence(text, name, rng)
 
 
 def drill(rng: random.Random) -> str:
-    """Six equations in the world's ranges; multiplication and division weigh most."""
-    return "\n".join(_equation(rng) for _ in range(6))
+    """Equations in the world's ranges, the harder operations more often."""
+    return "\n".join(_equation(rng) for _ in range(DRILLED))
 
 
 def _equation(rng: random.Random) -> str:
-    kind = rng.choices(["+", "-", "*", "/", "%", "f"], [2, 3, 6, 3, 2, 2])[0]
+    kind = rng.choices(["+", "-", "*", "/", "%", "f"], [2, 4, 6, 3, 2, 2])[0]
     if kind in "+-":
         a, b = rng.randint(3, 600), rng.randint(3, rng.choice([90, 90, 300]))
         left, value = (

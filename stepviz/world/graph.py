@@ -86,6 +86,13 @@ class Graph:
                     grown = True
         return frozenset(have)
 
+    def reached(self, steps: Collection[int]) -> frozenset[int]:
+        """What these derivations alone, in any order, lead to from the givens."""
+        have = set(self.givens)
+        while new := {self.derivations[i].target for i in steps if self.operands[i] <= have} - have:
+            have |= new
+        return frozenset(have)
+
     @cached_property
     def depth(self) -> dict[int, int]:
         """Least number of derivations that a quantity needs (shared ones counted once on its best tree)."""
@@ -148,15 +155,15 @@ class Graph:
             int(data["target"]),
         )
 
-    def misread_answers(self) -> list[tuple[int, Fraction, Fraction | None]]:
-        """(derivation, value it gives, answer that follows) for every single misreading."""
+    def misread_values(self) -> list[tuple[Fraction, dict[int, Fraction]]]:
+        """(value it gives, all values that follow) for every single misreading that can be computed."""
         found = []
-        for index, d in enumerate(self.derivations):
+        for d in self.derivations:
             for wrong in d.misread:
                 tree = parse(wrong)
                 value = evaluate(tree, self.truth) if tree else None
                 if value is not None:
-                    found.append((index, value, self.propagate({d.target: value}).get(self.target)))
+                    found.append((value, self.propagate({d.target: value})))
         return found
 
     def propagate(self, forced: Mapping[int, Fraction]) -> dict[int, Fraction]:

@@ -86,7 +86,7 @@ def root_empty_bags(s: Story) -> None:
         s.derive(f"{s.items} if all were full", f"#{x}*#{y}", "times"),
         s.derive(f"missing {s.items}", f"#{z}*#{y}", "times"),
     )
-    s.at = s.derive(f"{s.hero}'s {s.items}", f"#{full}*#{y}", "times", f"#{x}*#{y}")
+    s.at = s.derive(f"{s.hero}'s {s.items}", f"#{full}*#{y}", "times")
     s.also(s.at, f"#{room}-#{missing}", "take")
 
 

@@ -14,7 +14,8 @@ from fractions import Fraction
 from stepviz.world.expressions import evaluate, number_text, parse, show
 from stepviz.world.graph import Graph
 
-REDUNDANT, BYPASS, REPAIR = 0.04, 0.04, 0.04  # share of the solutions that try each detour
+REDUNDANT, BYPASS, REPAIR = 0.03, 0.06, 0.07  # share of the solutions that try each detour
+TERSE, MERGED = 0.4, 0.25  # share of the terse solutions; of their lines, those that hold two assertions
 REPAIR_MARK = "No, that is wrong. "
 
 
@@ -68,8 +69,7 @@ def with_detour(graph: Graph, plan: list[int], rng: random.Random) -> list[Plann
         if options:
             at = rng.choice(options)
             misread = rng.choice(graph.derivations[steps[at].index].misread)
-            value = evaluate_text(misread, graph)
-            if value is not None and value > 0:
+            if _looks_wrong(misread, graph):
                 repaired = Planned(steps[at].index, repairs=True)
                 return [*steps[:at], Planned(steps[at].index, wrong=misread), repaired, *steps[at + 1 :]]
     return steps
@@ -86,11 +86,17 @@ def _insert(graph: Graph, steps: list[Planned], unused: list[int], rng: random.R
         if not graph.operands[index] <= known or place >= len(steps):
             continue
         turned = turn(graph.derivations[index].expr) if wrong else None
-        if wrong and (turned is None or (evaluate_text(turned, graph) or Fraction(0)) <= 0):
+        if wrong and not (turned and _looks_wrong(turned, graph)):
             continue
         at = rng.randint(place, len(steps) - 1)
         return [*steps[:at], Planned(index, wrong=turned), *steps[at:]]
     return steps
+
+
+def _looks_wrong(expr: str, graph: Graph) -> bool:
+    """Whether a misreading gives a number that could stand in a text and belongs to no quantity."""
+    value = evaluate_text(expr, graph)
+    return value is not None and value > 0 and value not in graph.truth.values()
 
 
 def turn(expr: str) -> str | None:
@@ -108,7 +114,7 @@ def evaluate_text(expr: str, graph: Graph) -> Fraction | None:
 
 def write(graph: Graph, plan: list[Planned], rng: random.Random) -> list[str]:
     """The steps' lines. Terse puts two assertions into a line and says little; fine-grained one, in a sentence."""
-    terse = rng.random() < 0.4
+    terse = rng.random() < TERSE
     lines: list[str] = []
     waiting = ""
     for step in plan:
@@ -124,7 +130,7 @@ def write(graph: Graph, plan: list[Planned], rng: random.Random) -> list[str]:
         else:
             lines += [waiting] if waiting else []
             waiting = f"{mark}{text} {name}"
-            if rng.random() < 0.6:
+            if rng.random() > MERGED:
                 lines.append(waiting)
                 waiting = ""
     return [*lines, waiting] if waiting else lines
