@@ -14,10 +14,11 @@ from sqlalchemy import Connection, Select, and_, bindparam, case, func, insert, 
 
 from db.columns import now
 from db.models import ContinuationTable, ModelTable, SamplingTable
+from db.problems import in_source
 from db.rows import continuation_columns, continuation_row, insert_or_ignore, read_continuation, table
 from db.session import Database
 from db.values import ContinuationKey, Measurement, ModelRow, PrefixCount
-from stepviz.types import Continuation, Sampling
+from stepviz.types import Continuation, Sampling, prefix_hash
 
 
 class ContinuationQueries(Database):
@@ -77,6 +78,20 @@ class ContinuationQueries(Database):
         k = ContinuationTable
         n = func.count().label("n")
         query = select(k.model_id, k.sampling_id, n).where(k.problem_id == problem_id)
+        query = query.group_by(k.model_id, k.sampling_id).order_by(n.desc(), k.model_id, k.sampling_id)
+        with self.reading() as connection:
+            return [Measurement(*row) for row in connection.execute(query)]
+
+    def measured_with(self, source: str | None = None, split: str | None = None) -> list[Measurement]:
+        """With which models and samplings steps were continued (the bare question does not count), most draws first.
+
+        source and split are those of the problems.
+        """
+        k = ContinuationTable
+        n = func.count().label("n")
+        query = select(k.model_id, k.sampling_id, n).where(k.prefix_hash != prefix_hash(""))
+        if source is not None or split is not None:
+            query = query.where(in_source(k.problem_id, source, split))
         query = query.group_by(k.model_id, k.sampling_id).order_by(n.desc(), k.model_id, k.sampling_id)
         with self.reading() as connection:
             return [Measurement(*row) for row in connection.execute(query)]

@@ -12,6 +12,7 @@ from db.columns import now
 from db.models import DatasetRowTable, DatasetTable
 from db.rows import chunks, table
 from db.session import Database
+from db.spool import Spool
 from db.values import DatasetRow
 from stepviz.errors import StepvizError
 from stepviz.types import digest
@@ -21,11 +22,31 @@ PAGE = 1000
 
 class DatasetQueries(Database):
     def add_dataset(
-        self, name: str, recipe: str, config: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]
+        self,
+        name: str,
+        recipe: str,
+        config: Mapping[str, Any],
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        format: str = "",
+        counts: Mapping[str, Any] | None = None,
+        dropped: Mapping[str, int] | None = None,
     ) -> DatasetRow:
-        """Freeze rows as the next version of `name`; the same rows made the same way are the version they were."""
-        frozen = [dict(row) for row in rows]  # before the transaction: nobody waits for a slow recipe
-        hashed = digest(recipe, _canonical(config), *map(_canonical, frozen))
+        """Freeze rows as the next version of `name`; the same rows made the same way are the version they were.
+
+        The rows are made before the transaction and kept on disk, not in memory; all of them are stored, or none.
+        `counts` and `dropped` are read after the last row was made, so what makes the rows may still fill them.
+        """
+        with Spool() as frozen:
+            hashed = digest(recipe, json.dumps(config, sort_keys=True))
+            for row in rows:
+                hashed = digest(hashed, frozen.add(row))
+            record = {"format": format, "counts": dict(counts or {}), "dropped": dict(dropped or {})}
+            return self._freeze(name, recipe, config, hashed, frozen, record)
+
+    def _freeze(
+        self, name: str, recipe: str, config: Mapping[str, Any], hashed: str, frozen: Spool, record: Mapping[str, Any]
+    ) -> DatasetRow:
         d = table(DatasetTable)
         with self.writing() as connection:
             same = select(d).where(d.c.name == name, d.c.hash == hashed)
@@ -40,6 +61,7 @@ class DatasetQueries(Database):
                 "hash": hashed,
                 "n_rows": len(frozen),
                 "created_at": now(),
+                **record,
             }
             id_ = connection.execute(insert(d).values(values).returning(d.c.id)).scalar_one()
             numbered = ({"dataset_id": id_, "number": i, "row": row} for i, row in enumerate(frozen))
@@ -58,19 +80,15 @@ class DatasetQueries(Database):
         with self.reading() as connection:
             return [_read(row) for row in connection.execute(query)]
 
-    def dataset_rows(self, id: int) -> Iterator[dict[str, Any]]:
-        """The rows in their order, page by page: memory stays bounded."""
+    def dataset_rows(self, id: int, start: int = 0, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """The rows in their order from number `start` (0, 1, …) on, page by page: memory stays bounded."""
         r = DatasetRowTable
-        n_rows = self.dataset(id).n_rows
-        for start in range(0, n_rows, PAGE):
-            page = select(r.row).where(r.dataset_id == id, r.number >= start, r.number < start + PAGE)
+        end = self.dataset(id).n_rows if limit is None else start + limit
+        for first in range(start, end, PAGE):
+            page = select(r.row).where(r.dataset_id == id, r.number >= first, r.number < min(first + PAGE, end))
             with self.reading() as connection:
                 rows = connection.execute(page.order_by(r.number)).scalars().all()
             yield from rows
-
-
-def _canonical(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, sort_keys=True)
 
 
 def _row(connection: Connection, id: int) -> Row[Any]:
@@ -81,4 +99,16 @@ def _row(connection: Connection, id: int) -> Row[Any]:
 
 
 def _read(row: Row[Any]) -> DatasetRow:
-    return DatasetRow(row.id, row.name, row.version, row.recipe, row.config, row.hash, row.n_rows, row.created_at)
+    return DatasetRow(
+        row.id,
+        row.name,
+        row.version,
+        row.recipe,
+        row.config,
+        row.hash,
+        row.n_rows,
+        row.created_at,
+        row.format,
+        row.counts,
+        row.dropped,
+    )

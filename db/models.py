@@ -207,6 +207,9 @@ class DatasetTable(Base):
     hash: Mapped[str] = mapped_column(Hash)
     n_rows: Mapped[int]
     created_at: Mapped[datetime]
+    format: Mapped[str] = mapped_column(String(24))
+    counts: Mapped[dict[str, Any]]
+    dropped: Mapped[dict[str, Any]]
 
 
 class DatasetRowTable(Base):

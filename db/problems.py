@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, distinct, exists, func, or_, select
@@ -13,6 +13,7 @@ from db.session import Database
 from db.values import ProblemFilter, ProblemRow, SourceKey
 
 EVERY = ProblemFilter()
+PAGE = 500
 
 
 class ProblemQueries(Database):
@@ -22,6 +23,19 @@ class ProblemQueries(Database):
         with self.reading() as connection:
             query = select(p.__table__).where(*self._conditions(filter)).order_by(p.seq).limit(limit).offset(offset)
             return _with_sources(connection, connection.execute(query).all())
+
+    def problems_of(self, filter: ProblemFilter = EVERY) -> Iterator[ProblemRow]:
+        """All problems that pass, in the order of arrival, page by page: no transaction stays open between."""
+        p, last = ProblemTable, 0
+        while True:
+            query = select(p.__table__).where(p.seq > last, *self._conditions(filter)).order_by(p.seq).limit(PAGE)
+            with self.reading() as connection:
+                rows = connection.execute(query).all()
+                found = _with_sources(connection, rows)
+            yield from found
+            if len(rows) < PAGE:
+                return
+            last = rows[-1].seq
 
     def count_problems(self, filter: ProblemFilter = EVERY) -> int:
         query = select(func.count()).select_from(ProblemTable).where(*self._conditions(filter))

@@ -181,7 +181,11 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class DatasetRow:
-    """A frozen set of rows; `hash` is over recipe, config and rows."""
+    """A frozen set of rows; `hash` is over recipe, config and rows.
+
+    format: "prompt-completion", "stepwise", "preference", or "" where nobody said. counts: what is in it (problems,
+    chains, labels, models, sources); dropped: what gave no row, by reason.
+    """
 
     id: int
     name: str
@@ -191,3 +195,6 @@ class DatasetRow:
     hash: str
     n_rows: int
     created_at: datetime
+    format: str = ""
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stepviz import cli_jobs, cli_world
+from stepviz import cli_datasets, cli_jobs, cli_world
 from stepviz.cli_output import Db, Json, emit, fail
 from stepviz.errors import StepvizError
 
@@ -21,7 +21,7 @@ app.command("sample")(cli_jobs.sample)
 app.command("measure")(cli_jobs.measure)
 app.add_typer(cli_jobs.runs, name="run")
 app.add_typer(cli_world.world, name="world")
-app.add_typer(cli_world.dataset, name="dataset")
+app.add_typer(cli_datasets.dataset, name="dataset")
 app.command("bench")(cli_world.bench)
 app.command("results")(cli_world.results)
 

@@ -1,4 +1,4 @@
-"""`world …`, `dataset …`, `bench …`, `results`: the embedded world, frozen training sets, and figures."""
+"""`world …`, `bench …`, `results`: the embedded world, and figures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from stepviz.cli_output import Db, Json, emit
 from stepviz.errors import StepvizError
 
 world = typer.Typer(no_args_is_help=True, help="The embedded world.")
-dataset = typer.Typer(no_args_is_help=True, help="Frozen training sets.")
 Write = Annotated[bool, typer.Option("--write", help="also write docs/results/NAME.json")]
 
 
@@ -79,51 +78,6 @@ def problems(
         counts = [store.add_items(items[i : i + 500]) for i in range(0, len(items), 500)]
     new = sum(c.problems_new for c in counts)
     emit({"split": split, "problems": count, "new": new}, json, lambda: f"{new} new problems of {count}")
-
-
-@dataset.command()
-def build(
-    recipe: Annotated[str, typer.Argument(help="sft")],
-    name: Annotated[str | None, typer.Option(help="name of the dataset (default: the recipe's)")] = None,
-    source: Annotated[str | None, typer.Option(help="only problems of this source")] = None,
-    split: Annotated[str, typer.Option(help="split the problems come from; never test")] = "train",
-    db: Db = None,
-    json: Json = False,
-) -> None:
-    """Freeze rows for a training; the same recipe on the same data is the same version."""
-    from db.store import open_store
-    from db.values import ProblemFilter
-    from stepviz import recipes
-
-    if recipe != "sft":
-        raise StepvizError(f"no recipe {recipe!r}; there are: sft")
-    dropped = recipes.Dropped()
-    with open_store(db) as store:
-        fits = ProblemFilter(source=source, split=split)
-        count = store.count_problems(fits)
-        rows = [r.problem for start in range(0, count, 500) for r in store.problems(fits, 500, start)]
-        config = {"source": source, "split": split}
-        made = store.add_dataset(name or recipe, recipe, config, recipes.sft(rows, dropped))
-    if made.n_rows == 0:
-        raise StepvizError(f"dataset {made.id} is empty: no problem of split {split!r} has a reference solution")
-    value = {"id": made.id, "name": made.name, "version": made.version, "rows": made.n_rows, "hash": made.hash,
-             "dropped": dropped.reasons}  # fmt: skip
-    emit(value, json, lambda: f"dataset {made.id}: {made.name} version {made.version}, {made.n_rows} rows, {made.hash}")
-
-
-@dataset.command("list")
-def list_datasets(db: Db = None, json: Json = False) -> None:
-    """All datasets, newest first."""
-    from db.store import open_store
-
-    with open_store(db) as store:
-        rows = [{"id": d.id, "name": d.name, "version": d.version, "recipe": d.recipe, "rows": d.n_rows, "hash": d.hash}
-                for d in store.datasets()]  # fmt: skip
-    emit(
-        rows,
-        json,
-        lambda: "\n".join(f"{r['id']:5} {r['name']} v{r['version']}  {r['rows']} rows  {r['hash']}" for r in rows),
-    )
 
 
 def bench(

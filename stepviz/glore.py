@@ -20,7 +20,7 @@ Deviations:
 5. A prefix that holds the answer is terminal: label 1 if the answer is right and the chain consistent, else 0.
 6. Labels of steps that were not measured, or where nothing can be judged, are None, unless a later positive
    makes them 1. A None before the first 0 means that E is not known.
-7. Balancing of the classes at each prefix length is a matter of the training set: see recipes.
+7. Balancing of the classes at each prefix length is a matter of the training set: see recipes/balance.py.
 """
 
 from __future__ import annotations
@@ -100,12 +100,17 @@ def own_suffix(chain: Chain, verdict: Verdict, plain: bool = False) -> tuple[boo
 # ---- labels
 
 
-def sorm_labels(values: Sequence[StepValue], own: Sequence[bool] = ()) -> tuple[int | None, ...]:
+def sorm_labels(
+    values: Sequence[StepValue], own: Sequence[bool] = (), carry_back: bool = True
+) -> tuple[int | None, ...]:
     """l_1 … l_n from V[0 … n], monotone; `own` (see own_suffix) has an entry for each step.
 
     Successes are counted consistent where `with_consistency` has counted them, else all of them.
+    `carry_back=False` is the ablation: the labels as they were drawn.
     """
     raw = [_raw(value, own[value.step - 1] if own else None) for value in values[1:]]
+    if not carry_back:
+        return tuple(raw)
     last = max((i for i, label in enumerate(raw) if label == 1), default=-1)
     return tuple(1 if i <= last else label for i, label in enumerate(raw))
 

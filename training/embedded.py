@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from db.store import Store
-from stepviz import recipes, results
+from stepviz import results
+from stepviz.datasets import build
 from stepviz.embedded import FOLDER
 from stepviz.errors import StepvizError
 from stepviz.types import Problem, SourceItem
@@ -46,14 +47,11 @@ def make(store: Store, stages: list[str], out: Path = FOLDER, log: Log = print) 
         first_screen.record(load("embedded", device="cpu"), progress=log)
 
 
-def training_set(store: Store) -> int:
+def training_set(store: Store, count: int = TRAINING_PROBLEMS) -> int:
     """The fixed 7,500 problems with one reference solution each, as a frozen dataset of the store; its id."""
-    problems = list(embedded_problems("train", TRAINING_PROBLEMS))
-    add(store, problems)
-    dropped = recipes.Dropped()
-    rows = list(recipes.sft(problems, dropped))
-    config = {"source": "embedded", "split": "train", "dropped": dropped.reasons}
-    return store.add_dataset("embedded-train", "sft", config, rows).id
+    add(store, list(embedded_problems("train", count)))
+    config = {"source": "embedded", "split": "train", "limit": count}
+    return build(store, "sft", config, name="embedded-train").id
 
 
 def add(store: Store, problems: list[Problem], batch: int = 500) -> None:

@@ -1,0 +1,323 @@
+"""From the store to a training set: a recipe's rows, frozen as a version with everything that made them.
+
+Problems stream through the recipe one at a time; nothing is stored before all rows are made, so a build that fails
+or is stopped leaves the store as it was. The same recipe with the same configuration on the same data gives the same
+hash, and no new version. A test problem never enters: `test_overlap` says whether it stops the build or is left out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from db.spool import Spool
+from db.store import Store
+from db.values import ChainRow, DatasetRow, ProblemFilter, ProblemRow
+from stepviz.datasets_config import Selection, configured
+from stepviz.errors import StepvizError
+from stepviz.recipes import MASK, Attempt, Case, Dropped, PrefixBalance, Recipe, Row, is_of, is_test, named
+from stepviz.recipes.case import NO_CHAIN
+from stepviz.rollouts import by_prefix
+from stepviz.types import Annotation, digest
+
+Progress = Callable[[Mapping[str, Any]], None]
+TELL_EVERY = 20  # problems
+
+TEST_TOO = "a problem that also is in a test split"
+OVER_THE_LIMIT = "a row over the limit a problem"
+UNBALANCED = "a row that keeps no label after the balance"
+HELD_OUT = "a problem of the other part"
+EMPTY = {
+    "sft": "No problem has a reference solution: import one that has (gsm8k, math), or `world problems train`.",
+    "orm": "Sample chains first: python -m stepviz sample --split train --n 8",
+    "sorm": "Measure first: python -m stepviz measure --split train --k {k}, or ask for fewer rollouts with --k.",
+    "refine-local": "Measure first: python -m stepviz measure --split train --verdict wrong --k {k}, or lower --k.",
+    "self-explore": "Measure first: python -m stepviz measure --split train --verdict wrong --k {k}, or lower --k.",
+    "stepwise": "Label some chains first, or import labels (prm800k, math-shepherd, stepverify).",
+}
+
+
+class Stopped(StepvizError):
+    """The build was cancelled; nothing was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A build with everything decided: what the stored configuration says."""
+
+    recipe: Recipe
+    selection: Selection
+    options: Any
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {**asdict(self.selection), **asdict(self.options)}
+
+
+def build(
+    store: Store,
+    recipe: str,
+    config: Mapping[str, Any] | None = None,
+    *,
+    name: str | None = None,
+    on_progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> DatasetRow:
+    """Freeze the rows of a recipe as a dataset of the store (default name: the recipe's).
+
+    config: fields of Selection and of the recipe's options; what is not given has its default. StepvizError, saying
+    what to do, for a recipe or option that is not there, a test problem, and where no row comes out. `on_progress`
+    gets {"done", "total", "unit", "rows"}; Stopped is raised soon after `cancelled` says so.
+    """
+    plan = planned(store, recipe, config or {})
+    dropped, tally = Dropped(), Tally()
+    balance = PrefixBalance(plan.options.seed) if getattr(plan.options, "balance", False) else None
+    with Spool() as spool:
+        for row in _watched(_rows(store, plan, dropped, tally, on_progress), cancelled):
+            spool.add(row)
+            if balance is not None:
+                balance.see(row["labels"])
+        if not len(spool):
+            raise StepvizError(_nothing(store, plan, dropped))
+        final = _watched(_final(spool, balance, dropped, tally), cancelled)
+        return store.add_dataset(
+            name or default_name(plan),
+            plan.recipe.name,
+            plan.config,
+            _at_least_one(final, plan),
+            format=plan.recipe.format,
+            counts=tally.counts,
+            dropped=dropped.reasons,
+        )
+
+
+def planned(store: Store, recipe: str, config: Mapping[str, Any]) -> Plan:
+    """The configuration checked, and completed by what the store says: which sampling, whose rollouts."""
+    made = named(recipe)
+    selection, options = configured(made, config)
+    if selection.sampling:
+        selection = replace(selection, sampling=_sampling(store, selection.sampling))
+    if made.rollouts:
+        selection = _with_rollouts(store, selection, getattr(options, "k", 8))
+    return Plan(made, selection, options)
+
+
+def default_name(plan: Plan) -> str:
+    """The recipe's; an oracle arm says so."""
+    return f"{plan.recipe.name}-oracle" if getattr(plan.options, "oracle", False) else plan.recipe.name
+
+
+class Tally:
+    """What is in the rows, counted as they pass; `counts` is what the record keeps."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Any] = {"problems": 0, "chains": 0}
+        self._problem, self._chains = "", set[str]()
+
+    def source(self, source: str, rows: int) -> None:
+        if rows:
+            self._add("sources", source, rows)
+
+    def row(self, row: Row) -> None:
+        """Rows of a problem stand together."""
+        origin = row["origin"]
+        if origin["problem"] != self._problem:
+            self._problem, self._chains = origin["problem"], set()
+            self.counts["problems"] += 1
+        if (chain := origin.get("chain")) and chain not in self._chains:
+            self._chains.add(chain)
+            self.counts["chains"] += 1
+        if model := origin.get("model"):
+            self._add("models", model, 1)
+        for label, n in Counter(row.get("labels", ())).items():
+            self._add("labels", "masked" if label == MASK else str(label), n)
+
+    def _add(self, group: str, key: str, n: int) -> None:
+        found = self.counts.setdefault(group, {})
+        found[key] = found.get(key, 0) + n
+
+
+# ---- from the store to cases
+
+
+def _rows(
+    store: Store, plan: Plan, dropped: Dropped, tally: Tally, on_progress: Progress | None
+) -> Iterator[Row | None]:
+    """The recipe's rows, problem after problem; None after each problem, so that a cancel is heard."""
+    selection = plan.selection
+    fits = ProblemFilter(source=selection.source, split=selection.split)
+    total = store.count_problems(fits)
+    total = min(total, selection.limit or total)
+    taken = made = 0
+    for problem in store.problems_of(fits):
+        if taken == selection.limit:
+            break
+        case = _case(store, plan, problem, dropped)
+        if case is not None:
+            taken += 1
+            n = 0
+            for row in plan.recipe.rows(case, plan.options, dropped):
+                if selection.max_per_problem is not None and n >= selection.max_per_problem:
+                    dropped.add(OVER_THE_LIMIT)
+                    continue
+                n += 1
+                yield row
+            made += n
+            tally.source(_source(problem, selection), n)
+        if on_progress is not None and (taken % TELL_EVERY == 0 or taken == total):
+            on_progress({"done": taken, "total": total, "unit": "problems", "rows": made})
+        yield None
+    if on_progress is not None:
+        on_progress({"done": taken, "total": taken, "unit": "problems", "rows": made})
+
+
+def _source(problem: ProblemRow, selection: Selection) -> str:
+    return selection.source or problem.sources[0].source
+
+
+def _case(store: Store, plan: Plan, problem: ProblemRow, dropped: Dropped) -> Case | None:
+    """The problem with what its recipe reads; None, counted, where it is not selected or has nothing."""
+    selection = plan.selection
+    if selection.test_overlap == "drop" and any(is_test(place.split) for place in problem.sources):
+        dropped.add(TEST_TOO)
+        return None
+    if not in_part(problem.id, selection):
+        dropped.add(HELD_OUT)
+        return None
+    places = tuple(tuple(place) for place in problem.sources)
+    case = Case(problem.problem, style=selection.style, places=places)
+    if not plan.recipe.chains:
+        return case
+    rows = [row for row in store.chains(problem.id) if _selected(row, selection)] if problem.n_chains else []
+    if not rows:
+        dropped.add(NO_CHAIN)
+        return None
+    labels = _labels(store, problem.id, getattr(plan.options, "annotator", None))
+    attempts = tuple(
+        Attempt(row.chain, row.verdict, row.model_id, row.seed, tuple(labels.get(row.chain.id, ()))) for row in rows
+    )
+    if not plan.recipe.rollouts:
+        return replace(case, attempts=attempts)
+    draws = store.continuations_for(problem.id, selection.rollout_model, selection.rollout_sampling)
+    separator = selection.rollout_separator
+    return replace(case, attempts=attempts, draws=by_prefix(draws), separator=separator)
+
+
+def in_part(problem_id: str, selection: Selection) -> bool:
+    """Whether the problem is in the chosen part. A problem is held out or not in every dataset alike."""
+    if selection.part == "all":
+        return True
+    held_out = int(digest("held out", problem_id), 16) / 16**24 < selection.held_out
+    return held_out == (selection.part == "held-out")
+
+
+def _selected(row: ChainRow, selection: Selection) -> bool:
+    of_model = not selection.model or row.model_id in selection.model or row.chain.origin in selection.model
+    of_sampling = selection.sampling is None or row.sampling_id == selection.sampling
+    return of_model and of_sampling and (selection.branches or row.chain.parent is None)
+
+
+def _labels(store: Store, problem_id: str, annotator: str | None) -> dict[str, list[Annotation]]:
+    if annotator is None:
+        return {}
+    return {
+        chain: [row.annotation for row in rows if is_of(row.annotation.annotator, annotator)]
+        for chain, rows in store.annotations_for(problem_id).items()
+    }
+
+
+# ---- rows, finished
+
+
+def _final(spool: Spool, balance: PrefixBalance | None, dropped: Dropped, tally: Tally) -> Iterator[Row]:
+    for number, row in enumerate(spool):
+        if balance is not None:
+            row["labels"] = balance.masked(number, row["labels"])
+            if set(row["labels"]) == {MASK}:
+                dropped.add(UNBALANCED)
+                continue
+        tally.row(row)
+        yield row
+
+
+def _watched(rows: Iterator[Row | None], cancelled: Callable[[], bool] | None) -> Iterator[Row]:
+    for row in rows:
+        if cancelled is not None and cancelled():
+            raise Stopped("the build was stopped; nothing was stored")
+        if row is not None:
+            yield row
+
+
+def _at_least_one(rows: Iterator[Row], plan: Plan) -> Iterator[Row]:
+    empty = True
+    for row in rows:
+        empty = False
+        yield row
+    if empty:
+        raise StepvizError(
+            f"{plan.recipe.name}: the balance left no label: at each prefix length one class is missing. "
+            "Sample and measure more chains, or build with --no-balance."
+        )
+
+
+# ---- what the store says
+
+
+def _sampling(store: Store, start: str) -> str:
+    """The id of the sampling that begins so."""
+    samplings = store.samplings()
+    found = [id_ for id_ in samplings if id_.startswith(start)]
+    if len(found) != 1:
+        there = ", ".join(f"{id_[:8]} (temperature {s.temperature:g})" for id_, s in samplings.items()) or "none"
+        raise StepvizError(f"{'several samplings begin' if found else 'no sampling begins'} with {start!r}: {there}")
+    return found[0]
+
+
+def _with_rollouts(store: Store, selection: Selection, k: int) -> Selection:
+    """Whose rollouts: the one model and sampling that the selected problems were measured with, or the chosen one."""
+    if selection.rollout_sampling:
+        selection = replace(selection, rollout_sampling=_sampling(store, selection.rollout_sampling))
+    model, sampling = selection.rollout_model, selection.rollout_sampling
+    there = store.measured_with(selection.source, selection.split)
+    found = [m for m in there if model in (None, m.model_id) and sampling in (None, m.sampling_id)]
+    if len(found) != 1:
+        if not there:
+            raise StepvizError(
+                "no chain of these problems is measured; measure first: "
+                f"python -m stepviz measure --split {selection.split or 'train'} --k {k}"
+            )
+        choices = "; ".join(f"{m.model_id} with sampling {m.sampling_id[:8]} ({m.n:,} draws)" for m in there)
+        what = "several models or samplings" if found else "nothing that fits"
+        raise StepvizError(f"these problems are measured with {what}: choose --rollout-model and "
+                           f"--rollout-sampling out of: {choices}")  # fmt: skip
+    separator = store.sampling(found[0].sampling_id).style.separator
+    return replace(
+        selection,
+        rollout_model=found[0].model_id,
+        rollout_sampling=found[0].sampling_id,
+        rollout_separator=separator,
+    )
+
+
+def _nothing(store: Store, plan: Plan, dropped: Dropped) -> str:
+    """Why a build has no row, and what to do."""
+    selection, options = plan.selection, plan.options
+    reasons = "; ".join(f"{n} × {reason}" for reason, n in sorted(dropped.reasons.items(), key=lambda r: -r[1]))
+    head = f"{plan.recipe.name} gives no row ({reasons})."
+    if not store.count_problems(ProblemFilter(source=selection.source, split=selection.split)):
+        asked = " ".join(f"{what} {name!r}" for what in ("source", "split") if (name := getattr(selection, what)))
+        there = ", ".join(f"{s}/{x}" for s, _ in store.sources() for x, _ in store.splits(s))
+        return f"there is no problem of {asked or 'any source'} here; there are: {there or 'none, import some first'}"
+    if plan.recipe.chains and NO_CHAIN in dropped.reasons and selection.model and len(dropped.reasons) == 1:
+        origins = ", ".join(name for name, _ in store.origins()[:12]) or "none"
+        return f"{head} There are chains of: {origins}"
+    if annotator := getattr(options, "annotator", None):
+        families = sorted({who.split("/")[0] for who in store.annotators()})
+        if not any(is_of(who, annotator) for who in store.annotators()):
+            return f"{plan.recipe.name}: nobody called {annotator!r} labelled anything; there are: " + (
+                ", ".join(families[:20]) or "none"
+            )
+    hint = EMPTY.get(plan.recipe.name, EMPTY["orm"])
+    return f"{head} {hint.format(k=getattr(options, 'k', 8))}"

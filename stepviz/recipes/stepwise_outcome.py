@@ -1,0 +1,87 @@
+"""`sorm`: can this prefix still be solved? (GLoRe, arXiv 2402.10963, steps 7 to 10.)
+
+l_i = 1 if any of K = 8 continuations of P_i reaches the right answer; then three post-processings, in this order,
+each of which can be switched off: (a) only consistent verifiers count (`consistent`; `plain` for the paper's plain
+string), (b) a positive makes all earlier steps positive (`carry_back`), (c) balance at each prefix length
+(`balance`, see stepviz.recipes.balance). The labels are stepviz.glore's, with its deviations.
+
+Decisions:
+1. Draws 0 … K−1 of a prefix count, whatever else was drawn; a prefix with fewer than K is not measured. Its label
+   is −100 unless a later positive is carried back to it. A chain of which no step is known gives no row.
+2. A prefix that holds the final answer is not continued: its label is 1 for a right answer (with (a): of a
+   consistent chain), else 0. So every wrong chain has a negative.
+3. The chain's own suffix is one more trace where the chain is right (with (a): and consistent), so that a right
+   chain needs no rollouts where it is consistent.
+4. Soft labels (`soft`) are k successes, counted by (a), of n = K independent continuations of P_i. They are
+   measured values: neither the chain's own suffix nor (b) changes them. Where nothing was sampled (n = 0: a
+   terminal prefix, or a step that was not measured) the hard label holds; where that is −100 the step is masked.
+5. A chain that was cut off before its answer, or whose answer cannot be judged, gives no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from stepviz import glore
+from stepviz.recipes.case import (
+    MASK,
+    NOT_MEASURED,
+    Attempt,
+    Case,
+    Dropped,
+    Row,
+    at_least,
+    origin,
+    stepwise_row,
+)
+from stepviz.types import StepValue
+
+
+@dataclass(frozen=True, slots=True)
+class Sorm:
+    k: int = glore.K  # rollouts a step
+    consistent: bool = True  # (a)
+    plain: bool = False  # (a) by the plain string
+    carry_back: bool = True  # (b)
+    balance: bool = True  # (c)
+    soft: bool = False  # columns k and n
+    seed: int = 0  # of (c)
+
+    def __post_init__(self) -> None:
+        at_least("k", self.k, 1)
+
+
+def sorm(case: Case, options: Sorm, dropped: Dropped) -> Iterator[Row]:
+    """{prompt, completions, labels, origin}, with k and n where soft; before the balance."""
+    case = case.measured(options.k)
+    for attempt in case.judged(dropped):
+        values = verified(case, attempt, options.consistent, options.plain)
+        labels = step_labels(attempt, values, options)
+        if all(label is None for label in labels):
+            dropped.add(NOT_MEASURED)
+            continue
+        more = {"k": _successes(values), "n": [value.n for value in values[1:]]} if options.soft else {}
+        hard = [MASK if label is None else label for label in labels]
+        yield stepwise_row(case, attempt, hard, **more, origin=origin(case.problem, attempt))
+
+
+def verified(case: Case, attempt: Attempt, consistent: bool, plain: bool) -> list[StepValue]:
+    """V[0 … n], with the consistent successes counted where they are asked for."""
+    values = case.values(attempt)
+    if not consistent:
+        return values
+    return glore.with_consistency(attempt.chain, values, case.draws, case.separator, plain)
+
+
+def step_labels(attempt: Attempt, values: Sequence[StepValue], options: Sorm) -> tuple[int | None, ...]:
+    """l_1 … l_n after (a) and (b)."""
+    if options.consistent:
+        own = glore.own_suffix(attempt.chain, attempt.verdict, options.plain)
+    else:
+        own = (attempt.right,) * attempt.chain.n
+    return glore.sorm_labels(values, own, carry_back=options.carry_back)
+
+
+def _successes(values: Sequence[StepValue]) -> list[int]:
+    return [value.k if value.consistent is None else value.consistent for value in values[1:]]
