@@ -7,8 +7,8 @@ without the limit, in union with the rounds before: `keep=None`, `reference=True
 
 Decisions:
 1. The list of equations is that of the calculator marks `<<a=b>>`, white space left out; without a mark, of the
-   equations that stepviz.equations finds; without any equation, the text itself, so that such solutions are
-   distinct where their words are.
+   equations that stepviz.equations finds, words left out; without any equation, the text itself, so that such
+   solutions are distinct where their words are.
 2. "All equations hold" is stepviz.equations's judgement (exact, knows rounding) in place of |left − right| < 1e-3;
    what it cannot judge is no reason to drop.
 3. Of two samples with the same equations the one with the larger summed edit distance to the other kept ones
@@ -46,6 +46,7 @@ from stepviz.recipes.distances import spread
 from stepviz.types import Problem, PromptStyle
 
 MARK = re.compile(r"<<([^<>\n]{1,200})>>")
+WORDS = re.compile(r"[^0-9+\-−*/×÷·^().=≈<>%{}]+")  # units, white space, LaTeX's names
 FALSE_EQUATION = "a right chain with an equation that does not hold"
 TOO_MANY = "more right chains than are kept of a question"
 
@@ -132,5 +133,7 @@ def _identity(solution: str, options: Rft) -> str:
 
 def equation_list(solution: str) -> str:
     """'2+3=5|5*4=20': two solutions with the same list are the same way to the answer."""
-    found = MARK.findall(solution) or [c.text for line in solution.split("\n") for c in check_step(line)]
-    return "|".join("".join(equation.split()) for equation in found) or solution
+    if marks := MARK.findall(solution):
+        return "|".join("".join(mark.split()) for mark in marks)
+    found = [check.text for line in solution.split("\n") for check in check_step(line)]
+    return "|".join(WORDS.sub("", equation) for equation in found) or solution
