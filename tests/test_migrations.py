@@ -63,6 +63,15 @@ FILL_0001 = [
             (5, "ana", "verdict", 0, -1, 0, None, "wrong unit"),
         ]
     ),
+    *(
+        (
+            "INSERT INTO datasets (id, name, version, recipe, config, hash, n_rows, created_at)"
+            " VALUES (?, ?, 1, ?, '{\"dropped\": {}}', 'abc', 1, ?)",
+            (id_, name, recipe, AT),
+        )
+        for id_, name, recipe in ((1, "mine", "sft"), (2, "other", "orm/1"))
+    ),
+    ('INSERT INTO dataset_rows (dataset_id, number, row) VALUES (1, 0, \'{"prompt": "p"}\')', ()),
 ]
 LABELS = [
     Annotation(CHAIN.id, "ana", "correct", 1, 1),
@@ -92,6 +101,11 @@ def test_every_earlier_revision_comes_up_with_its_labels(tmp_path: Path, revisio
         row = store.chain(CHAIN.id)
         assert (row.chain, row.verdict) == (CHAIN, Verdict("wrong", "wrong unit", "person:ana", "12"))
         assert [p.id for p in store.problems(ProblemFilter(result="disputed"))] == [PROBLEM.id]
+        assert [(d.name, d.format, d.counts, d.dropped) for d in store.datasets()] == [
+            ("other", "", {}, {}),
+            ("mine", "prompt-completion", {}, {}),
+        ]
+        assert list(store.dataset_rows(1)) == [{"prompt": "p"}]
         with store.reading() as connection:
             differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
             seen = connection.exec_driver_sql("SELECT annotation_id FROM v_annotations ORDER BY 1").scalars().all()
