@@ -86,7 +86,7 @@ def build(
             name or default_name(plan),
             plan.recipe.name,
             plan.config,
-            _at_least_one(final, plan),
+            _at_least_one(final, plan, dropped),
             format=plan.recipe.format,
             counts=tally.counts,
             dropped=dropped.reasons,
@@ -250,15 +250,15 @@ def _watched(rows: Iterator[Row | None], cancelled: Callable[[], bool] | None) -
             yield row
 
 
-def _at_least_one(rows: Iterator[Row], plan: Plan) -> Iterator[Row]:
+def _at_least_one(rows: Iterator[Row], plan: Plan, dropped: Dropped) -> Iterator[Row]:
     empty = True
     for row in rows:
         empty = False
         yield row
     if empty:
         raise StepvizError(
-            f"{plan.recipe.name}: the balance left no label: at each prefix length one class is missing. "
-            "Sample and measure more chains, or build with --no-balance."
+            f"{plan.recipe.name}: the balance left no label, since at each prefix length one class is missing "
+            f"({_told(dropped)}). Sample and measure more chains, or build with --no-balance."
         )
 
 
@@ -301,11 +301,14 @@ def _with_rollouts(store: Store, selection: Selection, k: int) -> Selection:
     )
 
 
+def _told(dropped: Dropped) -> str:
+    return "; ".join(f"{n} × {reason}" for reason, n in sorted(dropped.reasons.items(), key=lambda r: -r[1]))
+
+
 def _nothing(store: Store, plan: Plan, dropped: Dropped) -> str:
     """Why a build has no row, and what to do."""
     selection, options = plan.selection, plan.options
-    reasons = "; ".join(f"{n} × {reason}" for reason, n in sorted(dropped.reasons.items(), key=lambda r: -r[1]))
-    head = f"{plan.recipe.name} gives no row ({reasons})."
+    head = f"{plan.recipe.name} gives no row ({_told(dropped)})."
     if not store.count_problems(ProblemFilter(source=selection.source, split=selection.split)):
         asked = " ".join(f"{what} {name!r}" for what in ("source", "split") if (name := getattr(selection, what)))
         there = ", ".join(f"{s}/{x}" for s, _ in store.sources() for x, _ in store.splits(s))

@@ -6,12 +6,14 @@ repeats nothing. Where it was asked for so many *more*, the plan is kept in the 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from db.store import Store
 from db.values import ChainRow
+from stepviz.datasets import Stopped, build
 from stepviz.engines import Engine
 from stepviz.errors import StepvizError
 from stepviz.importing import import_path
@@ -102,6 +104,19 @@ def read_file(job: Job) -> None:
         job.store.log(job.run.id, str(refusal))
 
 
+def freeze(job: Job) -> None:
+    """A training set; its id stands in the progress. A build that was stopped leaves nothing."""
+
+    def on_progress(progress: Mapping[str, Any]) -> None:
+        job.tell(**progress)
+        job.let_in()
+
+    with contextlib.suppress(Stopped):
+        config, name = job.spec.get("config", {}), job.spec.get("name")
+        made = build(job.store, job.spec["recipe"], config, name=name, on_progress=on_progress, cancelled=job.cancelled)
+        job.tell(dataset=made.id, note=f"dataset {made.id}: {made.n_rows:,} rows")
+
+
 JOBS: dict[str, Callable[[Job], None]] = {
     "sample": sample,
     "sample many": sample,
@@ -110,6 +125,7 @@ JOBS: dict[str, Callable[[Job], None]] = {
     "continue": go_on,
     "branch": edit,
     "import": read_file,
+    "dataset": freeze,
 }
 
 

@@ -10,12 +10,14 @@ process a store, claims it, draws, and writes its progress into the row. Nobody 
 | `continue` | `chain`, `step`, `n` (1): new chains that branch after this step                               |
 | `branch`   | `chain`, `step`, `text`, `n` (1), `author`: the same after an edit of the step                 |
 | `import`   | `format`, `path`, `mapping`, `split`, `rule`                                                   |
+| `dataset`  | `recipe`, `config`, `name`: see stepviz.datasets.build                                         |
 
-All but `import` take `engine` ("embedded"), `device`, `tokenizer` and `sampling` (a Sampling, its id, or
+All but `import` and `dataset` take `engine` ("embedded"), `device`, `tokenizer` and `sampling` (a Sampling, its id, or
 nothing for the default). Jobs over many problems or chains are of the kinds `sample many` and `measure many`:
 the others are somebody's click, and are let in between their batches.
 
-progress: {"done", "total", "unit", "tokens", "tokens_per_s", "eta_s", "note"}; after an import also "report".
+progress: {"done", "total", "unit", "tokens", "tokens_per_s", "eta_s", "note"}; after an import also "report", after a
+build "dataset", its id.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from stepviz.types import Sampling
 from stepviz.worker_process import ensure_worker, last_words
 
 QUICK = ("sample", "measure", "continue", "branch")
-LONG = ("sample many", "measure many", "import")
+LONG = ("sample many", "measure many", "import", "dataset")
 ACTIVE = ("queued", "running", "interrupted")
 RESUMES = 3  # times that `wait` resumes one run
 MANY = 512  # draws; a sampling or measurement of more is not somebody's click
@@ -48,6 +50,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "continue": ("chain", "step", "n", *_DRAWING),
     "branch": ("chain", "step", "text", "n", "author", *_DRAWING),
     "import": ("format", "path", "mapping", "split", "rule"),
+    "dataset": ("recipe", "config", "name"),
 }
 _NEEDED = {
     "sample": ("problems",),
@@ -55,6 +58,7 @@ _NEEDED = {
     "continue": ("chain", "step"),
     "branch": ("chain", "step", "text"),
     "import": ("format", "path"),
+    "dataset": ("recipe",),
 }
 _ALSO = {"problem_ids": "problems", "chain_ids": "chains", "chain_id": "chain", "prefixes": "steps", "more": "add"}
 
@@ -119,6 +123,8 @@ def normalised(store: Store, kind: str, spec: Mapping[str, Any]) -> tuple[str, d
         raise StepvizError(f"a {base} job {wrong}")
     if base == "import":
         return base, _plain(named | {"path": _absolute(str(named["path"]))})
+    if base == "dataset":
+        return base, _plain(named)
     named |= {"engine": _absolute_engine(str(named.get("engine", "embedded"))), "sampling": _sampling_id(store, named)}
     if base in ("sample", "measure"):
         _check_size(base, named)

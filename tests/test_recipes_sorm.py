@@ -49,8 +49,11 @@ def test_a_right_chain_is_its_own_verifier_where_it_is_consistent():
     good, odd = "2*3=6\n6+4=10\n#### 10", "2*5=11\n2*3=6\n6+4=10\n#### 10"  # 11 is never used
     options = Sorm(k=2, balance=False)
     assert labels(sorm(options, attempt(good))) == [[1, 1, 1]]
-    # nothing measured: inconsistent from step 1 on, so only the terminal label is known, and it is 0
-    assert labels(sorm(options, attempt(odd))) == [[MASK, MASK, MASK, 0]]
+    # nothing measured and inconsistent from step 1 on: only the answer line's label is known, and that is no row
+    assert sorm(options, attempt(odd)) == []
+    # by rollouts step 1 can be solved, for they use the 11; the inconsistent end of the chain is a 0
+    one = {"2*5=11\n": ("11-1=10\n#### 10", "#### 9")}
+    assert labels(sorm(options, attempt(odd), rollouts=one)) == [[1, MASK, MASK, 0]]
     assert labels(sorm(Sorm(k=2, consistent=False, balance=False), attempt(odd))) == [[1, 1, 1, 1]]
 
 

@@ -7,7 +7,8 @@ string), (b) a positive makes all earlier steps positive (`carry_back`), (c) bal
 
 Decisions:
 1. Draws 0 … K−1 of a prefix count, whatever else was drawn; a prefix with fewer than K is not measured. Its label
-   is −100 unless a later positive is carried back to it. A chain of which no step is known gives no row.
+   is −100 unless a later positive is carried back to it. A chain of which no step before its answer has a label
+   gives no row: of an unmeasured chain only the outcome is known, and that is an ORM's label.
 2. A prefix that holds the final answer is not continued: its label is 1 for a right answer (with (a): of a
    consistent chain), else 0. So every wrong chain has a negative.
 3. The chain's own suffix is one more trace where the chain is right (with (a): and consistent), so that a right
@@ -58,7 +59,8 @@ def sorm(case: Case, options: Sorm, dropped: Dropped) -> Iterator[Row]:
     for attempt in case.judged(dropped):
         values = verified(case, attempt, options.consistent, options.plain)
         labels = step_labels(attempt, values, options)
-        if all(label is None for label in labels):
+        open_steps = [i for i, value in enumerate(values[1:]) if value.terminal is None]
+        if open_steps and all(labels[i] is None for i in open_steps):
             dropped.add(NOT_MEASURED)
             continue
         more = {"k": _successes(values), "n": [value.n for value in values[1:]]} if options.soft else {}
