@@ -23,7 +23,14 @@ LEVELS = (
     ("stepviz.world", "stepviz.sources", "stepviz.engines", "stepviz.prompt_styles"),
     ("stepviz.rollouts", "stepviz.reward"),
     ("stepviz.sampling",),
-    ("stepviz.glore", "stepviz.self_explore", "stepviz.gpo", "stepviz.agreement", "stepviz.refining"),
+    (
+        "stepviz.refinement",
+        "stepviz.glore",
+        "stepviz.self_explore",
+        "stepviz.gpo",
+        "stepviz.agreement",
+        "stepviz.refining",
+    ),
     ("stepviz.recipes",),
     (
         "stepviz.importing",

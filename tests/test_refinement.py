@@ -1,0 +1,118 @@
+"""GLoRe's inference on drafts whose scores are given: when, where, how, and what is kept. An engine by script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from stepviz.errors import StepvizError
+from stepviz.refinement import Draft, Score, locate, refine, rerank
+from stepviz.types import Completion, Request, Sampling
+
+Q = "Tom has 3 apples and buys 12 more. How many?"
+WRONG = Draft(Q, ("Tom has 3 apples.", "3+12=16", "#### 16"))
+RIGHT = Draft("What is 2+2?", ("2+2=4", "#### 4"))
+FIXED = ("Tom has 3 apples.", "3+12=15", "#### 15")
+
+
+class Refiner:
+    """Stands where a model stands: answers by the place of the mark, and remembers what it was asked."""
+
+    model_id, spec, device, context = "refiner@1", "scripted", "cpu", 100
+
+    def __init__(self, local: str = "\n".join(FIXED), globally: str = "3-12=9\n#### 9", reason: str = "stop") -> None:
+        self.local, self.globally, self.reason, self.prompts = local, globally, reason, []
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+        assert sampling.temperature == 0
+        self.prompts += [r.question for r in requests]
+        return [
+            Completion(self.globally if "Draft:\n[BAD]" in r.question else self.local, self.reason, 9) for r in requests
+        ]
+
+
+def scorer(scores: dict[tuple[str, ...], list[float]]) -> Score:
+    return lambda chains: [scores[tuple(steps)] for _, steps in chains]
+
+
+SORM = scorer({WRONG.steps: [0.9, 0.5, 0.1], RIGHT.steps: [0.9, 0.8]})
+ORM = scorer({
+    WRONG.steps: [0.6, 0.4, 0.2], RIGHT.steps: [0.9, 0.9], FIXED: [0.7, 0.8, 0.95], ("3-12=9", "#### 9"): [0.3, 0.3],
+})  # fmt: skip
+
+
+def test_the_error_is_the_first_step_at_or_below_the_threshold() -> None:
+    assert locate([0.9, 0.5, 0.1]) == 2
+    assert locate([0.9, 0.51]) is None
+    assert locate([0.9, 0.51], 0.6) == 2
+    assert locate([]) is None
+
+
+def test_a_wrong_draft_is_refined_both_ways_and_the_orm_keeps_the_best() -> None:
+    (outcome,) = refine([WRONG], Refiner(), ORM, SORM)
+    assert outcome.where == 2
+    assert outcome.when == 0.2
+    assert outcome.scores == {"draft": 0.2, "global": 0.3, "local": 0.95}
+    assert outcome.pick == "local"
+    assert outcome.solution("local") == FIXED
+
+
+def test_the_mark_stands_where_the_kind_says() -> None:
+    refiner = Refiner()
+    refine([WRONG], refiner, ORM, SORM)
+    assert [p.partition("Draft:\n")[2] for p in refiner.prompts] == [
+        "[BAD] Tom has 3 apples.\n3+12=16\n#### 16\nRefinement:\n",
+        "Tom has 3 apples.\n[BAD] 3+12=16\n#### 16\nRefinement:\n",
+    ]
+
+
+def test_a_gate_spares_what_the_orm_believes() -> None:
+    refiner = Refiner()
+    spared, refined = refine([RIGHT, WRONG], refiner, ORM, SORM, gate=0.5)
+    assert spared.refinements == {}
+    assert spared.pick == "draft"
+    assert set(refined.refinements) == {"global", "local"}
+    assert len(refiner.prompts) == 2
+
+
+def test_a_draft_without_a_flag() -> None:
+    believed = scorer({WRONG.steps: [0.9, 0.8, 0.7]})
+    (by_default,) = refine([WRONG], Refiner(), ORM, believed, how=("local",))
+    assert set(by_default.refinements) == {"global"}
+    (lowest,) = refine([WRONG], Refiner(), ORM, believed, how=("local",), no_flag="argmin")
+    assert lowest.where == 3
+    (skipped,) = refine([WRONG], Refiner(), ORM, believed, how=("local",), no_flag="skip")
+    assert skipped.refinements == {}
+
+
+def test_at_the_first_step_local_and_global_are_one() -> None:
+    refiner = Refiner()
+    (outcome,) = refine([WRONG], refiner, ORM, at=[1])
+    assert len(refiner.prompts) == 1
+    assert outcome.refinements["local"].text == outcome.refinements["global"].text
+
+
+def test_what_was_cut_off_is_shown_and_never_kept() -> None:
+    (outcome,) = refine([WRONG], Refiner(reason="length"), ORM, SORM)
+    assert set(outcome.refinements) == {"global", "local"}
+    assert outcome.pick == "draft"
+
+
+def test_without_an_orm_the_local_refinement_is_kept() -> None:
+    (outcome,) = refine([WRONG], Refiner(), None, SORM)
+    assert outcome.pick == "local"
+    assert outcome.scores == {}
+
+
+def test_of_equals_the_draft_is_kept() -> None:
+    assert rerank({"draft": 0.5, "global": 0.5, "local": 0.4}) == "draft"
+
+
+def test_what_lacks_its_scorer_is_a_users_error() -> None:
+    with pytest.raises(StepvizError, match="where"):
+        refine([WRONG], Refiner(), ORM)
+    with pytest.raises(StepvizError, match="when"):
+        refine([WRONG], Refiner(), None, SORM, gate=0.5)
+    with pytest.raises(StepvizError, match="no steps"):
+        refine([Draft(Q, ())], Refiner(), None, scorer({(): []}))
