@@ -1,4 +1,4 @@
-"""What compiling, packing, batch, vocabulary and bfloat16 products each bring: text learnt a second, one change at a time.
+"""What compiling, packing, batch, vocabulary and bfloat16 each bring: text learnt a second, one change at a time.
 
 The measure is characters of solutions and questions a second: vocabularies cut the same text into different tokens,
 and padding is no text.
