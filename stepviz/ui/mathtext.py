@@ -170,7 +170,9 @@ def _is_formula(text: str, start: int, end: int) -> bool:
         return False
     if content[0].isdigit() and content[-1].isspace():  # "$5 and $": the second opens another price
         return False
-    return _PROSE.search(_NAME.sub(" ", _TEXT_IN_MATH.sub(" ", content))) is None
+    if "\\" in content:
+        content = _NAME.sub(" ", _TEXT_IN_MATH.sub(" ", content))
+    return _PROSE.search(content) is None
 
 
 def calculator_notes(text: str) -> list[tuple[str, bool]]:
