@@ -18,14 +18,15 @@ Policies for numbers (3):
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
 from stepviz import final_answer
 from stepviz.errors import StepvizError
-from stepviz.grader_pool import GraderPool, math_verify
+from stepviz.grader_pool import UNSETTLED_SECONDS, GraderPool, Memory, math_verify, remembered
 from stepviz.hostile import refusal
 from stepviz.numbers import Number, read_number, strip_wrapping
 from stepviz.quantities import Equality, same_quantity
@@ -34,6 +35,8 @@ from stepviz.types import Verdict, VerdictValue
 GRADER = "stepviz/1"
 RULES: tuple[str, ...] = ("auto", "gsm8k", "boxed", "last-number", "choice")
 LONG = 300  # characters; a side without a marked answer that is longer is read for its last sentence only
+CLUSTER_SECONDS = 2.0  # of math-verify for one clustering: a page waits for it
+LEFT_OVER_SECONDS = 60.0  # until a clustering that ran out of time is tried again
 MAX_CHARS = 20_000  # a gold or an answer may come with its reasoning, which is searched for the answer
 
 _LETTER = r"\(?\\?(?:text|mathrm|textbf)?\{?\(?([A-E])\)?\}?"
@@ -119,10 +122,7 @@ def equal(gold: str, answer: str, pool: GraderPool | None = None) -> Equality:
     """Whether `answer` is the same answer as `gold`; either may be a text that states it. Never raises, never hangs."""
     if settled := quick(gold, answer):
         return settled
-    gold, answer = _pair(gold, answer)
-    if final_answer.is_prose(gold) or final_answer.is_prose(answer):
-        return Equality("unknown", "an answer is written in prose, with no single number in it")
-    return math_verify(gold, answer, pool)
+    return math_verify(*_pair(gold, answer), pool)
 
 
 def quick(gold: str, answer: str) -> Equality | None:
@@ -137,7 +137,11 @@ def quick(gold: str, answer: str) -> Equality | None:
         return same_quantity(left, right, gold, answer)
     if _decimal_comma(gold, right) or _decimal_comma(answer, left):
         return Equality("unknown", "a comma that may be a decimal one, or separate two numbers")
-    return _choices(gold, answer) or _clocks(gold, answer) or _words(gold, answer, left, right)
+    if plain := _choices(gold, answer) or _clocks(gold, answer) or _words(gold, answer, left, right):
+        return plain
+    if final_answer.is_prose(gold) or final_answer.is_prose(answer):
+        return Equality("unknown", "an answer is written in prose, with no single number in it")
+    return None
 
 
 @lru_cache(maxsize=2048)
@@ -222,12 +226,44 @@ class Cluster:
     verdict: VerdictValue = "unknown"
 
 
-def cluster(answers: Sequence[str | None]) -> list[Cluster]:
+_clusters: Memory[tuple[tuple[str | None, ...], float], tuple[Cluster, ...]] = Memory(256)
+
+
+def cluster(answers: Sequence[str | None], seconds: float = CLUSTER_SECONDS) -> list[Cluster]:
     """Groups of equal answers, largest first, then first seen; None (no answer) comes last and never votes.
 
     Each group is compared by its first member, for equality by heuristics is not transitive (2310.10047 leaves this
     open). Exact numbers are found by value, so the order of the samples matters only to what math-verify judges.
+    math-verify gets `seconds` in all, and one comparison may overrun them: an answer that is not compared by then, nor
+    ever was, stays a cluster of its own. The same answers give the same clusters for ten minutes, or for one where
+    time ran out; what was compared until then is known to the next try.
     """
+    key = (tuple(answers), seconds)
+    known = _clusters.get(key)
+    if known is None:
+        comparing = _Comparing(seconds)
+        known = tuple(_grouped(answers, comparing.same))
+        _clusters.keep(key, known, LEFT_OVER_SECONDS if comparing.left_over else UNSETTLED_SECONDS)
+    return list(known)
+
+
+class _Comparing:
+    """Compares while there is time; after that, only what takes none."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.left_over = seconds, False
+
+    def same(self, first: str, answer: str) -> bool:
+        result = quick(first, answer) or remembered(*_pair(first, answer))
+        if result is None and self.seconds > 0:
+            started = time.monotonic()
+            result = equal(first, answer)
+            self.seconds -= time.monotonic() - started
+        self.left_over = self.left_over or result is None
+        return result is not None and result.verdict == "equal"
+
+
+def _grouped(answers: Sequence[str | None], same: Callable[[str, str], bool]) -> list[Cluster]:
     groups: list[tuple[str, list[int]]] = []
     known: dict[object, int] = {}
     missing = [k for k, a in enumerate(answers) if a is None or not a.strip()]
@@ -236,8 +272,7 @@ def cluster(answers: Sequence[str | None]) -> list[Cluster]:
             continue
         key = _canonical(answer)
         if key not in known:
-            same = (g for g, (first, _) in enumerate(groups) if equal(first, answer).verdict == "equal")
-            known[key] = next(same, len(groups))
+            known[key] = next((g for g, (first, _) in enumerate(groups) if same(first, answer)), len(groups))
         if known[key] == len(groups):
             groups.append((answer, []))
         groups[known[key]][1].append(k)
