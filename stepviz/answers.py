@@ -4,12 +4,13 @@ A comparison goes down a ladder and stops at the first rung that settles it; eve
 understands, and the verdict is "equal", "different" or "unknown" (cannot judge):
 1. refusals: nothing there, NaN, text too long to be an answer
 2. the same text up to spelling (spaces, \\dfrac, \\left, case of words)
-3. two numbers: exact fractions (`numbers.py`), never floats; policies below
+3. two times of day; two numbers: exact fractions (`numbers.py`), never floats; policies below
 4. choices (A-E) and plain words
 5. math-verify in a worker process that can be killed (`grader_pool.py`), behind filters of length, nesting and exponent
 
 Policies for numbers (3):
-- a unit on one side only is ignored; known measures are converted (2 hours = 120 minutes); other units are ignored
+- a unit on one side only is ignored; known measures are converted (2 hours = 120 minutes); other units are ignored,
+  but a word that makes another number of it ("4 squared", "10 below zero", "5 more") cannot be judged
 - a percent sign on one side only is read as a unit or as a hundredth: 40 % equals 40 and 0.4
 - equality is exact, but for a decimal written with six or more decimals, which equals what it is the rounding or
   truncation of (0.333333 = 1/3; 0.33 is not), and for twelve or more digits, which may carry a float's noise
@@ -28,8 +29,8 @@ from stepviz import final_answer
 from stepviz.errors import StepvizError
 from stepviz.grader_pool import UNSETTLED_SECONDS, GraderPool, Memory, math_verify, remembered
 from stepviz.hostile import refusal
-from stepviz.numbers import Number, read_number, strip_wrapping
-from stepviz.quantities import Equality, same_quantity
+from stepviz.numbers import Number, altered, read_number, strip_wrapping
+from stepviz.quantities import Equality, same_quantity, same_time
 from stepviz.types import Verdict, VerdictValue
 
 GRADER = "stepviz/1"
@@ -50,7 +51,6 @@ _CHOICE_WORD = re.compile(
 _CHOICE_TRUE = re.compile(r"(?<![A-Za-z])\(?([A-E])\)?\s+(?:is|must be)\s+(?:the\s+)?(?:correct|true|right|answer)\b")
 _LONE_LETTER = re.compile(r"(?<![A-Za-z0-9'’$\\^_])(?:([B-E])(?![A-Za-z0-9'’^_])|(A)(?![A-Za-z0-9'’^_]|\s+[a-z]))")
 _LAST_NUMBER = re.compile(r"[-−]?[$€£]?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?(?:\s*\\?%)?")
-_CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?:([ap])\.?m\.?)?", re.I)
 
 
 def extract(text: str, rule: str = "auto") -> str | None:
@@ -132,12 +132,17 @@ def quick(gold: str, answer: str) -> Equality | None:
     gold, answer = _pair(gold, answer)
     if spelled(gold) == spelled(answer):
         return Equality("equal", "the same text")
+    if times := same_time(gold, answer):
+        return times
     left, right = read_number(gold), read_number(answer)
     if left and right:
         return same_quantity(left, right, gold, answer)
+    for side, number in ((gold, left), (answer, right)):
+        if number is None and (word := altered(side)):
+            return Equality("unknown", f"“{word}” makes “{_short(side)}” another number than the one it begins with")
     if _decimal_comma(gold, right) or _decimal_comma(answer, left):
         return Equality("unknown", "a comma that may be a decimal one, or separate two numbers")
-    if plain := _choices(gold, answer) or _clocks(gold, answer) or _words(gold, answer, left, right):
+    if plain := _choices(gold, answer) or _words(gold, answer, left, right):
         return plain
     if final_answer.is_prose(gold) or final_answer.is_prose(answer):
         return Equality("unknown", "an answer is written in prose, with no single number in it")
@@ -189,16 +194,6 @@ def _choices(gold: str, answer: str) -> Equality | None:
     if first == second:
         return Equality("equal", f"both are choice {first}")
     return Equality("different", f"choice {first} is not choice {second}")
-
-
-def _clocks(gold: str, answer: str) -> Equality | None:
-    """Times of day; half a day counts only where both sides name it."""
-    times = [_CLOCK.fullmatch(re.sub(r"\\(?:text|mathrm)|[{}~\s]|\\[ ,;]", "", side)) for side in (gold, answer)]
-    if not all(times):
-        return None
-    first, second = ((int(t[1]), int(t[2]), (t[3] or "").lower()) for t in times if t)
-    same = first[:2] == second[:2] and (first[2] == second[2] or not (first[2] and second[2]))
-    return Equality("equal" if same else "different", "the same time of day" if same else "different times of day")
 
 
 def _words(gold: str, answer: str, left: Number | None, right: Number | None) -> Equality | None:
