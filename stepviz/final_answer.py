@@ -71,6 +71,24 @@ def find(text: str, how: tuple[How, ...] | None = None) -> FinalAnswer | None:
     return FinalAnswer(found.start + offset, found.end + offset, found.text, found.how)
 
 
+def complete(text: str) -> str:
+    """What of a text that the token limit cut off states an answer: all up to its last complete statement, else ''.
+
+    A statement is complete where its line has ended, or, in the line that was cut, where more text follows its sentence
+    or its box: "The answer is 12 +" may go on to another number. A bare number on a last line is none, for the text
+    would have gone on.
+    """
+    text = text[-TAIL:]
+    end = text.rfind("\n") + 1
+    if box := _boxes(text):
+        following = re.sub(r"(?<!\S)\S+\Z", "", text[box.end :])  # the last word may be half a word
+        end = max(end, 0 if _JOIN.fullmatch(following) else box.end)
+    near, more = max(end, len(text) - MAX_ANSWER), len(text.rstrip())
+    end = max([end, *(cut.end() for cut in _CUT.finditer(text, near) if cut.end() < more)])
+    found = _latest(text[:end], (_hashes, _a_line, _boxes), None) or _answer_is(text[:end])
+    return text[: found.end] if found else ""
+
+
 def _latest(
     text: str, finders: tuple[Callable[[str], FinalAnswer | None], ...], how: tuple[How, ...] | None
 ) -> FinalAnswer | None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepviz import answers
+from stepviz import answers, final_answer
 from stepviz.errors import StepvizError
 from stepviz.grader_pool import shared_pool
 from stepviz.numbers import read_number
@@ -377,6 +377,17 @@ def test_eight_samples_a_problem_of_math(shared_data: Path):
             if v.value == "unknown" or (v.value == "correct") != row["correct"][k]
         ]
     assert different == [(73, 7)]
+
+
+@pytest.mark.parametrize(
+    "piece", [" ", "x", ". ", "\\boxed{1}", "\\boxed{", "The answer is 5 ", "5 ", "\n", "5 degrees "]
+)
+def test_a_hostile_text_is_read_in_linear_time(piece: str):
+    text = "The answer is 5 " + piece * (200_000 // len(piece))
+    started = time.process_time()
+    final_answer.complete(text)
+    answers.extract(text)
+    assert time.process_time() - started < 2
 
 
 # --- clusters --------------------------------------------------------------------------------------------------------
