@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, tuple_, update
+from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
 
 from db.caches import refresh_chains, refresh_problems
 from db.columns import now
-from db.labels import check_label
+from db.item_labels import new_labels
 from db.locks import lock_chains, lock_imports, lock_problems
-from db.models import AnnotationTable, ChainTable, ProblemSourceTable, ProblemTable
+from db.models import AnnotationTable, ChainTable, ContinuationTable, ProblemSourceTable, ProblemTable
 from db.rows import (
     annotation_row,
     chunks,
@@ -26,7 +26,7 @@ from db.rows import (
 from db.session import Database
 from db.values import ItemCounts
 from stepviz.errors import StepvizError
-from stepviz.types import Annotation, Chain, SourceItem, Verdict
+from stepviz.types import Chain, SourceItem, Verdict
 
 UNGRADED = Verdict("unknown", "not graded", "")
 
@@ -39,7 +39,8 @@ class _News:
     chains: int = 0
     annotations: int = 0
     items: set[int] = field(default_factory=set)
-    kept: list[int] = field(default_factory=list)
+    gold: dict[int, dict[str, str]] = field(default_factory=dict)  # answer and solution that the problem had not
+    foreign: set[tuple[int, str]] = field(default_factory=set)  # with the chain's id: it is stored with another text
     relabelled: set[str] = field(default_factory=set)  # chains whose caches are to be computed again
 
 
@@ -50,7 +51,8 @@ class ItemQueries(Database):
         A problem's gold answer and solution are the first that any source brings. verdicts: chain id →
         the grader's verdict; for a chain that is stored already, a verdict that differs (a newer grader,
         a gold answer that came later) replaces the grader's old one, never a person's. Labels without a
-        key get one from what they judge, so that an import can be repeated.
+        key were given live in another store: they count here as if given now, once. Steps are those of the
+        item's chain, and are found again where the stored one was cut anew.
         StepvizError: a label that judges a step its chain has not, or a chain nobody has.
         """
         news = _News()
@@ -66,7 +68,23 @@ class ItemQueries(Database):
             refresh_problems(connection, (item.problem.id for i, item in enumerate(items) if i in news.items))
             refresh_chains(connection, news.relabelled)
         unchanged = len(items) - len(news.items)
-        return ItemCounts(news.problems, news.chains, news.annotations, unchanged, tuple(news.kept))
+        kept = tuple(items[i].line for i, _ in sorted(news.foreign))
+        return ItemCounts(news.problems, news.chains, news.annotations, unchanged, kept)
+
+    def waiting_for_gold(self, problem_ids: Iterable[str], reason: str) -> list[str]:
+        """Those of these problems that have a gold answer, and draws or chains that are not graded against it:
+        nobody graded them, or the grader gave a reason that begins with `reason`."""
+        p, c, k = ProblemTable, ChainTable, ContinuationTable
+        found: list[str] = []
+        with self.reading() as connection:
+            for some in chunks(sorted(set(problem_ids))):
+                waits = [
+                    exists().where(t.problem_id == p.id, or_(t.grader == UNGRADED.grader, t.reason.startswith(reason)))
+                    for t in (c, k)
+                ]
+                query = select(p.id).where(p.id.in_(some), func.trim(p.answer) != "", or_(*waits))
+                found += connection.execute(query).scalars()
+        return found
 
 
 def _add_problems(connection: Connection, items: Sequence[SourceItem], news: _News) -> None:
@@ -84,9 +102,11 @@ def _add_problems(connection: Connection, items: Sequence[SourceItem], news: _Ne
             news.items.add(i)
             continue
         known = new.get(id_) or gold.get(id_) or {"answer": stored[id_].answer, "solution": stored[id_].solution}
-        brought = {name: getattr(problem, name) for name in ("answer", "solution") if known[name] is None}
-        if any(value is not None for value in brought.values()):
+        given = {"answer": problem.answer, "solution": problem.solution}
+        brought = {name: value for name, value in given.items() if value is not None and known[name] is None}
+        if brought:
             (new if id_ in new else gold)[id_] = known | brought
+            news.gold[i] = brought
             news.items.add(i)
     insert_or_ignore(connection, p, list(new.values()))
     if gold:
@@ -94,24 +114,28 @@ def _add_problems(connection: Connection, items: Sequence[SourceItem], news: _Ne
         rows = [{"at": id_, **values} for id_, values in gold.items()]
         connection.execute(update(problems).where(problems.c.id == bindparam("at")), rows)
     news.problems = len(new)
-    _add_sources(connection, items, ids, questions, news)
+    _add_sources(connection, items, questions, news)
 
 
 def _add_sources(
-    connection: Connection, items: Sequence[SourceItem], ids: Sequence[str], questions: Mapping[str, str], news: _News
+    connection: Connection, items: Sequence[SourceItem], questions: Mapping[str, str], news: _News
 ) -> None:
+    """What each source says; of one that is known, only the gold that it is the first of all to bring."""
     s = ProblemSourceTable
-    columns = (s.problem_id, s.source, s.split, s.key)
-    known = {tuple(row) for row in _lookup(connection, columns, s.problem_id, ids)}
-    rows = []
-    for i, (id_, item) in enumerate(zip(ids, items, strict=True)):
+    columns = (s.problem_id, s.source, s.split, s.key, s.id)
+    known = {tuple(row[:4]): row.id for row in _lookup(connection, columns, s.problem_id, questions)}
+    new: dict[tuple[str, ...], dict[str, Any]] = {}
+    for i, item in enumerate(items):
         problem = item.problem
-        identity = (id_, problem.source, problem.split or "", problem.key)
-        if identity not in known:
-            known.add(identity)
-            rows.append(source_row(problem, questions[id_]))
+        identity = (problem.id, problem.source, problem.split or "", problem.key)
+        if identity in new:
+            new[identity] |= news.gold.get(i, {})
+        elif identity not in known:
+            new[identity] = source_row(problem, questions[problem.id])
             news.items.add(i)
-    insert_or_ignore(connection, s, rows)
+        elif i in news.gold:
+            connection.execute(update(table(s)).where(s.id == known[identity]).values(news.gold[i]))
+    insert_or_ignore(connection, s, list(new.values()))
 
 
 def _add_chains(
@@ -133,7 +157,7 @@ def _add_chains(
         elif (row.own_text if row is not None else new[id_]["own_text"]) != chain.text and (
             row is None or row.continuation_id is None
         ):
-            news.kept.append(items[i].line)
+            news.foreign.add((i, id_))
         elif row is not None and id_ in verdicts:
             grading = verdict_columns(verdicts[id_])
             if grading != {name: getattr(row, name) for name in grading}:
@@ -185,47 +209,11 @@ def numbered(connection: Connection, problem_ids: Iterable[str]) -> dict[str, in
 
 
 def _add_annotations(connection: Connection, items: Sequence[SourceItem], news: _News) -> None:
-    a, c = AnnotationTable, ChainTable
-    labels = [(i, _with_key(label)) for i, item in enumerate(items) for label in item.annotations]
-    if not labels:
-        return
-    steps = {chain.id: chain.n for item in items for chain in item.chains}
-    elsewhere = {label.chain_id for _, label in labels} - steps.keys()
-    steps |= {row.id: row.n_steps for row in _lookup(connection, (c.id, c.n_steps), c.id, elsewhere)}
-    identity = tuple_(a.annotator, a.key)
-    known = set()
-    for some in chunks((label.annotator, label.key) for _, label in labels):
-        known |= {tuple(row) for row in connection.execute(select(a.annotator, a.key).where(identity.in_(some)))}
-    rows = []
-    for i, label in labels:
-        if (label.annotator, label.key) in known:
-            continue
-        try:
-            check_label(label, steps.get(label.chain_id))
-        except StepvizError as e:
-            raise StepvizError(f"line {items[i].line}: {e}") from e
-        known.add((label.annotator, label.key))
-        rows.append(annotation_row(label))
-        news.items.add(i)
-        news.relabelled.add(label.chain_id)
-    insert_or_ignore(connection, a, rows)
-    news.annotations = len(rows)
-
-
-def _with_key(label: Annotation) -> Annotation:
-    if label.key:
-        return label
-    return Annotation(
-        label.chain_id,
-        label.annotator,
-        label.question,
-        label.step,
-        label.value,
-        label.note,
-        label.meta,
-        key=f"{label.chain_id}/{label.question}/{label.step}",
-        undone=label.undone,
-    )
+    found = new_labels(connection, items, news.foreign)
+    insert_or_ignore(connection, AnnotationTable, [annotation_row(label) for _, label in found])
+    news.items.update(i for i, _ in found)
+    news.relabelled.update(label.chain_id for _, label in found)
+    news.annotations = len(found)
 
 
 def check_parents(connection: Connection, chains: Iterable[Chain]) -> None:

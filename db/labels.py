@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sqlalchemy import Connection, Row, insert, select
 
 from db.caches import current_labels, refresh_chains
@@ -13,27 +11,10 @@ from db.rows import annotation_row, read_annotation, table
 from db.session import Database
 from db.values import AnnotationRow
 from stepviz.errors import StepvizError
+from stepviz.label_rules import check_label
 from stepviz.types import Annotation, VerdictValue
 
 _OVERRIDE = {"correct": 1, "wrong": -1, "unknown": None}
-
-
-def check_label(label: Annotation, n_steps: int | None) -> None:
-    """StepvizError for a label that cannot be: of no chain, of a step the chain has not, of a value unheard of."""
-    if n_steps is None:
-        raise StepvizError(f"a label of a chain that nobody has: {label.chain_id}. Import the chain first.")
-    if label.question in ("correct", "solvable"):
-        if not 0 <= label.step <= n_steps:
-            raise StepvizError(f"a label of step {label.step}, of a chain of {n_steps} steps")
-        allowed: Iterable[int | None] = (1, 0, -1, None)
-    elif label.question in ("decides", "first_error", "verdict"):
-        if label.step != 0:
-            raise StepvizError(f'"{label.question}" is said of the whole chain: step must be 0, not {label.step}')
-        allowed = (1, -1, None) if label.question == "verdict" else (None, *range(1, n_steps + 1))
-    else:
-        raise StepvizError(f"unknown question {label.question!r}")
-    if label.value not in allowed:
-        raise StepvizError(f'"{label.question}" cannot be {label.value} on a chain of {n_steps} steps')
 
 
 class LabelQueries(Database):

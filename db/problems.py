@@ -11,6 +11,7 @@ from db.models import ProblemSourceTable, ProblemTable
 from db.rows import chunks
 from db.session import Database
 from db.values import ProblemFilter, ProblemRow, SourceKey
+from stepviz.types import Problem
 
 EVERY = ProblemFilter()
 PAGE = 500
@@ -46,6 +47,15 @@ class ProblemQueries(Database):
         with self.reading() as connection:
             rows = connection.execute(select(ProblemTable.__table__).where(ProblemTable.id == id)).all()
             return next(iter(_with_sources(connection, rows)), None)
+
+    def readings(self, id: str) -> list[Problem]:
+        """The problem as each of its sources has it, in the order of arrival; [] for an unknown one."""
+        p, s = ProblemTable, ProblemSourceTable
+        question = func.coalesce(s.question, p.question)
+        query = select(question, s.answer, s.solution, s.source, s.key, s.split, s.meta)
+        query = query.join(p, p.id == s.problem_id).where(p.id == id).order_by(s.id)
+        with self.reading() as connection:
+            return [Problem(*words, split or None, meta) for *words, split, meta in connection.execute(query)]
 
     def find_problem(self, source: str, key: str) -> ProblemRow | None:
         """The problem that a source keeps under this key."""
@@ -109,12 +119,13 @@ def in_source(problem_id: Any, source: str | None, split: str | None) -> ColumnE
 def _with_sources(connection: Connection, rows: Sequence[Row[Any]]) -> list[ProblemRow]:
     s = ProblemSourceTable
     sources: dict[str, list[SourceKey]] = {}
-    meta: dict[str, Any] = {}
+    meta: dict[str, dict[str, Any]] = {}
     for ids in chunks(row.id for row in rows):
         query = select(s.problem_id, s.source, s.key, s.split, s.meta).where(s.problem_id.in_(ids)).order_by(s.id)
         for found in connection.execute(query):
             sources.setdefault(found.problem_id, []).append(SourceKey(found.source, found.key, found.split or None))
-            meta.setdefault(found.problem_id, found.meta)
+            # the first that any source says, as with answers: a world's graph is found whoever came before
+            meta[found.problem_id] = found.meta | meta.get(found.problem_id, {})
     return [
         ProblemRow(
             row.id,

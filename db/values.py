@@ -100,21 +100,21 @@ class Measurement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProblemRow:
-    """A problem as stored; answer and solution are the first that any source brought."""
+    """A problem as stored; answer, solution and each entry of meta are the first that any source brought."""
 
     id: str
     question: str
     answer: str | None
     solution: str | None
     sources: tuple[SourceKey, ...]
-    meta: Mapping[str, Any]  # of the first source
+    meta: Mapping[str, Any]
     n_chains: int
     n_correct: int
     n_disputed: int = 0
 
     @property
     def problem(self) -> Problem:
-        """The vocabulary's value, as its first source reads it."""
+        """The vocabulary's value, under its first source's name; Store.readings has it as each source reads it."""
         source, key, split = self.sources[0]
         return Problem(self.question, self.answer, self.solution, source, key, split, self.meta)
 

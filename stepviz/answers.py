@@ -4,12 +4,13 @@ A comparison goes down a ladder and stops at the first rung that settles it; eve
 understands, and the verdict is "equal", "different" or "unknown" (cannot judge):
 1. refusals: nothing there, NaN, text too long to be an answer
 2. the same text up to spelling (spaces, \\dfrac, \\left, case of words)
-3. two numbers: exact fractions (`numbers.py`), never floats; policies below
+3. two times of day; two numbers: exact fractions (`numbers.py`), never floats; policies below
 4. choices (A-E) and plain words
 5. math-verify in a worker process that can be killed (`grader_pool.py`), behind filters of length, nesting and exponent
 
 Policies for numbers (3):
-- a unit on one side only is ignored; known measures are converted (2 hours = 120 minutes); other units are ignored
+- a unit on one side only is ignored; known measures are converted (2 hours = 120 minutes); other units are ignored,
+  but a word that makes another number of it ("4 squared", "10 below zero", "5 more") cannot be judged
 - a percent sign on one side only is read as a unit or as a hundredth: 40 % equals 40 and 0.4
 - equality is exact, but for a decimal written with six or more decimals, which equals what it is the rounding or
   truncation of (0.333333 = 1/3; 0.33 is not), and for twelve or more digits, which may carry a float's noise
@@ -18,22 +19,25 @@ Policies for numbers (3):
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
 from stepviz import final_answer
 from stepviz.errors import StepvizError
-from stepviz.grader_pool import GraderPool, math_verify
+from stepviz.grader_pool import UNSETTLED_SECONDS, GraderPool, Memory, math_verify, remembered
 from stepviz.hostile import refusal
-from stepviz.numbers import Number, read_number, strip_wrapping
-from stepviz.quantities import Equality, same_quantity
+from stepviz.numbers import Number, altered, read_number, strip_wrapping
+from stepviz.quantities import Equality, same_quantity, same_time
 from stepviz.types import Verdict, VerdictValue
 
 GRADER = "stepviz/1"
 RULES: tuple[str, ...] = ("auto", "gsm8k", "boxed", "last-number", "choice")
 LONG = 300  # characters; a side without a marked answer that is longer is read for its last sentence only
+CLUSTER_SECONDS = 2.0  # of math-verify for one clustering: a page waits for it
+LEFT_OVER_SECONDS = 60.0  # until a clustering that ran out of time is tried again
 MAX_CHARS = 20_000  # a gold or an answer may come with its reasoning, which is searched for the answer
 
 _LETTER = r"\(?\\?(?:text|mathrm|textbf)?\{?\(?([A-E])\)?\}?"
@@ -47,7 +51,6 @@ _CHOICE_WORD = re.compile(
 _CHOICE_TRUE = re.compile(r"(?<![A-Za-z])\(?([A-E])\)?\s+(?:is|must be)\s+(?:the\s+)?(?:correct|true|right|answer)\b")
 _LONE_LETTER = re.compile(r"(?<![A-Za-z0-9'’$\\^_])(?:([B-E])(?![A-Za-z0-9'’^_])|(A)(?![A-Za-z0-9'’^_]|\s+[a-z]))")
 _LAST_NUMBER = re.compile(r"[-−]?[$€£]?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?(?:\s*\\?%)?")
-_CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?:([ap])\.?m\.?)?", re.I)
 
 
 def extract(text: str, rule: str = "auto") -> str | None:
@@ -119,10 +122,7 @@ def equal(gold: str, answer: str, pool: GraderPool | None = None) -> Equality:
     """Whether `answer` is the same answer as `gold`; either may be a text that states it. Never raises, never hangs."""
     if settled := quick(gold, answer):
         return settled
-    gold, answer = _pair(gold, answer)
-    if final_answer.is_prose(gold) or final_answer.is_prose(answer):
-        return Equality("unknown", "an answer is written in prose, with no single number in it")
-    return math_verify(gold, answer, pool)
+    return math_verify(*_pair(gold, answer), pool)
 
 
 def quick(gold: str, answer: str) -> Equality | None:
@@ -132,12 +132,21 @@ def quick(gold: str, answer: str) -> Equality | None:
     gold, answer = _pair(gold, answer)
     if spelled(gold) == spelled(answer):
         return Equality("equal", "the same text")
+    if times := same_time(gold, answer):
+        return times
     left, right = read_number(gold), read_number(answer)
     if left and right:
         return same_quantity(left, right, gold, answer)
+    for side, number in ((gold, left), (answer, right)):
+        if number is None and (word := altered(side)):
+            return Equality("unknown", f"“{word}” makes “{_short(side)}” another number than the one it begins with")
     if _decimal_comma(gold, right) or _decimal_comma(answer, left):
         return Equality("unknown", "a comma that may be a decimal one, or separate two numbers")
-    return _choices(gold, answer) or _clocks(gold, answer) or _words(gold, answer, left, right)
+    if plain := _choices(gold, answer) or _words(gold, answer, left, right):
+        return plain
+    if final_answer.is_prose(gold) or final_answer.is_prose(answer):
+        return Equality("unknown", "an answer is written in prose, with no single number in it")
+    return None
 
 
 @lru_cache(maxsize=2048)
@@ -187,16 +196,6 @@ def _choices(gold: str, answer: str) -> Equality | None:
     return Equality("different", f"choice {first} is not choice {second}")
 
 
-def _clocks(gold: str, answer: str) -> Equality | None:
-    """Times of day; half a day counts only where both sides name it."""
-    times = [_CLOCK.fullmatch(re.sub(r"\\(?:text|mathrm)|[{}~\s]|\\[ ,;]", "", side)) for side in (gold, answer)]
-    if not all(times):
-        return None
-    first, second = ((int(t[1]), int(t[2]), (t[3] or "").lower()) for t in times if t)
-    same = first[:2] == second[:2] and (first[2] == second[2] or not (first[2] and second[2]))
-    return Equality("equal" if same else "different", "the same time of day" if same else "different times of day")
-
-
 def _words(gold: str, answer: str, left: Number | None, right: Number | None) -> Equality | None:
     """Plain words are compared as text; a plain word is no number."""
     words = [
@@ -222,12 +221,44 @@ class Cluster:
     verdict: VerdictValue = "unknown"
 
 
-def cluster(answers: Sequence[str | None]) -> list[Cluster]:
+_clusters: Memory[tuple[tuple[str | None, ...], float], tuple[Cluster, ...]] = Memory(256)
+
+
+def cluster(answers: Sequence[str | None], seconds: float = CLUSTER_SECONDS) -> list[Cluster]:
     """Groups of equal answers, largest first, then first seen; None (no answer) comes last and never votes.
 
     Each group is compared by its first member, for equality by heuristics is not transitive (2310.10047 leaves this
     open). Exact numbers are found by value, so the order of the samples matters only to what math-verify judges.
+    math-verify gets `seconds` in all, and one comparison may overrun them: an answer that is not compared by then, nor
+    ever was, stays a cluster of its own. The same answers give the same clusters for ten minutes, or for one where
+    time ran out; what was compared until then is known to the next try.
     """
+    key = (tuple(answers), seconds)
+    known = _clusters.get(key)
+    if known is None:
+        comparing = _Comparing(seconds)
+        known = tuple(_grouped(answers, comparing.same))
+        _clusters.keep(key, known, LEFT_OVER_SECONDS if comparing.left_over else UNSETTLED_SECONDS)
+    return list(known)
+
+
+class _Comparing:
+    """Compares while there is time; after that, only what takes none."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.left_over = seconds, False
+
+    def same(self, first: str, answer: str) -> bool:
+        result = quick(first, answer) or remembered(*_pair(first, answer))
+        if result is None and self.seconds > 0:
+            started = time.monotonic()
+            result = equal(first, answer)
+            self.seconds -= time.monotonic() - started
+        self.left_over = self.left_over or result is None
+        return result is not None and result.verdict == "equal"
+
+
+def _grouped(answers: Sequence[str | None], same: Callable[[str, str], bool]) -> list[Cluster]:
     groups: list[tuple[str, list[int]]] = []
     known: dict[object, int] = {}
     missing = [k for k, a in enumerate(answers) if a is None or not a.strip()]
@@ -236,8 +267,7 @@ def cluster(answers: Sequence[str | None]) -> list[Cluster]:
             continue
         key = _canonical(answer)
         if key not in known:
-            same = (g for g, (first, _) in enumerate(groups) if equal(first, answer).verdict == "equal")
-            known[key] = next(same, len(groups))
+            known[key] = next((g for g, (first, _) in enumerate(groups) if same(first, answer)), len(groups))
         if known[key] == len(groups):
             groups.append((answer, []))
         groups[known[key]][1].append(k)

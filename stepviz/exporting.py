@@ -18,7 +18,7 @@ from db.store import Store
 from db.values import ChainFilter, ChainRow, ProblemFilter, ProblemRow
 from stepviz.errors import StepvizError
 from stepviz.sources import math_shepherd, prm800k, processbench, stepviz, trl
-from stepviz.types import Annotation, Chain, Problem, SourceItem, Span
+from stepviz.types import Annotation, Chain, SourceItem, Span
 
 _CHAINS = ChainFilter()
 _PROBLEMS = ProblemFilter()
@@ -101,18 +101,18 @@ def export_trl(store: Store, filter: ChainFilter = _CHAINS) -> Iterator[dict[str
 def export_stepviz(store: Store, filter: ProblemFilter = _PROBLEMS) -> Iterator[dict[str, Any]]:
     """A row a problem with everything that hangs on it: chains, spans, labels that stand, verdicts.
 
-    A problem of several sources has a row for each; the chains are in the first. Importing the rows into
-    another store gives the same problems, chains and labels; verdicts are graded anew, people's stand.
+    A problem of several sources has a row for each, with what that source says of it; the chains are in the
+    first. Importing the rows into another store gives the same problems, chains and labels; verdicts are
+    graded anew, people's stand.
     """
     for problem in _problems(store, filter):
         rows = store.chains(problem.id)
         labels = store.annotations_for(problem.id)
         annotations = tuple(row.annotation for chain in rows for row in labels.get(chain.chain.id, []))
         verdicts = {row.chain.id: row.verdict for row in rows}
-        yield from stepviz.write([SourceItem(problem.problem, tuple(r.chain for r in rows), annotations)], verdicts)
-        for source, key, split in problem.sources[1:]:
-            again = Problem(problem.question, problem.answer, problem.solution, source, key, split)
-            yield from stepviz.write([SourceItem(again)])
+        first, *others = store.readings(problem.id)
+        yield from stepviz.write([SourceItem(first, tuple(row.chain for row in rows), annotations)], verdicts)
+        yield from stepviz.write(SourceItem(reading) for reading in others)
 
 
 def _problems(store: Store, filter: ProblemFilter) -> Iterator[ProblemRow]:

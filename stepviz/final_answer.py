@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from stepviz.numbers import closing_brace, read_number, strip_wrapping
+from stepviz.numbers import altering_word, closing_brace, read_number, strip_wrapping
 
 How = Literal["####", "A:", "boxed", "answer is", "last line"]
 MAX_ANSWER = 2_000  # characters; more than that after a marker is no final answer
@@ -37,7 +37,12 @@ _LEADING = re.compile(r"[-−+$€£]*[0-9](?:[0-9,]*[0-9])?(?:\.[0-9]+)?(?:\s*/
 _FORMULA = re.compile(r"\$(?!\s)([^$\n]{1,500}?)(?<!\s)\$(?![0-9])|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\]", re.S)
 _ANY_NUMBER = re.compile(
     r"\\[dt]?frac\{[0-9]{1,9}\}\{[0-9]{1,9}\}|(?<![0-9A-Za-z.,/])[-−]?[$€£]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)"
-    r"(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?(?:\s*\\?%)?(?![0-9])"
+    r"(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?(?:\s*\\?%)?(?![0-9])(?:\s*[ap]\.?m\b\.?)?"
+)
+_ALTERED_BEFORE = re.compile(
+    r"\b(?:negative|minus|than|least|most|over|under|below|above|beyond|up to|nearly|almost|twice|double|triple"
+    r"|(?:half|third|quarter|root|square|cube) of)\s+$",
+    re.I,
 )
 
 
@@ -64,6 +69,24 @@ def find(text: str, how: tuple[How, ...] | None = None) -> FinalAnswer | None:
     if found is None or not found.text or len(found.text) > MAX_ANSWER:
         return None
     return FinalAnswer(found.start + offset, found.end + offset, found.text, found.how)
+
+
+def complete(text: str) -> str:
+    """What of a text that the token limit cut off states an answer: all up to its last complete statement, else ''.
+
+    A statement is complete where its line has ended, or, in the line that was cut, where more text follows its sentence
+    or its box: "The answer is 12 +" may go on to another number. A bare number on a last line is none, for the text
+    would have gone on.
+    """
+    text = text[-TAIL:]
+    end = text.rfind("\n") + 1
+    if box := _boxes(text):
+        following = re.sub(r"(?<!\S)\S+\Z", "", text[box.end :])  # the last word may be half a word
+        end = max(end, 0 if _JOIN.fullmatch(following) else box.end)
+    near, more = max(end, len(text) - MAX_ANSWER), len(text.rstrip())
+    end = max([end, *(cut.end() for cut in _CUT.finditer(text, near) if cut.end() < more)])
+    found = _latest(text[:end], (_hashes, _a_line, _boxes), None) or _answer_is(text[:end])
+    return text[: found.end] if found else ""
 
 
 def _latest(
@@ -151,6 +174,8 @@ def _core(content: str) -> str:
     if read_number(content) is not None:
         return content
     leading = _LEADING.match(content)
+    if leading and altering_word(content[leading.end() :]):
+        return content
     if leading and re.match(r"\s*(?:[A-Za-z(,]|$)", content[leading.end() :]) and " " in content:
         return strip_wrapping(leading.group())
     return only_number(content) or content
@@ -166,7 +191,7 @@ def is_prose(text: str) -> bool:
 
 
 def only_number(text: str) -> str | None:
-    """The number of a sentence that holds exactly one and denies nothing, or what its last "=" gives.
+    """The number of a sentence that holds exactly one, neither denied nor altered, or what its last "=" gives.
 
     >>> only_number("Jane planted them 3 hours ago")
     '3'
@@ -176,8 +201,12 @@ def only_number(text: str) -> str | None:
     result = text.rpartition("=")[2].strip()
     if "=" in text and read_number(result) is not None:
         return result
-    numbers = [n.group() for n in _ANY_NUMBER.finditer(text)]
-    return numbers[0] if len(numbers) == 1 and read_number(numbers[0]) is not None else None
+    numbers = list(_ANY_NUMBER.finditer(text))
+    if len(numbers) != 1 or read_number(numbers[0].group()) is None:
+        return None
+    before = text[max(0, numbers[0].start() - 20) : numbers[0].start()]
+    altered = _ALTERED_BEFORE.search(before) or altering_word(text[numbers[0].end() :])
+    return None if altered else numbers[0].group()
 
 
 def last_sentence(text: str) -> str:

@@ -4,6 +4,8 @@ A plain `subprocess` and pipes instead of `multiprocessing`: it needs no guarded
 processes, threads and event loops, and nothing of the caller's state is copied into the worker. Each caller holds
 one worker for its comparison, so killing that worker touches nobody else. math-verify's own timeouts are off: they
 use SIGALRM, work in the main thread only, and turn into "different" elsewhere.
+
+What a comparison gave is remembered, a timeout too (for a while): pages ask the same again with every poll.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import math
 import os
 import select
 import struct
@@ -18,19 +21,24 @@ import subprocess
 import sys
 import threading
 import time
-from functools import lru_cache
+from collections import OrderedDict
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from stepviz.hostile import too_hard
 from stepviz.quantities import Equality
 
 SECONDS = 1.5  # for one comparison in a warm worker
 START_SECONDS = 60.0  # for the imports of a new worker, on a machine that is busy with training
+UNSETTLED_SECONDS = 600.0  # how long a timeout is taken for the answer, before the pair is tried again
 HEADER = struct.Struct(">I")
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Unsettled(Exception):
-    """No verdict, for a reason that may not hold at another try (a timeout): not to be remembered."""
+    """No verdict, for a reason that may not hold at another try (a timeout): not to be remembered for good."""
 
 
 class Worker:
@@ -201,17 +209,53 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
+class Memory(Generic[K, V]):
+    """At most `size` values, each for good or for some seconds; the oldest goes first.
+
+    Callable from any thread: each method is one step on the dictionary, so that no lock can be held across a fork.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._kept: OrderedDict[K, tuple[V, float]] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        value, until = self._kept.get(key, (None, 0.0))
+        return value if time.monotonic() < until else None
+
+    def keep(self, key: K, value: V, seconds: float = math.inf) -> None:
+        self._kept[key] = (value, time.monotonic() + seconds)
+        if len(self._kept) > self.size:
+            self._kept.popitem(last=False)
+
+
+_judged: Memory[tuple[str, str], Equality] = Memory(8192)
+
+
+def remembered(gold: str, answer: str) -> Equality | None:
+    """What `math_verify` said of this pair, if it still stands; never starts a comparison."""
+    return _judged.get((gold, answer))
+
+
 def math_verify(gold: str, answer: str, pool: GraderPool | None = None) -> Equality:
-    """Whether two expressions are equal, by math-verify in a worker; "unknown" where the filters refuse them."""
+    """Whether two expressions are equal, by math-verify in a worker; "unknown" where the filters refuse them.
+
+    Remembered where the shared pool judges; what it could not settle for `UNSETTLED_SECONDS` only.
+    """
     for side, text in (("gold answer", gold), ("answer", answer)):
         if problem := too_hard(text):
             return Equality("unknown", f"the {side} is not compared: {problem}")
+    if pool is None and (known := remembered(gold, answer)):
+        return known
+    result, seconds = _compared(gold, answer, pool or shared_pool())
+    if pool is None:
+        _judged.keep((gold, answer), result, seconds)
+    return result
+
+
+def _compared(gold: str, answer: str, pool: GraderPool) -> tuple[Equality, float]:
+    """The judgement, and for how many seconds it holds."""
     try:
-        return _remembered(gold, answer) if pool is None else pool.compare(gold, answer)
+        return pool.compare(gold, answer), math.inf
     except Unsettled as unsettled:
-        return Equality("unknown", str(unsettled))
-
-
-@lru_cache(maxsize=8192)
-def _remembered(gold: str, answer: str) -> Equality:
-    return shared_pool().compare(gold, answer)
+        return Equality("unknown", str(unsettled)), UNSETTLED_SECONDS

@@ -7,23 +7,24 @@ it was when it is started again, and the same file twice changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from db.store import Store
 from db.values import ContinuationKey, ItemCounts, ProblemRow
 from stepviz import sources
-from stepviz.answers import GRADER, extract, grade_many
+from stepviz.answers import GRADER, extract, grade, grade_many
 from stepviz.errors import StepvizError
 from stepviz.rollouts import graded_again
 from stepviz.sources import Unreadable, rows
 from stepviz.sources.mapping import Mapping as ColumnMapping
-from stepviz.types import Annotation, Chain, Continuation, Refusal, SourceItem, Verdict
+from stepviz.types import Chain, Continuation, Refusal, SourceItem, Verdict
 
 BATCH = 200  # items a transaction
 HOPELESS = 2_000  # rows refused before one came in, of a file that looks like another format: it is that one
 
+NO_GOLD = grade(None, "").reason  # what the grader says of every answer while the problem has no gold
 NAMED = 100  # refused rows named in an error; a report names all
 
 Progress = Callable[[dict[str, Any]], None]
@@ -149,56 +150,42 @@ def _tell(on_progress: Progress | None, report: ImportReport, total: int | None)
 
 
 def _store(store: Store, batch: list[SourceItem], report: ImportReport, answer_rule: str) -> None:
-    """Grade and store a batch; where it does not hold together, item by item, so that the good ones come in."""
+    """Grade and store a batch, and grade what its gold answers make gradable."""
     if not batch:
         return
     known = {item.problem.id: store.problem(item.problem.id) for item in batch}
     verdicts = _verdicts(batch, known, answer_rule)
-    live = [(item, a) for item in batch for a in item.annotations if not a.key]
-    keyed = (
-        [replace(item, annotations=tuple(a for a in item.annotations if a.key)) for item in batch] if live else batch
-    )
-    refused: set[int] = set()
+    stored = _add(store, batch, verdicts, report)
+    late = _regrade(store, {item.problem.id for item in stored}, answer_rule)
+    report.regraded += len(late.keys() - verdicts.keys())
+    for item in stored:
+        _count(store, item, verdicts | late, report)
+
+
+def _add(
+    store: Store, batch: list[SourceItem], verdicts: Mapping[str, Verdict], report: ImportReport
+) -> list[SourceItem]:
+    """The items that came in: all at once, or where the batch does not hold together one by one."""
     try:
-        counts = store.add_items(keyed, verdicts)
-        report.add(counts)
-        _report_kept(counts, report)
-    except StepvizError:
-        for item in keyed:
-            try:
-                counts = store.add_items([item], verdicts)
-                report.add(counts)
-                _report_kept(counts, report)
-            except StepvizError as reason:
-                refused.add(item.line)
-                report.refused.append(Refusal(report.path, item.line, str(reason).removeprefix(f"line {item.line}: ")))
-    _add_live(store, [a for item, a in live if item.line not in refused], report)
-    for item in batch:
-        if item.line not in refused:
-            _count(item, known[item.problem.id], verdicts, report)
-    _regrade(store, batch, known, report, answer_rule)
-
-
-def _report_kept(counts: ItemCounts, report: ImportReport) -> None:
-    why = "its chain is stored with another text; the stored one stays, because labels may hang on it"
+        counts = store.add_items(batch, verdicts)
+    except StepvizError as reason:
+        if len(batch) > 1:
+            return [item for one in batch for item in _add(store, [one], verdicts, report)]
+        line = batch[0].line
+        report.refused.append(Refusal(report.path, line, str(reason).removeprefix(f"line {line}: ")))
+        return []
+    report.add(counts)
+    why = "its chain is stored with another text, which stays, because labels may hang on it; its own labels stay out"
     report.refused.extend(Refusal(report.path, line, why) for line in counts.kept)
+    return batch
 
 
-def _add_live(store: Store, labels: list[Annotation], report: ImportReport) -> None:
-    """Labels without a key were given live in another store: they count here as if given now, once."""
-    for label in labels:
-        stands = [row.annotation for row in store.annotations(label.chain_id, label.annotator)]
-        if label not in stands:
-            store.add_annotation(label)
-            report.annotations_new += 1
-
-
-def _count(item: SourceItem, row: ProblemRow | None, verdicts: Mapping[str, Verdict], report: ImportReport) -> None:
+def _count(store: Store, item: SourceItem, verdicts: Mapping[str, Verdict], report: ImportReport) -> None:
     for chain in item.chains:
         verdict, flag = verdicts[chain.id], chain.meta.get("flag")
         report.count(verdict)
         if isinstance(flag, bool) and verdict.value != "unknown" and flag != (verdict.value == "correct"):
-            gold = _gold(item, row)
+            gold = _gold(item, store.problem(item.problem.id))
             report.disagreements.append(Disagreement(item.line, chain.id, flag, verdict, gold))
 
 
@@ -245,38 +232,48 @@ def _or_flag(chain: Chain, verdict: Verdict) -> Verdict:
     return Verdict("correct" if flag else "wrong", reason, grader, verdict.answer)
 
 
-def _regrade(
-    store: Store, batch: list[SourceItem], known: Mapping[str, ProblemRow | None], report: ImportReport, rule: str
-) -> None:
-    """Draws and chains stored before their problem had a gold answer are graded now that this batch brings one."""
+def _regrade(store: Store, problem_ids: Iterable[str], rule: str) -> dict[str, Verdict]:
+    """Chain id → verdict for what was stored before its problem had a gold answer, draws too; stored.
+
+    The store says what still waits, not this import: one that was killed here is made good by the next.
+    """
     late: list[tuple[str | None, Chain]] = []
     verdicts: dict[str, Verdict] = {}
-    for item in batch:
-        gold, before = item.problem.answer, known[item.problem.id]
-        if not gold or before is None or before.answer is not None:
-            continue
-        drawn = _regrade_draws(store, item.problem.id, gold)
-        for row in store.chains(item.problem.id):
-            if row.graded.grader != GRADER or row.graded.value == "unknown":
-                if row.continuation in drawn:
-                    verdicts[row.chain.id] = drawn[row.continuation]
-                else:
-                    late.append((gold, row.chain))
-    if late or verdicts:
-        store.set_verdicts(grade_chains(late, rule) | verdicts)
-        report.regraded += len(late) + len(verdicts)
+    for id_ in store.waiting_for_gold(problem_ids, NO_GOLD):
+        problem = store.problem(id_)
+        assert problem is not None and problem.answer is not None, "it waited for its gold answer"
+        drawn = _regrade_draws(store, id_, problem.answer)
+        for row in store.chains(id_):
+            if not _waits(row.graded):
+                continue
+            if row.continuation is not None:
+                verdicts[row.chain.id] = drawn[row.continuation]
+            else:
+                late.append((problem.answer, row.chain))
+    verdicts |= grade_chains(late, rule)
+    store.set_verdicts(verdicts)
+    return verdicts
 
 
-def _regrade_draws(store: Store, problem_id: str, gold: str) -> dict[ContinuationKey | None, Verdict]:
-    """What the problem's continuations are worth against its gold answer, stored and given by their keys."""
+def _waits(verdict: Verdict) -> bool:
+    """Whether it was given, or not given, for want of a gold answer (Store.waiting_for_gold asks the same)."""
+    return not verdict.grader or verdict.reason.startswith(NO_GOLD)
+
+
+def _regrade_draws(store: Store, problem_id: str, gold: str) -> dict[ContinuationKey, Verdict]:
+    """What the problem's continuations are worth by their keys; those that wait are graded now, and stored."""
     draws: dict[str, list[Continuation]] = {}
     for draw in store.continuations_for(problem_id):
         draws.setdefault(draw.sampling_id, []).append(draw)
-    found: dict[ContinuationKey | None, Verdict] = {}
+    found: dict[ContinuationKey, Verdict] = {}
     for sampling_id, some in draws.items():
-        again = graded_again(some, gold, store.sampling(sampling_id).style.answer_rule)
+        waiting = [c for c in some if _waits(_verdict(c))]
+        again = graded_again(waiting, gold, store.sampling(sampling_id).style.answer_rule)
         store.set_continuation_verdicts(again)
-        for c in again:
-            key = ContinuationKey(c.problem_id, c.prefix_hash, c.model_id, c.sampling_id, c.j)
-            found[key] = Verdict(c.verdict, c.reason, c.grader, c.answer)
+        for c in [*some, *again]:  # the new verdict last
+            found[ContinuationKey(c.problem_id, c.prefix_hash, c.model_id, c.sampling_id, c.j)] = _verdict(c)
     return found
+
+
+def _verdict(draw: Continuation) -> Verdict:
+    return Verdict(draw.verdict, draw.reason, draw.grader, draw.answer)

@@ -31,6 +31,7 @@ from typing import Any
 
 from db.store import Store
 from db.values import RunRow
+from stepviz import engines
 from stepviz.errors import StepvizError
 from stepviz.types import Sampling
 from stepviz.worker_process import ensure_worker, last_words
@@ -125,7 +126,7 @@ def normalised(store: Store, kind: str, spec: Mapping[str, Any]) -> tuple[str, d
         return base, _plain(named | {"path": _absolute(str(named["path"]))})
     if base == "dataset":
         return base, _plain(named)
-    named |= {"engine": _absolute_engine(str(named.get("engine", "embedded"))), "sampling": _sampling_id(store, named)}
+    named |= {"engine": engines.canonical(str(named.get("engine", "embedded"))), "sampling": _sampling_id(store, named)}
     if base in ("sample", "measure"):
         _check_size(base, named)
     return (f"{base} many" if _is_long(base, named) else base), _plain(named)
@@ -169,8 +170,3 @@ def _sampling_id(store: Store, spec: Mapping[str, Any]) -> str:
 def _absolute(path: str) -> str:
     """The worker may work in another directory. What is no path here (a hub id) stays as it is."""
     return str(Path(path).absolute()) if Path(path).exists() else path
-
-
-def _absolute_engine(spec: str) -> str:
-    kind, colon, rest = spec.partition(":")
-    return f"hf:{_absolute(rest)}" if (kind, colon) == ("hf", ":") else spec

@@ -6,7 +6,8 @@ Reads `18`, `-1,234.50`, `$18 per day`, `3/4`, `\\frac34`, `1 1/2`, `40\\%`, `1.
 Policies, each with a test:
 1. A comma groups thousands, in threes; `1,22` is not a number.
 2. A currency sign and words after the number are its unit; a unit never changes the value. `5x` has no unit:
-   letters that touch the number may be a variable, so they are left alone unless they are a known measure.
+   letters that touch the number may be a variable, so they are left alone unless they are a known measure. Words
+   that make another number of it (`4 squared`, `10 below zero`, `3 quarters`) are no unit: see `altering_word`.
 3. A percent sign is kept as a flag; what it means is for the comparison to say.
 4. Only the digits 0-9 are digits.
 """
@@ -38,7 +39,16 @@ _NOT_UNIT_NAMES = (
     "or and to plus minus times over than pi sqrt by remainder r mod equals is are was but not infinity inf nan"
     " because since so if else while where which"
 )
-_NOT_UNITS = frozenset(_NOT_UNIT_NAMES.split())
+# what makes another number of the one before, or may: "3 quarters" are 0.75, or coins
+_ALTERING_NAMES = (
+    "squared cubed factorial factorials negative below under less fewer above over more greater beyond repeating"
+    " recurring reciprocal inverse halved doubled tripled quadrupled twice thrice half halves third thirds quarter"
+    " quarters fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths"
+    " hundredth hundredths thousandth thousandths millionth millionths lakh lakhs crore crores quadrillion bn mn "
+)
+_ALTERING = (*_ALTERING_NAMES.split(), *_SCALES, *(f"{scale}s" for scale in _SCALES))
+_ALTERING_WORD = re.compile(rf"[\s(){{}}\\%$*°-]*(?:[A-Za-z]+[\s(){{}}\\$-]+){{0,3}}?({'|'.join(_ALTERING)})\b", re.I)
+_NOT_UNITS = frozenset((*_NOT_UNIT_NAMES.split(), *_ALTERING))
 _HEDGES = re.compile(
     r"^(?:about|approximately|approx\.?|around|roughly|exactly|only|just|a total of|\\approx|≈|~)\s*", re.I
 )
@@ -65,7 +75,7 @@ _NUMBER = re.compile(
     rf"(?:{_MIXED_TEX}|{_MIXED}|{_FRACTION_TEX}|{_FRACTION}|{_PLAIN})"
 )
 _PERCENT = re.compile(r"\s*(?:\\?%|(?:percent|per cent|pct\.?|percentage(?: points?)?)\b)", re.I)
-_SCALE = re.compile(rf"\s*(?:{'|'.join(_SCALES)})\b", re.I)
+_SCALE = re.compile(rf"\s*({'|'.join(_SCALES)})s?\b", re.I)
 _UNIT = re.compile(r"[A-Za-z\u4e00-\u9fff°²³µΩ'’./\-^0-9 ()*{}\\_" + CURRENCY + r"]{0,60}")
 
 
@@ -145,7 +155,7 @@ def read_number(text: str) -> Number | None:
     rest = text[match.end() :]
     attached = re.match(r"[A-Za-zµΩ]", rest) is not None
     if scale := _SCALE.match(rest):
-        value *= _SCALES[scale.group().strip().lower()]
+        value *= _SCALES[scale[1].lower()]
         rest = rest[scale.end() :]
     percent = _PERCENT.match(rest)
     if percent:
@@ -160,6 +170,23 @@ def read_number(text: str) -> Number | None:
     simple = plain is not None and match["e"] is None and match["p"] is None and match["p1"] is None and not scale
     decimals = len(plain.rpartition(".")[2]) if simple and "." in plain else 0
     return Number(value, decimals if simple else None, len(figures), bool(percent), unit)
+
+
+def altering_word(rest: str) -> str | None:
+    """The word among the first four after a number that makes another number of it, or may; None if there is none.
+
+    >>> altering_word(" degrees below zero")
+    'below'
+    """
+    match = _ALTERING_WORD.match(rest)
+    return match[1] if match else None
+
+
+def altered(text: str) -> str | None:
+    """The word that makes another number of the one `text` begins with; only for what `read_number` does not read."""
+    text = _HEDGES.sub("", strip_wrapping(text))
+    match = _NUMBER.match(text)
+    return altering_word(text[match.end() :]) if match else None
 
 
 def _value(match: re.Match[str]) -> Fraction | None:

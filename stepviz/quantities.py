@@ -1,7 +1,8 @@
-"""Are two written numbers the same quantity? Exact, with the policies that `answers.py` states."""
+"""Are two written numbers the same quantity, or two times of day the same? The policies are stated in `answers.py`."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -42,6 +43,12 @@ _SIZES: dict[str, tuple[str, Fraction]] = {
     for name in names.split()
 }
 
+_CLOCK = re.compile(
+    r"(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-5][0-9]))?(?P<clock>\s*o['’]?clock\b)?"
+    r"\s*(?P<half>[ap]\.?\s?m\b\.?|(?:in the )?(?:morning|afternoon|evening)\b|noon\b|midnight\b)?(?P<rest>[^0-9]*)",
+    re.I,
+)
+
 
 def measure(word: str) -> tuple[str, Fraction] | None:
     """(dimension, size) of a unit of measure, sizes being comparable within a dimension; None for other words."""
@@ -77,6 +84,48 @@ def same_quantity(gold: Number, answer: Number, gold_text: str, answer_text: str
     if _rounds(gold, a, b) or _rounds(answer, b, a) or _noise(gold, answer):
         return Equality("equal", "the same number but for the rounding of a long decimal")
     return Equality("different", f"{names} are different numbers")
+
+
+def same_time(gold: str, answer: str) -> Equality | None:
+    """Whether two times of day are the same; None if they are not both times.
+
+    Half a day counts where both sides name it, by a.m. and p.m. or by an hour after 12; a number alone is an hour where
+    the other side names half a day. Words after that ("on Friday") are not checked, like other units.
+    """
+    sides = [re.sub(r"\\(?:text|mathrm)\b|\\[ ,;]|[{}~\s]+", " ", side).strip() for side in (gold, answer)]
+    times = [_CLOCK.fullmatch(side) for side in sides]
+    named = [t is not None and bool(t["half"]) for t in times]
+    said = any(named) or any(t is not None and t["clock"] for t in times)
+    if all(t is not None and _is_time(t, said) for t in times):
+        (hours, minute), (other_hours, other_minute) = (_hours(t, any(named)) for t in times if t)
+        if minute == other_minute and hours & other_hours:
+            return Equality("equal", "the same time of day")
+        return Equality("different", "different times of day")
+    others = [side for side, is_named in zip(sides, named, strict=True) if not is_named]
+    if len(others) < 2 and all(re.search("[0-9]", s) and re.search("[A-Za-z]{2}|^[^:]*[A-Za-z]", s) for s in others):
+        return Equality("unknown", "one is a time of day, the other is something else")
+    return None
+
+
+def _is_time(written: re.Match[str], alone: bool) -> bool:
+    """`alone`: a number that says nothing of a clock may be an hour."""
+    if int(written["hour"]) > 24:
+        return False
+    if written["half"] or written["clock"]:
+        return True
+    return not written["rest"].strip(" .") and (alone or written["minute"] is not None)
+
+
+def _hours(written: re.Match[str], halves: bool) -> tuple[set[int], int]:
+    """The hours of the day it may mean, and the minute; the hour as written where no side names half a day."""
+    hour, half = int(written["hour"]), (written["half"] or "").lower().removeprefix("in the ")
+    minute = int(written["minute"] or 0)
+    if not halves or not 1 <= hour <= 12:
+        return {hour % 24}, minute
+    if half:
+        late = half.startswith(("p", "afternoon", "evening", "noon"))
+        return {hour % 12 + 12 * late}, minute
+    return {hour % 12, hour % 12 + 12}, minute
 
 
 def _rounds(written: Number, value: Fraction, exact: Fraction) -> bool:

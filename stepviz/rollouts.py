@@ -10,12 +10,12 @@ is handed new ones, graded, at most a second after they were drawn.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from stepviz import final_answer
 from stepviz.answers import grade_many
 from stepviz.engines.base import CANCELLED, Cancelled, Engine
 from stepviz.errors import StepvizError
@@ -199,8 +199,8 @@ def graded_again(draws: Sequence[Continuation], gold: str, answer_rule: str) -> 
 
 
 def _judged_text(text: str, draw: Completion | Continuation) -> str:
-    """What the grader sees. The last word of a text cut by the token limit may be half a number: it does not count."""
-    return re.sub(r"\S+\Z", "", text) if draw.finish_reason == "length" else text
+    """What the grader sees: of a text that the token limit cut off, no more than the answer it states completely."""
+    return final_answer.complete(text) if draw.finish_reason == "length" else text
 
 
 # ---- measuring

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from stepviz import answers
-from stepviz.grader_pool import GraderPool, Unsettled, Worker, shared_pool
+from stepviz.grader_pool import SECONDS, GraderPool, Memory, Unsettled, Worker, shared_pool
 
 # Each of these ends in time and is not equal to anything sane. {0} is a file that must not appear.
 HOSTILE = {
@@ -127,6 +127,70 @@ def test_a_worker_may_not_run_programs_or_write(tmp_path: Path):
     )
     assert done.returncode == 5
     assert list(tmp_path.iterdir()) == []
+
+
+# --- what is remembered ----------------------------------------------------------------------------------------------
+
+
+def _slow(k: int) -> str:
+    """Passes the filters, and needs longer than there is to compare with its like."""
+    return "".join(f"(x+{j})^{{150}}" for j in (1, 2, k))
+
+
+def test_a_comparison_that_took_too_long_is_not_tried_again_at_once():
+    first = answers.equal(_slow(3), _slow(4))
+    assert "longer than" in first.reason
+    started = time.monotonic()
+    assert all(answers.equal(_slow(3), _slow(4)) == first for _ in range(20))
+    assert time.monotonic() - started < SECONDS
+
+
+def test_clusters_of_slow_answers_are_bounded_and_remembered(monkeypatch: pytest.MonkeyPatch):
+    seconds: list[float] = []
+    compare = shared_pool().compare
+
+    def timed(gold: str, answer: str) -> answers.Equality:
+        started = time.monotonic()
+        try:
+            return compare(gold, answer)
+        finally:
+            seconds.append(time.monotonic() - started)
+
+    monkeypatch.setattr(shared_pool(), "compare", timed)
+    sample = [*(_slow(k) for k in range(13, 23)), "18", "x+1", "18.0", "1+x"]
+    found = answers.cluster(sample)
+    assert sum(seconds[:-1]) < answers.CLUSTER_SECONDS  # the last may overrun it
+    assert len(seconds) <= answers.CLUSTER_SECONDS / SECONDS + 1  # of 45 that would overrun
+    assert found[0].members == (10, 12)
+    assert sorted(k for c in found for k in c.members) == list(range(14))
+    started = time.monotonic()
+    assert all(answers.cluster(sample) == found for _ in range(20))
+    assert time.monotonic() - started < SECONDS
+
+
+def test_what_cluster_gives_is_the_callers_own():
+    found = answers.cluster(["1", "2"])
+    found.clear()
+    assert len(answers.cluster(["1", "2"])) == 2
+
+
+def test_time_that_has_run_out_does_not_undo_what_is_known():
+    known = ["x+41", "x+42", "41+x"]
+    assert answers.equal("x+41", "41+x").verdict == "equal"
+    assert answers.equal("x+42", "41+x").verdict == "different"
+    assert answers.equal("x+41", "x+42").verdict == "different"
+    assert [c.members for c in answers.cluster(known, seconds=0)] == [(0, 2), (1,)]
+    assert [c.members for c in answers.cluster(["x+51", "51+x"], seconds=0)] == [(0,), (1,)]
+
+
+def test_memory_forgets_the_oldest_and_what_has_expired():
+    memory: Memory[int, str] = Memory(size=2)
+    for k, value in enumerate("abc"):
+        memory.keep(k, value)
+    assert [memory.get(k) for k in range(3)] == [None, "b", "c"]
+    memory.keep(2, "still", seconds=60)
+    memory.keep(1, "over", seconds=0)
+    assert (memory.get(1), memory.get(2)) == (None, "still")
 
 
 # --- processes -------------------------------------------------------------------------------------------------------

@@ -153,8 +153,11 @@ def test_verdicts_without_and_then_with_a_gold_answer(store: Store, shared_data:
     """PRM800K's rows have answers but no gold: MATH brings it, and the chains stored before are graded then."""
     trees = shared_data / "prm800k/phase1_test_trajectories.jsonl"
     assert import_path(store, "prm800k", trees).unknown == 3695
+    whole = [row for row in store.chains_of() if not row.chain.meta.get("partial")]  # the others state no answer
+    assert {row.verdict.reason for row in whole} == {"the problem has no gold answer"}
     report = import_path(store, "math", shared_data / "math/math500_test.json")
-    assert report.regraded == 3695
+    assert report.regraded == len(whole) == 326
+    assert import_path(store, "math", shared_data / "math/math500_test.json").regraded == 0
     # the last step of 90 paths is marked as a solution; one of them says 585000 where 650 * 90 is 58,500
     solved = {r["id"] for r in raw_rows(trees) for c in r["steps"][-1]["candidates"] if c.get("is_solution")}
     verdicts = {row.chain.key: row.verdict for row in store.chains_of(ChainFilter(origin="prm800k/chosen"))}
@@ -204,7 +207,7 @@ def test_a_row_that_the_store_refuses_does_not_take_the_batch_with_it(store: Sto
     report = import_path(store, "stepviz", jsonl(tmp_path / "a.jsonl", row("1"), row("2"), changed, {"stepviz": 1}))
     assert report.chains_new == 2
     assert {refusal.line: refusal.reason for refusal in report.refused} == {
-        3: "its chain is stored with another text; the stored one stays, because labels may hang on it",
+        3: "its chain is stored with another text, which stays, because labels may hang on it; its own labels stay out",
         4: "the field 'problem' is missing",
     }
     assert {r.chain.text for r in store.chains_of()} == {"a1", "a2"}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from stepviz.errors import StepvizError
-from stepviz.rollouts import PrefixKey, Want, by_prefix, draw, measure, missing, prefix_of, terminal, values
+from stepviz.rollouts import PrefixKey, Want, aggregate, by_prefix, draw, measure, missing, prefix_of, terminal, values
 from stepviz.sampling import branch, continue_from, finished, read, sample
 from stepviz.steps import segment
 from stepviz.types import (
@@ -196,9 +196,28 @@ def test_cut_off_without_an_answer_is_unfinished_not_wrong() -> None:
         ("#### 15", "length", "unknown", None),  # it may have become 150
         ("#### 15\nNext", "length", "correct", "15"),
         ("#### 16\n", "length", "wrong", "16"),
+        ("a step\n15 clips in", "length", "unknown", None),
+        ("a step\n15 clips in", "stop", "correct", "15 clips in"),
+        ("12 +", "length", "unknown", None),
+        ("12\nand", "length", "unknown", None),  # a bare number is an answer only on a text's last line
+        ("15\n", "length", "unknown", None),
+        ("The answer is 15 clips in", "length", "unknown", None),
+        ("The answer is 12 + 3", "length", "unknown", None),
+        ("The answer is approx. 15", "length", "unknown", None),
+        ("The answer is 15. So", "length", "correct", "15"),
+        ("The answer is 16 because 3", "length", "wrong", "16"),
+        ("The answer is 15\nas", "length", "correct", "15"),
+        ("The answer is\n12 +", "length", "unknown", None),
+        ("A: 15\nTom", "length", "correct", "15"),
+        ("A: 15 clips", "length", "unknown", None),
+        ("so \\boxed{15}", "length", "unknown", None),
+        ("so \\boxed{15} and \\bo", "length", "unknown", None),
+        ("so $\\boxed{15}$. Hen", "length", "correct", "15"),
+        ("so \\boxed{15} is the", "length", "correct", "15"),
+        ("#### 15\n#### 1", "length", "correct", "15"),
     ],
 )
-def test_the_last_word_of_a_text_that_was_cut_does_not_count(
+def test_of_a_text_that_was_cut_only_complete_statements_count(
     text: str, reason: str, verdict: str, answer: str | None
 ) -> None:
     class One(ScriptedEngine):
@@ -209,6 +228,19 @@ def test_the_last_word_of_a_text_that_was_cut_does_not_count(
     draw([Want(PROBLEM, "3+12=15\n", 1)], One(), SAMPLING, **memory.both)
     (only,) = memory.rows.values()
     assert (only.verdict, only.answer, only.text) == (verdict, answer, text)
+    assert aggregate(0, [only]).unfinished == (answer is None)
+
+
+@pytest.mark.parametrize("rule", ["last-number", "choice", "gsm8k", "boxed"])
+def test_no_rule_reads_an_answer_out_of_an_unfinished_line(rule: str) -> None:
+    class One(ScriptedEngine):
+        def _complete(self, request: Request) -> Completion:
+            return Completion("Let B be 12 + 3\nso B is 15 and", "length", 3)
+
+    memory = Memory()
+    sampling = Sampling(temperature=1.0, style=PromptStyle(answer_rule=rule))
+    draw([Want(PROBLEM, "", 1)], One(), sampling, **memory.both)
+    assert [c.answer for c in memory.rows.values()] == [None]
 
 
 def test_greedy_draws_are_one() -> None:

@@ -49,7 +49,7 @@ def finished(process: subprocess.Popen[str]) -> dict[str, object]:
 
 def rows(folder: Path, name: str, count: int) -> Path:
     """A table of `count` problems, each with a chain of its own."""
-    lines = [json.dumps({"question": f"{name}: {i}+1=?", "solution": f"{i}+1={i + 1}\n#### {i + 1}", "answer": i + 1})
+    lines = [json.dumps({"question": f"{name}: {i}+1=?", "response": f"{i}+1={i + 1}\n#### {i + 1}", "answer": i + 1})
              for i in range(count)]  # fmt: skip
     path = folder / f"{name}.jsonl"
     path.write_text("\n".join(lines))
@@ -97,7 +97,7 @@ def test_two_imports_a_sampling_and_the_app_at_once(tmp_path: Path, url: str, ap
     assert not any(word in log.read_text() for word in BUSY), log.read_text()
     with open_store(url) as store:
         assert store.stats()["chains"] >= 3000 + 6 * 12
-        embedded = list(store.problems(ProblemFilter(source="embedded"), limit=10))
+        embedded = list(store.problems(ProblemFilter(source="embedded"), limit=6))
         assert all(p.n_chains >= 12 for p in embedded)
 
 
@@ -114,7 +114,7 @@ def draws(store: Store) -> list[Draw]:
 def test_sample_and_measure_killed_in_the_middle_go_on_with_the_same_command(
     tmp_path: Path, url: str, who: str
 ) -> None:
-    finished(command(tmp_path, url, "world", "problems", "--split", "dev", "--count", "4", "--json"))
+    finished(command(tmp_path, url, "world", "problems", "dev", "--count", "4", "--json"))
     with open_store(url) as store:
         for words in (("sample", "--n", "48", "--json"), ("measure", "--k", "64", "--limit", "2", "--json")):
             kept = kill_in_the_middle(store, command(tmp_path, url, *words), who)

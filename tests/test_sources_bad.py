@@ -76,7 +76,9 @@ BAD_FIELDS = [
     ("prm800k", TREE, {"steps": []}, "no row of PRM800K"),
     ("prm800k", TREE, {"steps": [{**TREE["steps"][0], "chosen": None}] * 2}, "step 2 follows step 1, at which nothing"),
     ("gsm8k-solutions", SAMPLES, {"6b_finetuning": {"solution": "A: 5"}}, "'6b_finetuning': the field 'is_correct'"),
+    ("gsm8k-solutions", SAMPLES, {"6b_finetuning": {"is_correct": True}}, "'6b_finetuning': the field 'solution'"),
     ("gsm8k-solutions", SAMPLES, {"6b_finetuning": None}, "no samples"),
+    ("gsm8k-solutions", SAMPLES, {"6b_finetuning": {"temperature": 1}}, "no samples"),
     ("gsm8k-solutions", SAMPLES, {"ground_truth": "5"}, "no last line 'A: N'"),
     ("aqua", CHOICE, {"correct": "C"}, "'correct' is 'C', but the options are A, B"),
     ("aqua", CHOICE, {"options": []}, "'options' is an empty list"),
@@ -89,6 +91,8 @@ BAD_FIELDS = [
     ("trl", STEPWISE, {"labels": [2]}, "labels[0] is 2, out of range"),
     ("trl", STEPWISE, {"labels": ["+"]}, "labels[0] must be true, false or a number"),
     ("svamp", SUM, {"Answer": None}, "'Answer' must be"),
+    ("svamp", SUM, {"Answer": 10**309}, "a number of 310 digits"),
+    ("svamp", SUM, {"Answer": -(10**400)}, "a number of 401 digits"),
     ("svamp", SUM, {"Body": ""}, "'Body' is empty"),
     ("math", BOXED, {"answer": None, "solution": "5"}, "has no \\boxed"),
     ("stepviz", {"stepviz": 1, "problem": {}, "chains": [], "annotations": []}, {}, "the field 'question' is missing"),
@@ -149,9 +153,11 @@ OWN_CHANGES = [
     (("chains", 0, "spans"), [[0, 1, "step"]], "text is left over"),
     (("chains", 0, "problem_id"), "x", "not the id of the row's question"),
     (("chains", 0, "parent"), "x", "which the row does not bring"),
-    (("annotations", 0, "step"), 3, "'step' is 3, out of range"),
-    (("annotations", 0, "value"), 2, "value is 2, out of range"),
-    (("annotations", 0, "question"), "nice", "must be one of"),
+    (("annotations", 0, "step"), 3, "a label of step 3, of a chain of 2 steps"),
+    (("annotations", 0, "value"), 2, '"correct" cannot be 2 on a chain of 2 steps'),
+    (("annotations", 0, "question"), "nice", "unknown question 'nice'"),
+    (("annotations", 0, "question"), "verdict", "step must be 0, not 1"),
+    (("annotations", 0, "undone"), True, "takes a label back"),
     (("annotations", 0, "chain_id"), "x", "which the row does not bring"),
 ]
 
@@ -196,7 +202,8 @@ def _places(value: Any, at: tuple = ()) -> list[tuple]:
 )
 def test_a_wrong_value_anywhere_is_an_item_or_a_refusal_never_a_crash(tmp_path: Path, name: str, good: dict | None):
     good = good or own()
-    wrong = [None, True, -1, 2.5, 10**30, "", "x", "#### ", [], [None], [[]], {}, {"text": []}, [{"role": "user"}]]
+    wrong: list[Any] = [None, True, -1, 2.5, 10**30, 10**400, "", "x", "²", "9" * 5000]
+    wrong += ["#### ", [], [None], [[]], {}, {"text": []}, [{"role": "user"}]]
     rows_ = []
     for place in _places(good):
         for value in wrong:

@@ -50,6 +50,9 @@ def test_byte_order_marks(tmp_path: Path):
     [
         ("missing.jsonl", None, "there is no such file"),
         ("empty.jsonl", b"", "the file is empty"),
+        ("mark.csv", b"\xef\xbb\xbf", "the file is empty"),
+        ("mark.tsv", b"\xef\xbb\xbf", "the file is empty"),
+        ("mark.jsonl", b"\xef\xbb\xbf", "the file is empty"),
         ("packed.jsonl", b"\x1f\x8b\x08\x00", "compressed"),
         ("pointer.jsonl", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
         ("broken.parquet", b"PAR1 and nothing else", "a damaged Parquet file"),
@@ -82,3 +85,30 @@ def test_cells_of_a_csv_that_do_not_fit(tmp_path: Path):
     assert refusals[4] == "3 fields, but the header names 2"
     assert "not UTF-8" in refusals[5]
     assert "malformed CSV" in refusals[7]
+
+
+def test_numbers_of_hundreds_of_digits_are_refused_and_the_others_come_in(tmp_path: Path):
+    given = [{"question": f"{n}?", "answer": n, "response": "x"} for n in (5, 10**16 + 1, 10**309, -(10**400), 0.25)]
+    path = lines(tmp_path / "n.jsonl", *given)
+    path.write_text(path.read_text() + '{"question": "inf?", "answer": 1e999, "response": "x"}\n')
+    found = list(sources.read("table", path))
+    assert [entry.problem.answer for entry in found if isinstance(entry, SourceItem)] == [
+        "5", "10000000000000001", "0.25"
+    ]  # fmt: skip
+    assert [(entry.line, entry.reason) for entry in found if isinstance(entry, Refusal)] == [
+        (3, "a number of 310 digits is too long to be an answer; write it as a text if it is one"),
+        (4, "a number of 401 digits is too long to be an answer; write it as a text if it is one"),
+        (6, "a number is too large to be an answer; write it as a text if it is one"),
+    ]
+
+
+TRACES_OF_MATH = {"problem": "2 + 3?", "solution": "\\boxed{5}", "answer": "5", "generations": ["#### 5"], "model": "m"}
+TRACES_OF_GSM8K = {"question": "2 + 3?", "ground_truth": "5", "response": "#### 5", "metadata": {"temperature": 1}}
+
+
+@pytest.mark.parametrize("row", [TRACES_OF_MATH, TRACES_OF_GSM8K])
+def test_ones_own_traces_are_a_table_though_a_public_format_has_their_columns(tmp_path: Path, row: dict):
+    path = lines(tmp_path / "mine.jsonl", row)
+    assert sources.detect(path) == "table"
+    (item,) = sources.read("table", path)
+    assert ([chain.text for chain in item.chains], item.problem.answer) == (["#### 5"], "5")

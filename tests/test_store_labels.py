@@ -79,7 +79,7 @@ def test_a_key_is_used_once_by_an_annotator(store: Store, c: Chain):
     assert store.add_annotation(label) == first
     assert store.add_annotation(Annotation(c.id, "other", "first_error", 0, 1, key="row 7")) != first
     item = SourceItem(problem(), (c,), (label, Annotation(c.id, "pb", "correct", 1, -1)))
-    assert store.add_items([item]).annotations_new == 1  # the one without a key gets one
+    assert store.add_items([item]).annotations_new == 1  # the one without a key: a live one, new here
     assert store.add_items([item]).unchanged == 1
 
 

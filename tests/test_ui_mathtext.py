@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,62 @@ def test_a_single_dollar_needs_a_tex_command_somewhere():
 @pytest.mark.parametrize("text", ["", "$", "$$", "$$$", "\\boxed{" * 50, "\\[" * 300, "$x$" * 400, "\\" * 999])
 def test_parts_leave_no_gap(text: str):
     assert "".join(text[p.start : p.end] for p in parts(text, True)) == text
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "\\(",
+        "\\[",
+        "\\(x ",
+        "$$",
+        "\\$$ ",
+        "$",
+        "$x",
+        "$$x",
+        "$a\\)\\(",
+        "\\begin{align}",
+        "\\end{align}",
+        "\\begin{array}\\begin{cases}",
+        "\\boxed{",
+        "\\boxed{}",
+        "$\\boxed{}$",
+        "\\boxed{\\(",
+        "{",
+        "<<",
+        "$" + "a" * 1990,
+        "$" + "a " * 990,
+        "$\\text{",
+        "\\(" * 900 + "\\)",
+        "\\[" * 5000 + "\\]",
+    ],
+)
+@pytest.mark.parametrize("head", ["", "$"])
+def test_a_hostile_megabyte_is_cut_in_a_second(piece: str, head: str):
+    text = head + piece * (1_000_000 // len(piece))
+    started = time.process_time()
+    found = parts(text, tex=True)
+    has_tex(text)
+    notes = calculator_notes(text)
+    note_around(text, len(text) - 2, len(text) - 1)
+    assert time.process_time() - started < 1
+    assert "".join(text[p.start : p.end] for p in found) == text
+    assert "".join(part for part, _ in notes) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\\(" * 2000 + "x\\) and \\(y\\)", ["\\(y\\)"]),
+        ("\\[a \\(b\\) c\\] \\(d\\)", ["\\[a \\(b\\) c\\]", "\\(d\\)"]),
+        ("$a \\boxed{1} b$ \\boxed{2}", ["$a \\boxed{1} b$", "\\boxed{2}"]),
+        ("\\begin{cases}a\\end{align} \\begin{align}b\\end{align}", ["\\begin{align}b\\end{align}"]),
+        ("\\begin{align}\\end{align}", ["\\begin{align}\\end{align}"]),
+        ("\\(\\) \\(x\\)", ["\\(\\) \\(x\\)"]),  # nothing between is no formula
+    ],
+)
+def test_pairs_of_delimiters(text: str, expected: list[str]):
+    assert formulas(text)[-len(expected) :] == expected
 
 
 def test_calculator_notes_are_cut_out():

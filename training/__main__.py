@@ -27,7 +27,7 @@ def sft(
     base: Annotated[str, typer.Option(help="checkpoint to start from: embedded:NAME, a folder or a hub id")],
     out: Annotated[Path, typer.Option(help="folder for the new checkpoint")],
     db: Db = None,
-    epochs: float = 6.0,
+    epochs: float = 8.0,
     lr: float = 1.5e-3,
     batch: Annotated[int, typer.Option(help="packed blocks a step")] = 16,
     length: Annotated[int, typer.Option(help="tokens a block")] = 384,
@@ -70,7 +70,7 @@ def embedded(
 
 @app.command()
 def speed(write: Annotated[bool, typer.Option("--write", help="also write docs/results/speed.json")] = False) -> None:
-    """What compiling, packing, batch and vocabulary each bring."""
+    """What compiling, packing, batch, vocabulary and bfloat16 each bring."""
     from stepviz import results
     from training.speed import measure
 

@@ -32,10 +32,10 @@ def make(store: Store, stages: list[str], out: Path = FOLDER, log: Log = print) 
         if stage not in STAGES:
             raise StepvizError(f"no stage {stage!r}; there are: {', '.join(STAGES)}")
     if "base" in stages:
-        log("base: about 16 million tokens, 20 to 30 minutes on two idle cores")
+        log("base: about 31 million tokens, 35 to 45 minutes on two idle cores")
         document(out / "base", BASE_CARD, pretrain.run(out / "base", report=lambda row: log(json.dumps(row))))
     if "student" in stages:
-        log("student: about 7 million tokens, 10 minutes on two idle cores")
+        log("student: about 12 million tokens, 15 minutes on two idle cores")
         dataset = training_set(store)
         rows = store.dataset_rows(dataset)
         cost = sft.run(rows, out / "base", out / "student", report=lambda row: log(json.dumps(row)))
@@ -106,10 +106,11 @@ tags: [stepviz, embedded-world]
 
 # stepviz embedded base
 
-A Llama of 1.4 million parameters (6 layers of 128, 4 heads of 32, float32) with a byte-level BPE tokenizer of at
-most 1,024 tokens. It has read questions of the embedded world, single steps and drills, but no whole solution, and
-nothing from a problem with a test template. A tenth of the single steps that can be misread are misread on
-purpose. It is the model that students are fine-tuned from; alone it solves nothing.
+A Llama of 1.3 million parameters (6 layers of 128, 4 heads of 32 over 2 key-value heads, float32) with a byte-level
+BPE tokenizer of at most 1,024 tokens. It has read questions of the embedded world, single steps and drills, but no
+whole solution, and nothing from a problem with a test template. A tenth of the single steps that can be misread are
+misread on purpose, some of these taken back in the next line. It is the model that students are fine-tuned from;
+alone it solves nothing.
 
 It shows signs and mechanisms of step-level supervision, not the size of effects on large models.
 
@@ -125,7 +126,8 @@ tags: [stepviz, embedded-world]
 
 # stepviz embedded student
 
-`base` of the same folder, fine-tuned on the reference solutions of 7,500 embedded problems (split `train`), one each.
+`base` of the same folder, fine-tuned for eight epochs on the reference solutions of 7,500 embedded problems (split
+`train`), one each.
 Prompt: the question and a newline; it answers with steps in GSM8K's style and a last line `#### N`.
 Accuracy on unseen problems with unseen templates: docs/results.md.
 

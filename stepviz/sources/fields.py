@@ -7,6 +7,7 @@ Bad data is a value with a reason (a Refusal); inside a reader it travels as Bad
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,8 +86,13 @@ def objects(row: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def number_text(value: int | float) -> str:
-    """51.0 → "51", 0.25 → "0.25": a JSON number as a person writes it."""
-    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value)
+    """51.0 → "51", 0.25 → "0.25": a JSON number as a person writes it; BadRow for one beyond a float's range."""
+    if abs(value) > sys.float_info.max:
+        digits = f"of {len(str(abs(value)))} digits is too long" if isinstance(value, int) else "is too large"
+        raise BadRow(f"a number {digits} to be an answer; write it as a text if it is one")
+    if isinstance(value, int):
+        return str(value)
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
 def split_of(path: Path | str) -> str | None:

@@ -24,7 +24,7 @@ def layout(path: Path) -> str:
             head = file.read(4096)
     except OSError as error:
         raise Unreadable(f"{path}: cannot be opened ({error.strerror})") from None
-    if not head:
+    if not head.removeprefix(codecs.BOM_UTF8):
         raise Unreadable(f"{path}: the file is empty")
     if head.startswith(b"PAR1"):
         return "parquet"

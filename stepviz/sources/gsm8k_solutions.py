@@ -17,10 +17,15 @@ from stepviz.steps import rule_id, segment
 from stepviz.types import Chain, Problem, Refusal, SourceItem
 
 NAME = "gsm8k-solutions"
+_PARTS = {"solution", "is_correct"}  # of a sample
 
 
 def looks(row: Mapping[str, Any]) -> bool:
-    return isinstance(row.get("ground_truth"), str) and bool(_samples(row))
+    samples = _samples(row)
+    if row.keys() - samples.keys() - {"question", "ground_truth", "id", "idx"}:
+        return False  # more than these files have: somebody's traces, with their columns among them
+    whole = all(sample.keys() >= _PARTS for sample in samples.values())
+    return isinstance(row.get("ground_truth"), str) and bool(samples) and whole
 
 
 def read(path: Path | str, *, split: str | None = None, rule: str | None = None) -> Iterator[SourceItem | Refusal]:
@@ -45,7 +50,8 @@ def read(path: Path | str, *, split: str | None = None, rule: str | None = None)
 
 
 def _samples(row: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: value for name, value in row.items() if isinstance(value, dict)}
+    """What is meant as a sample: one that lacks a part is refused by name, not passed over."""
+    return {name: value for name, value in row.items() if isinstance(value, dict) and value.keys() & _PARTS}
 
 
 def _chain(problem: Problem, name: str, sample: dict[str, Any], number: int, rule: str) -> Chain:

@@ -125,7 +125,7 @@ def value_at(row: Columns[str, Any], path: str) -> Any:
             value = parsed(value)
         if isinstance(value, dict):
             value = value.get(part)
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
             value = value[int(part)]
         else:
             return None

@@ -17,6 +17,8 @@ NAME = "math"
 
 
 def looks(row: Mapping[str, Any]) -> bool:
+    if row.keys() - {"problem", "solution", "answer", "subject", "type", "level", "unique_id", "id", "idx"}:
+        return False  # more than MATH has: somebody's traces, with MATH's columns among them
     return isinstance(row.get("problem"), str) and isinstance(row.get("solution"), str)
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast
 
+from stepviz.errors import StepvizError
+from stepviz.label_rules import check_label
 from stepviz.sources import fields, rows
 from stepviz.types import Annotation, Chain, Problem, Question, Refusal, SourceItem, Span, Verdict
 
@@ -108,18 +110,16 @@ def _spans(raw: list[Any], text: str) -> Iterator[Span]:
 def _annotation(raw: Any, lengths: Mapping[str, int]) -> Annotation:
     if not isinstance(raw, dict):
         raise fields.BadRow(f"an annotation must be an object, this is {fields.kind_of(raw)}")
-    chain_id, question = fields.need(raw, "chain_id", str), fields.need(raw, "question", str)
+    chain_id, question = fields.need(raw, "chain_id", str), cast(Question, fields.need(raw, "question", str))
     if chain_id not in lengths:
         raise fields.BadRow(f"an annotation speaks of the chain {chain_id!r}, which the row does not bring")
-    if question not in get_args(Question):
-        raise fields.BadRow(
-            f"an annotation's question is {question!r}: it must be one of {', '.join(get_args(Question))}"
-        )
-    step, value = fields.whole(raw, "step", 0, lengths[chain_id]), fields.need(raw, "value", int, type(None))
-    low = 1 if question in ("decides", "first_error") else -1
-    high = lengths[chain_id] if low == 1 else 1
-    if value is not None and not low <= value <= high:
-        raise fields.BadRow(f"an annotation's value is {value}, out of range: it must lie in {low}…{high}")
-    undone, key = fields.need(raw, "undone", bool), fields.need(raw, "key", str)
-    note, meta = fields.need(raw, "note", str), fields.need(raw, "meta", dict)
-    return Annotation(chain_id, fields.text(raw, "annotator"), question, step, value, note, meta, key, undone)
+    if fields.need(raw, "undone", bool):
+        raise fields.BadRow("an annotation takes a label back: a file brings labels that stand")
+    step, value = fields.need(raw, "step", int), fields.need(raw, "value", int, type(None))
+    key, note, meta = fields.need(raw, "key", str), fields.need(raw, "note", str), fields.need(raw, "meta", dict)
+    label = Annotation(chain_id, fields.text(raw, "annotator"), question, step, value, note, meta, key)
+    try:
+        check_label(label, lengths[chain_id])
+    except StepvizError as reason:
+        raise fields.BadRow(str(reason)) from None
+    return label

@@ -8,6 +8,7 @@ kept in the chain's meta (of a list as long as the responses, the chain's own el
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -193,7 +194,7 @@ class _Reader:
 
     def _first_error(self, chain: Chain, value: Any) -> Annotation:
         """The file's index to 1…n: here, at the border, and nowhere else."""
-        if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,9}", value.strip()):
             value = int(value)
         base = 0 if self.mapping.label_kind == "first_error_0" else 1
         name = self.mapping.labels or ""

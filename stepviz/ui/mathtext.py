@@ -4,38 +4,41 @@ r"""Which parts of a text are mathematics to typeset, and which dollars are mone
 context (the question, the whole chain) has a TeX command, the closing `$` is not followed by a digit (that is
 the price of the next thing), and what lies between is no prose. GSM8K has no TeX command, so none of its
 dollars is ever taken for mathematics.
+
+Everything here is linear in the text, whatever the text is: a page must open though a model wrote a megabyte of `\(`.
 """
 
 from __future__ import annotations
 
+import heapq
 import re
-from dataclasses import dataclass
-from typing import Literal
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
 
 Kind = Literal["text", "inline", "display"]
 
 _COMMAND = re.compile(r"\\(?:[a-zA-Z]{2,}|[()\[\],;!])")
 _ENVIRONMENT = r"(?:align|aligned|equation|gather|cases|array|[pbvBV]?matrix|eqnarray|multline|split)\*?"
-_DISPLAY = re.compile(
-    rf"(?<!\\)\$\$(?P<dollars>.+?)\$\$|\\\[(?P<bracket>.+?)\\\]|\\\((?P<paren>.+?)\\\)"
-    rf"|\\begin\{{(?P<env>{_ENVIRONMENT})\}}.*?\\end\{{(?P=env)\}}|(?P<boxed>\\boxed\{{)",
-    re.DOTALL,
-)
+_END = re.compile(rf"\\end\{{({_ENVIRONMENT})\}}")
+_BOX = re.compile(r"\\boxed\{")
+_BRACE = re.compile(r"[{}]")
 _DOLLAR = re.compile(r"(?<!\\)\$")
 _TEXT_IN_MATH = re.compile(
     r"\\(?:text|textbf|textit|textrm|mbox|mathrm|operatorname|begin|end|boldsymbol)\s*\*?\{[^{}]*\}"
 )
 _NAME = re.compile(r"\\[a-zA-Z]+")
 _PROSE = re.compile(
-    r"[A-Za-z]{2,}[,.;:]?\s+(?:[A-Za-z]\s+)?[A-Za-z]{3,}|[A-Za-z]{3,}[,.;:]?\s+[A-Za-z]{2,}|[.?!]\s+[A-Z]"
+    r"(?<![A-Za-z])[A-Za-z]{2,}+[,.;:]?\s++(?:[A-Za-z]\s++)?[A-Za-z]{3}"
+    r"|(?<![A-Za-z])[A-Za-z]{3,}+[,.;:]?\s++[A-Za-z]{2}|[.?!]\s++[A-Z]"
     r"|\s(?:and|or|the|is|are|to|for|per|each|with|then|at|she|he)\s"
 )
 _NOTE = re.compile(r"<<[^<>\n]{1,200}>>")
+_NOTE_LONGEST = 204
 _LONGEST = 2000  # characters; longer "formulas" are texts with two stray dollars
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A piece of the text, [start, end). `delimiter` counts the characters to strip at each side of a formula."""
 
     start: int
@@ -51,9 +54,10 @@ def has_tex(*texts: str | None) -> bool:
 
 def parts(text: str, tex: bool) -> list[Part]:
     """Cut `text` into prose and formulas, without a gap. `tex`: the context has a TeX command (see has_tex)."""
-    formulas = _explicit(text)
+    dollars = [m.start() for m in _DOLLAR.finditer(text)]
+    formulas = _explicit(text, dollars)
     if tex:
-        formulas = sorted(formulas + _single_dollars(text, formulas), key=lambda p: p.start)
+        formulas = sorted(formulas + _single_dollars(text, dollars, formulas), key=lambda p: p.start)
     out, at = [], 0
     for formula in formulas:
         if formula.start > at:
@@ -65,62 +69,110 @@ def parts(text: str, tex: bool) -> list[Part]:
     return out
 
 
-def _explicit(text: str) -> list[Part]:
+_Find = Callable[[int], Part | None]  # the first formula of one kind that starts there or later
+
+
+def _explicit(text: str, dollars: Sequence[int]) -> list[Part]:
+    """The formulas that need no licence; of two that overlap, the one that starts first."""
+    finders = _finders(text, dollars)
+    queue = [(part.start, k, part) for k, find in enumerate(finders) if (part := find(0))]
+    heapq.heapify(queue)
     found, at = [], 0
-    while match := _DISPLAY.search(text, at):
-        start, end = match.span()
-        if match["boxed"]:
-            end = _closing_brace(text, end)
-            part = Part(start, end, "inline") if end and not _inside_dollars(text, start) else None
-        elif match["env"]:
-            part = Part(start, end, "display") if not _inside_dollars(text, start) else None
-        else:
-            part = Part(start, end, "inline" if match["paren"] else "display", 2)
-        if part and part.end - part.start <= _LONGEST:
+    while queue:
+        start, k, part = queue[0]
+        if start >= at:
             found.append(part)
             at = part.end
+        if following := finders[k](at):
+            heapq.heapreplace(queue, (following.start, k, following))
         else:
-            at = start + 1
+            heapq.heappop(queue)
     return found
 
 
-def _closing_brace(text: str, start: int) -> int:
-    """Index after the brace that closes the one before `start`; 0 where there is none."""
-    depth = 1
-    for i in range(start, min(len(text), start + _LONGEST)):
-        depth += {"{": 1, "}": -1}.get(text[i], 0)
-        if depth == 0:
-            return i + 1
-    return 0
+def _finders(text: str, dollars: Sequence[int]) -> list[_Find]:
+    """One for each kind of delimiter that has a chance in this text."""
+
+    def between(opener: str, closer: str, kind: Kind, delimiter: int, in_dollars: bool = True) -> _Find:
+        pattern = re.compile(opener, re.DOTALL)
+
+        def find(at: int) -> Part | None:
+            while match := pattern.search(text, at):
+                close = text.find(closer, match.end())
+                if close < 0:
+                    return None
+                start, end = match.start(), close + len(closer)
+                if end - start <= _LONGEST and (in_dollars or not _odd(dollars, start)):
+                    return Part(start, end, kind, delimiter)
+                at = max(start + 1, end - _LONGEST)  # all that open before are closed by the same one, too far away
+            return None
+
+        return find
+
+    names = {m[1] for m in _END.finditer(text)}
+    return [
+        between(r"(?<!\\)\$\$.", "$$", "display", 2),
+        between(r"\\\[.", r"\]", "display", 2),
+        between(r"\\\(.", r"\)", "inline", 2),
+        *(between(rf"\\begin\{{{re.escape(n)}\}}", rf"\end{{{n}}}", "display", 0, in_dollars=False) for n in names),
+        *([_boxes(text, dollars)] if _BOX.search(text) else []),
+    ]
 
 
-def _inside_dollars(text: str, at: int) -> bool:
+def _boxes(text: str, dollars: Sequence[int]) -> _Find:
+    closing: dict[int, int] = {}  # index after an opening brace -> index after the brace that closes it
+    opened: list[int] = []
+    for brace in _BRACE.finditer(text):
+        if brace[0] == "{":
+            opened.append(brace.end())
+        elif opened:
+            closing[opened.pop()] = brace.end()
+
+    def find(at: int) -> Part | None:
+        for match in _BOX.finditer(text, at):
+            end = closing.get(match.end())
+            if end and end - match.start() <= _LONGEST and not _odd(dollars, match.start()):
+                return Part(match.start(), end, "inline")
+        return None
+
+    return find
+
+
+def _odd(dollars: Sequence[int], at: int) -> bool:
     """Whether an odd number of single dollars lies before: the command then belongs to their formula."""
-    return len(_DOLLAR.findall(text, 0, at)) % 2 == 1
+    return bisect_left(dollars, at) % 2 == 1
 
 
-def _single_dollars(text: str, taken: list[Part]) -> list[Part]:
-    marks = [m.start() for m in _DOLLAR.finditer(text) if not any(p.start <= m.start() < p.end for p in taken)]
-    found, i = [], 0
-    while i + 1 < len(marks):
-        start, end = marks[i], marks[i + 1] + 1
-        if _is_formula(text, start, end) and not any(start < p.start < end for p in taken):
-            found.append(Part(start, end, "inline", 1))
-            i += 2
+def _single_dollars(text: str, dollars: Sequence[int], taken: Sequence[Part]) -> list[Part]:
+    """`taken` in order. A pair of neighbouring dollars outside of it, with none of it between them."""
+    found, before, next_taken = [], -1, 0
+    for mark in dollars:
+        passed = next_taken
+        while next_taken < len(taken) and taken[next_taken].end <= mark:
+            next_taken += 1
+        if next_taken < len(taken) and taken[next_taken].start <= mark:
+            continue
+        if before >= 0 and next_taken == passed and _is_formula(text, before, mark + 1):
+            found.append(Part(before, mark + 1, "inline", 1))
+            before = -1
         else:
-            i += 1
+            before = mark
     return found
 
 
 def _is_formula(text: str, start: int, end: int) -> bool:
+    if not 2 < end - start <= _LONGEST + 2:
+        return False
     content = text[start + 1 : end - 1]
-    if not content.strip() or len(content) > _LONGEST or "\n\n" in content:
+    if not content.strip() or "\n\n" in content:
         return False
     if end < len(text) and text[end].isdigit():
         return False
     if content[0].isdigit() and content[-1].isspace():  # "$5 and $": the second opens another price
         return False
-    return _PROSE.search(_NAME.sub(" ", _TEXT_IN_MATH.sub(" ", content))) is None
+    if "\\" in content:
+        content = _NAME.sub(" ", _TEXT_IN_MATH.sub(" ", content))
+    return _PROSE.search(content) is None
 
 
 def calculator_notes(text: str) -> list[tuple[str, bool]]:
@@ -138,4 +190,5 @@ def calculator_notes(text: str) -> list[tuple[str, bool]]:
 
 def note_around(text: str, start: int, end: int) -> tuple[int, int] | None:
     """The calculator note that [start, end) lies in."""
-    return next((m.span() for m in _NOTE.finditer(text) if m.start() <= start and end <= m.end()), None)
+    near = _NOTE.finditer(text, max(0, end - _NOTE_LONGEST), start + _NOTE_LONGEST)
+    return next((m.span() for m in near if m.start() <= start and end <= m.end()), None)
