@@ -9,11 +9,12 @@ process a store, claims it, draws, and writes its progress into the row. Nobody 
 | `measure`  | `chains`: ids; `n`: continuations of each prefix, or `add`: so many more; `steps`: which (all) |
 | `continue` | `chain`, `step`, `n` (1): new chains that branch after this step                               |
 | `branch`   | `chain`, `step`, `text`, `n` (1), `author`: the same after an edit of the step                 |
+| `score`    | `chains`: ids; `model`: a scorer's spec; `role`: what it estimates, where it does not say      |
 | `import`   | `format`, `path`, `mapping`, `split`, `rule`                                                   |
 
-All but `import` take `engine` ("embedded"), `device`, `tokenizer` and `sampling` (a Sampling, its id, or
-nothing for the default). Jobs over many problems or chains are of the kinds `sample many` and `measure many`:
-the others are somebody's click, and are let in between their batches.
+All but `score` and `import` take `engine` ("embedded"), `device`, `tokenizer` and `sampling` (a Sampling, its id, or
+nothing for the default); `score` takes `device`. Jobs over many problems or chains are of the kinds `sample many`,
+`measure many` and `score many`: the others are somebody's click, and are let in between their batches.
 
 progress: {"done", "total", "unit", "tokens", "tokens_per_s", "eta_s", "note"}; after an import also "report".
 """
@@ -30,14 +31,15 @@ from typing import Any
 from db.store import Store
 from db.values import RunRow
 from stepviz.errors import StepvizError
+from stepviz.reward.specs import KINDS, ROLES, place
 from stepviz.types import Sampling
 from stepviz.worker_process import ensure_worker, last_words
 
-QUICK = ("sample", "measure", "continue", "branch")
-LONG = ("sample many", "measure many", "import")
+QUICK = ("sample", "measure", "continue", "branch", "score")
+LONG = ("sample many", "measure many", "score many", "import")
 ACTIVE = ("queued", "running", "interrupted")
 RESUMES = 3  # times that `wait` resumes one run
-MANY = 512  # draws; a sampling or measurement of more is not somebody's click
+MANY = 512  # draws, or chains to score; a job over more is not somebody's click
 
 OnProgress = Callable[[Mapping[str, Any]], None]
 
@@ -47,6 +49,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "measure": ("chains", "n", "add", "steps", *_DRAWING),
     "continue": ("chain", "step", "n", *_DRAWING),
     "branch": ("chain", "step", "text", "n", "author", *_DRAWING),
+    "score": ("chains", "model", "device", "role"),
     "import": ("format", "path", "mapping", "split", "rule"),
 }
 _NEEDED = {
@@ -54,6 +57,7 @@ _NEEDED = {
     "measure": ("chains",),
     "continue": ("chain", "step"),
     "branch": ("chain", "step", "text"),
+    "score": ("chains", "model"),
     "import": ("format", "path"),
 }
 _ALSO = {"problem_ids": "problems", "chain_ids": "chains", "chain_id": "chain", "prefixes": "steps", "more": "add"}
@@ -119,10 +123,20 @@ def normalised(store: Store, kind: str, spec: Mapping[str, Any]) -> tuple[str, d
         raise StepvizError(f"a {base} job {wrong}")
     if base == "import":
         return base, _plain(named | {"path": _absolute(str(named["path"]))})
+    if base == "score":
+        return _score(named)
     named |= {"engine": _absolute_engine(str(named.get("engine", "embedded"))), "sampling": _sampling_id(store, named)}
     if base in ("sample", "measure"):
         _check_size(base, named)
     return (f"{base} many" if _is_long(base, named) else base), _plain(named)
+
+
+def _score(named: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    named["model"] = _absolute_engine(str(named["model"]))
+    place(named["model"])  # refuses a spec that names no scorer
+    if named.get("role", "prm") not in ROLES:
+        raise StepvizError(f"a scorer's role is one of {', '.join(ROLES)}, not {named['role']!r}")
+    return ("score many" if len(named["chains"]) > MANY else "score"), _plain(named)
 
 
 def _plain(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,4 +181,4 @@ def _absolute(path: str) -> str:
 
 def _absolute_engine(spec: str) -> str:
     kind, colon, rest = spec.partition(":")
-    return f"hf:{_absolute(rest)}" if (kind, colon) == ("hf", ":") else spec
+    return f"{kind}:{_absolute(rest)}" if colon and kind in ("hf", *KINDS) else spec
