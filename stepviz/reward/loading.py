@@ -51,7 +51,6 @@ def scorer(
     """A scorer of a model in memory: `named` are Scorer's spec, model_id, role, kind, device."""
     if named["role"] not in ROLES:
         raise StepvizError(f"{named['spec']} says it estimates {named['role']!r}; there are: {', '.join(ROLES)}")
-    pad = tokenizer.pad_token_id
     made = Scorer(
         **named,
         context=context_of(model.config, tokenizer),
@@ -59,7 +58,6 @@ def scorer(
         tokenizer=tokenizer,
         encode=encode,
         read=read,
-        pad=pad if pad is not None else 0,
     )
     _refuse_looking_ahead(made)
     return made

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 TOKENS = {"cpu": 2048, "cuda": 32768}  # in one batch, padding included: on a CPU what its cache holds
+PAD = 0  # any token that the model has: nothing that is read sees it
 
 Question = str
 Steps = Sequence[str]
@@ -42,7 +43,6 @@ class Scorer:
     tokenizer: Any
     encode: Encoder
     read: Read
-    pad: int = 0
 
     def score(
         self,
@@ -108,7 +108,7 @@ class Scorer:
         import torch
 
         width = max(len(e.ids) for e in batch)
-        ids = torch.tensor([[*e.ids, *[self.pad] * (width - len(e.ids))] for e in batch], device=self.device)
+        ids = torch.tensor([[*e.ids, *[PAD] * (width - len(e.ids))] for e in batch], device=self.device)
         rows = torch.tensor([row for row, e in enumerate(batch) for _ in e.ends], device=self.device)
         ends = torch.tensor([end for e in batch for end in e.ends], device=self.device)
         with torch.inference_mode():
