@@ -1,4 +1,4 @@
-"""`sample`, `measure`, `score` and `run …`: long work through the worker; it can be stopped and goes on where it was."""
+"""`sample`, `measure`, `score`, `run …`: long work through the worker; each can be stopped and goes on where it was."""
 
 from __future__ import annotations
 
