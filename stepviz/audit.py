@@ -59,7 +59,7 @@ def audit(
     progress(f"sampling {sizes.votes} chains for each of {sizes.problems} problems")
     votes = sample(engine, problems[: sizes.problems], sizes.votes, sampling)
     progress(f"measuring up to {sizes.measured * sizes.chains} chains at every prefix")
-    chosen = [c for group in votes[: sizes.measured] for c in _mixed(group, sizes.chains)]
+    chosen = [c for group in votes[: sizes.measured] for c in group[: sizes.chains]]
     measured = measure(engine, chosen, sizes.rollouts, sampling)
     progress(f"trying subgoals of {sizes.subgoal_problems} problems")
     spread = subgoal_spread(engine, problems[: sizes.subgoal_problems], sizes.subgoal_rollouts, sampling)
@@ -89,6 +89,7 @@ def overview(chains: Sequence[Sampled]) -> dict[str, float]:
     return {
         "accuracy": round(mean(j.right for j in judged), 4),
         "unreadable_steps": round(mean(not s.readable for j in judged for s in j.steps), 5),
+        "lucky": round(mean(j.lucky for j in judged), 4),
         "lucky_with_repair": round(mean(j.lucky and any(s.repair for s in j.steps) for j in judged), 4),
         "unfinished": round(mean(not j.finished for j in judged), 4),
     }
@@ -129,22 +130,21 @@ def routes(problems: Sequence[Problem]) -> Iterator[Premise]:
 
 
 def differing_routes(graph: Graph) -> bool:
-    """Whether some needed quantity has two derivations of which, with what they alone need, one is harder."""
+    """Whether some needed quantity has two derivations of which, with all that they need, one is harder."""
     forks = Counter(d.target for d in graph.derivations if d.target in graph.on_route)
-    return any(len({_hardest(graph, i) for i in _ways(graph, q)}) > 1 for q, n in forks.items() if n > 1)
+    return any(len({len(_hard_on(graph, i)) for i in _ways(graph, q)}) > 1 for q, n in forks.items() if n > 1)
 
 
 def _ways(graph: Graph, quantity: int) -> list[int]:
     return [i for i, d in enumerate(graph.derivations) if d.target == quantity]
 
 
-def _hardest(graph: Graph, derivation: int) -> int:
-    """Hard operations on a way: the derivation's own, and those of the operands that only serve this quantity."""
-    count = int(hard(graph, derivation))
-    for operand in graph.operands[derivation]:
-        if operand not in graph.givens:
-            count += min(_hardest(graph, i) for i in _ways(graph, operand))
-    return count
+def _hard_on(graph: Graph, derivation: int) -> frozenset[int]:
+    """The hard derivations on the easiest way that ends with this one; what is shared counts once."""
+    found = frozenset({derivation}) if hard(graph, derivation) else frozenset()
+    for operand in graph.operands[derivation] - graph.givens:
+        found |= min((_hard_on(graph, i) for i in _ways(graph, operand)), key=len)
+    return found
 
 
 def pits(votes: Sequence[Sequence[Sampled]]) -> Iterator[Premise]:
@@ -175,17 +175,27 @@ def _roomy(j: Judgement) -> bool:
 
 
 def critical(measured: Sequence[Measured]) -> Premise:
-    """Critical against random step: is there one jump that stands out?"""
-    jumps = [[abs(b - a) for a, b in pairwise(m.values)] for m in measured if len(m.chain.steps) >= 4]
-    sharp = [max(j) >= 2 * mean(j) for j in jumps if j and max(j) > 0]
-    share = mean(sharp) if sharp else 0.0
+    """Critical against random step: is there one jump that stands out? The answer's own jump is one."""
+    sharp = [_stands_out(m) for m in measured if len(m.chain.steps) >= 4]
     return Premise(
         "critical against random step",
-        "chains of four steps or more whose V moves: largest |ΔV| at least twice the mean",
-        share,
+        "chains of four steps or more: largest |ΔV| (found on half the draws) at least twice the mean",
+        mean(sharp) if sharp else 0.0,
         0.50,
         len(sharp),
     )
+
+
+def _stands_out(m: Measured) -> bool:
+    """The largest jump is found on half of the draws and looked up on the rest, so that noise makes none."""
+    half = len(m.draws[0]) // 2
+    end = [float(m.chain.judgement.right)] if m.chain.judgement.finished else []
+    found, rest = (
+        [abs(b - a) for a, b in pairwise([*(mean(d[part]) for d in m.draws), *end])]
+        for part in (slice(half), slice(half, None))
+    )
+    at = max(range(len(found)), key=found.__getitem__)
+    return rest[at] > 0 and rest[at] >= 2 * mean(rest)
 
 
 def subgoal_spread(engine: Engine, problems: Sequence[Problem], n: int, sampling: Sampling) -> Premise:
@@ -193,7 +203,8 @@ def subgoal_spread(engine: Engine, problems: Sequence[Problem], n: int, sampling
     asked: list[tuple[Problem, str]] = []
     for p in problems:
         graph = Graph.from_json(p.meta["world"])
-        asked += [(p, subgoal) for subgoal in first_subgoals(graph)]
+        subgoals = first_subgoals(graph)
+        asked += [(p, subgoal) for subgoal in subgoals if len(subgoals) > 1]
     requests = [
         Request(p.question, prefix, seed(p, prefix, engine, sampling, j)) for p, prefix in asked for j in range(n)
     ]
@@ -209,8 +220,8 @@ def subgoal_spread(engine: Engine, problems: Sequence[Problem], n: int, sampling
 
 
 def first_subgoals(graph: Graph) -> list[str]:
-    """Every step that can be taken first, as text, and the bare state."""
-    steps = [""]
+    """Every step that can be taken first, as text."""
+    steps = []
     for i, d in enumerate(graph.derivations):
         if graph.operands[i] <= graph.givens and d.target != graph.target:
             steps.append(f"{equation(d.expr, graph)} {graph.quantities[d.target].name}\n")
@@ -230,10 +241,3 @@ def _majority_right(group: Sequence[Sampled]) -> bool:
         return False
     graph = Graph.from_json(group[0].problem.meta["world"])
     return answers.most_common(1)[0][0] == f"#### {number_text(graph.truth[graph.target])}"
-
-
-def _mixed(group: Sequence[Sampled], n: int) -> list[Sampled]:
-    """n chains, wrong ones first, then right ones: half and half where both are there."""
-    wrong = [c for c in group if not c.judgement.right]
-    right = [c for c in group if c.judgement.right]
-    return (wrong[: (n + 1) // 2] + right)[:n] if len(right) >= n // 2 else (right + wrong)[:n]

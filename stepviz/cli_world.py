@@ -51,6 +51,8 @@ def audit(
             "World audit: the premises, on the student",
             f"python -m stepviz world audit --write --split {split} --scale {scale:g} --temperature {temperature:g}",
             tables,
+            'A reader could take some questions otherwise than the graph does (what "it" or "that" means after an '
+            "event): labels of people on embedded problems say little. No misreading in the corpus uses a distractor.",
         )
     emit(found, json, lambda: "\n".join(_premise(p) for p in found["premises"]))
 
@@ -101,11 +103,13 @@ def build(
     with open_store(db) as store:
         fits = ProblemFilter(source=source, split=split)
         count = store.count_problems(fits)
-        rows = [r.problem for start in range(0, count, 500) for r in store.problems(fits, 500, start)]
-        config = {"source": source, "split": split}
-        made = store.add_dataset(name or recipe, recipe, config, recipes.sft(rows, dropped))
-    if made.n_rows == 0:
-        raise StepvizError(f"dataset {made.id} is empty: no problem of split {split!r} has a reference solution")
+        rows = [r for start in range(0, count, 500) for r in store.problems(fits, 500, start)]
+        for row in rows:
+            recipes.refuse_test(row.problem, (split for _, _, split in row.sources))
+        made_of = list(recipes.sft((row.problem for row in rows), dropped))
+        if not made_of:
+            raise StepvizError(f"nothing to freeze: no problem of split {split!r} has a reference solution")
+        made = store.add_dataset(name or recipe, recipe, {"source": source, "split": split}, made_of)
     value = {"id": made.id, "name": made.name, "version": made.version, "rows": made.n_rows, "hash": made.hash,
              "dropped": dropped.reasons}  # fmt: skip
     emit(value, json, lambda: f"dataset {made.id}: {made.name} version {made.version}, {made.n_rows} rows, {made.hash}")
@@ -143,8 +147,10 @@ def bench(
         raise StepvizError(f"no benchmark {name!r}; there are: {', '.join(names())}")
     found = BENCHES[name](data=data, problems=problems, sampled=sampled, engine=engine)
     if write:
-        given = f" --data {data}" if data else ""
-        results.write(name, found.title, f"python -m stepviz bench {name} --write{given}", found.tables, found.note)
+        given = {"data": (data, None), "problems": (problems, 5000), "sampled": (sampled, 1000),
+                 "engine": (engine, "embedded")}  # fmt: skip
+        options = "".join(f" --{option} {value}" for option, (value, default) in given.items() if value != default)
+        results.write(name, found.title, f"python -m stepviz bench {name} --write{options}", found.tables, found.note)
     text = "\n\n".join(f"{caption}\n{results.table(rows)}" for caption, rows in found.tables.items())
     emit(found.tables, json, lambda: f"{found.title}\n\n{text}")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from db.store import Store
-from db.values import ContinuationKey, ModelRow
+from db.values import ContinuationKey, ModelRow, ProblemFilter
 from stepviz import embedded, rollouts, sampling
 from stepviz.engines import Engine
 from stepviz.types import Continuation, Problem, Sampling, SourceItem, continuation_seed, prefix_hash
@@ -27,8 +27,8 @@ KEPT = ("prefix_hash", "j", "text", "finish_reason", "tokens", "answer", "verdic
 
 
 def seed(store: Store, path: Path = FILE) -> bool:
-    """Fills an empty store; leaves any other as it is. Whether it did."""
-    if store.stats()["problems"] or not path.exists():
+    """Fills an empty store, or one in which this was interrupted; leaves any other as it is. Whether it did."""
+    if not path.exists() or not _unseeded(store):
         return False
     head, draws = _read(path)
     shown = list(dict.fromkeys(key for key, _ in draws))
@@ -43,6 +43,14 @@ def seed(store: Store, path: Path = FILE) -> bool:
     made = [(sampling.read(c, drawn_with), c) for c in roots]
     store.add_chains([(s.chain, s.verdict, _key(c)) for s, c in made])
     return True
+
+
+def _unseeded(store: Store) -> bool:
+    """Nothing there, or only problems of the first screen's kind: its chains come last and say that it is whole."""
+    counts = store.stats()
+    if counts["chains"] or counts["problems"] > PROBLEMS + SHOWN:
+        return False
+    return counts["problems"] == store.count_problems(ProblemFilter(source="embedded", split="test"))
 
 
 def record(engine: Engine, path: Path = FILE, progress: Callable[[str], None] = print) -> None:

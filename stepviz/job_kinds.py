@@ -178,6 +178,6 @@ def _next_j(draws: Sequence[Continuation]) -> int:
 
 
 def _sampled(store: Store, problem_id: str, engine: Engine, sampling: Sampling) -> int:
-    """How many draws from the question already are chains."""
-    rows = [row for row in store.chains(problem_id, engine.model_id) if row.chain.parent is None]
+    """How many draws from the question already are chains; also those that branch from another chain's step 0."""
+    rows = [row for row in store.chains(problem_id, engine.model_id) if not row.chain.branch_step]
     return max((r.continuation.j for r in rows if r.continuation and r.sampling_id == sampling.hash), default=-1) + 1

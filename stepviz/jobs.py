@@ -30,8 +30,9 @@ from typing import Any
 
 from db.store import Store
 from db.values import RunRow
+from stepviz import engines
 from stepviz.errors import StepvizError
-from stepviz.reward.specs import KINDS, ROLES, place
+from stepviz.reward.specs import ROLES, canonical
 from stepviz.types import Sampling
 from stepviz.worker_process import ensure_worker, last_words
 
@@ -125,15 +126,14 @@ def normalised(store: Store, kind: str, spec: Mapping[str, Any]) -> tuple[str, d
         return base, _plain(named | {"path": _absolute(str(named["path"]))})
     if base == "score":
         return _score(named)
-    named |= {"engine": _absolute_engine(str(named.get("engine", "embedded"))), "sampling": _sampling_id(store, named)}
+    named |= {"engine": engines.canonical(str(named.get("engine", "embedded"))), "sampling": _sampling_id(store, named)}
     if base in ("sample", "measure"):
         _check_size(base, named)
     return (f"{base} many" if _is_long(base, named) else base), _plain(named)
 
 
 def _score(named: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    named["model"] = _absolute_engine(str(named["model"]))
-    place(named["model"])  # refuses a spec that names no scorer
+    named["model"] = canonical(str(named["model"]))
     if named.get("role", "prm") not in ROLES:
         raise StepvizError(f"a scorer's role is one of {', '.join(ROLES)}, not {named['role']!r}")
     return ("score many" if len(named["chains"]) > MANY else "score"), _plain(named)
@@ -177,8 +177,3 @@ def _sampling_id(store: Store, spec: Mapping[str, Any]) -> str:
 def _absolute(path: str) -> str:
     """The worker may work in another directory. What is no path here (a hub id) stays as it is."""
     return str(Path(path).absolute()) if Path(path).exists() else path
-
-
-def _absolute_engine(spec: str) -> str:
-    kind, colon, rest = spec.partition(":")
-    return f"{kind}:{_absolute(rest)}" if colon and kind in ("hf", *KINDS) else spec

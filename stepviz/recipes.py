@@ -40,8 +40,9 @@ def sft(problems: Iterable[Problem], dropped: Dropped, template: str = "{questio
         }
 
 
-def refuse_test(problem: Problem) -> None:
-    if problem.split == "test":
+def refuse_test(problem: Problem, splits: Iterable[str | None] = ()) -> None:
+    """`splits`: of every source that has the question. One of them keeping it for tests is enough."""
+    if "test" in (problem.split, *splits):
         raise StepvizError(
             f"{problem.source}/{problem.key} is a test problem and cannot enter a training set; "
             "choose another split (--split train)"

@@ -150,6 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--idle", type=float, default=IDLE_S, help="seconds without work after which it leaves")
     parser.add_argument("--parent", type=int, help="a process for whose life it stays")
     parser.add_argument("--warm", metavar="SPEC", help="an engine to load at once")
+    parser.add_argument("--device", help="where to load it")
     options: Any = parser.parse_args(arguments)
     with open_store(options.db) as store, worker_lock(store) as held:
         if not held:
@@ -161,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         worker = Worker(store)
         if options.warm:
             with contextlib.suppress(StepvizError):  # the run that needs it will say what is wrong
-                worker.engine(options.warm, None, None)
+                worker.engine(engines.canonical(options.warm), options.device, None)
         worker.serve(options.idle, options.parent)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from db.store import Store
 from stepviz.types import digest
 
+Warm = tuple[str, str | None]  # an engine's canonical spec, and its device
 TRIES = 3  # starts that fail in a row before ensure_worker gives up
 
 _children: dict[Path, list[subprocess.Popen[bytes]]] = {}  # the workers this process has started
@@ -48,11 +49,11 @@ def worker_lock(store: Store, patience_s: float = 2.0) -> Iterator[bool]:
         yield held
 
 
-def ensure_worker(store: Store, stay: bool = False, warm: str | None = None) -> bool:
+def ensure_worker(store: Store, stay: bool = False, warm: Warm | None = None) -> bool:
     """Starts a worker where none lives; False where it failed to start several times in a row.
 
     For the app: `stay` keeps it as long as this process lives, where else it leaves when it was idle for a
-    while; `warm` is the spec of an engine that it loads at once.
+    while; `warm` names an engine that it loads at once.
     """
     children = _children.setdefault(lock_file(store), [])
     if worker_alive(store):
@@ -76,13 +77,15 @@ def last_words(store: Store) -> str:
         return "it left no message"
 
 
-def _spawn(store: Store, parent: int | None, warm: str | None) -> subprocess.Popen[bytes]:
+def _spawn(store: Store, parent: int | None, warm: Warm | None) -> subprocess.Popen[bytes]:
     """The URL, which may hold a password, travels in the environment, where other users cannot read it."""
     root = str(Path(__file__).parents[1])
     path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
     command = [sys.executable, "-m", "stepviz.worker"]
     command += ["--parent", str(parent)] if parent else []
-    command += ["--warm", warm] if warm else []
+    if warm:
+        spec, device = warm
+        command += ["--warm", spec, *(["--device", device] if device else [])]
     with log_file(store).open("wb") as log:
         return subprocess.Popen(
             command,

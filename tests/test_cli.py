@@ -150,3 +150,23 @@ def test_sample_and_measure_go_on_where_they_were(tmp_path: Path) -> None:
     measured = value(run(tmp_path, "stats", "--json"))
     value(run(tmp_path, "measure", "--k", "2", "--limit", "1", "--json"))
     assert value(run(tmp_path, "stats", "--json")) == measured
+
+
+def test_a_test_problem_of_any_source_enters_no_training_set(tmp_path: Path) -> None:
+    """The same question as PRM800K's training set and as MATH's test set: it stays out."""
+    row = {"question": "What is 2+3?", "solution": "2+3=5\n#### 5", "answer": "5"}
+    for source, split in (("mine", "train"), ("theirs", "test")):
+        (tmp_path / f"{source}.jsonl").write_text(json.dumps(row))
+        done = run(tmp_path, "import", "table", f"{source}.jsonl", "--split", split, "--json")
+        assert done.returncode == 0, done.stderr
+    built = run(tmp_path, "dataset", "build", "sft", "--split", "train", "--json")
+    assert built.returncode == 1
+    assert "test problem" in built.stderr
+    assert value(run(tmp_path, "stats", "--json"))["datasets"] == 0
+
+
+def test_an_empty_dataset_is_not_stored(tmp_path: Path) -> None:
+    built = run(tmp_path, "dataset", "build", "sft", "--json")
+    assert built.returncode == 1
+    assert "nothing to freeze" in built.stderr
+    assert value(run(tmp_path, "stats", "--json"))["datasets"] == 0

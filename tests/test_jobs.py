@@ -84,6 +84,15 @@ def test_continue_makes_new_chains_that_branch_after_the_step(bench: Bench) -> N
     assert [s.k + s.n for s in values(CHAIN, by_prefix(bench.store.continuations_for(PROBLEM.id)), WRONG)][1] >= 6
 
 
+def test_sample_more_counts_what_was_continued_from_the_question(bench: Bench) -> None:
+    """Both are draws from the question: four that came by Continue are not drawn again, and not counted as new."""
+    bench.do("sample", problems=[PROBLEM.id], n=2)
+    bench.do("continue", chain=CHAIN.id, step=0, n=3)
+    before = len(bench.store.chains(PROBLEM.id))
+    bench.do("sample", problems=[PROBLEM.id], add=4)
+    assert len(bench.store.chains(PROBLEM.id)) == before + 4
+
+
 def test_branch_continues_an_edited_step(bench: Bench) -> None:
     run = bench.do("branch", chain=CHAIN.id, step=2, text="3+12=15", n=2)
     assert run.state == "done"

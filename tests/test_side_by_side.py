@@ -114,7 +114,7 @@ def draws(store: Store) -> list[Draw]:
 def test_sample_and_measure_killed_in_the_middle_go_on_with_the_same_command(
     tmp_path: Path, url: str, who: str
 ) -> None:
-    finished(command(tmp_path, url, "world", "problems", "--split", "dev", "--count", "4", "--json"))
+    finished(command(tmp_path, url, "world", "problems", "dev", "--count", "4", "--json"))
     with open_store(url) as store:
         for words in (("sample", "--n", "48", "--json"), ("measure", "--k", "64", "--limit", "2", "--json")):
             kept = kill_in_the_middle(store, command(tmp_path, url, *words), who)

@@ -11,8 +11,19 @@ import pytest
 
 from db.store import open_store
 from db.values import ModelRow, RunRow
-from stepviz.types import Annotation, Chain, Continuation, Problem, Sampling, SourceItem, Verdict, prefix_hash
-from stepviz.ui import render_chains
+from stepviz import jobs
+from stepviz.types import (
+    Annotation,
+    Chain,
+    Continuation,
+    Problem,
+    Sampling,
+    SourceItem,
+    StepValue,
+    Verdict,
+    prefix_hash,
+)
+from stepviz.ui import pits, render_chains
 from stepviz.ui.address import Address
 from stepviz.ui.render_inspector import continuation
 from stepviz.ui.status import took
@@ -217,3 +228,23 @@ def test_no_answer_is_never_a_vote(filled: Filled):
 @pytest.mark.parametrize(("n", "written"), [(7, "7"), (99.6, "100"), (904, "900"), (4321, "4,300"), (98765, "99,000")])
 def test_costs_have_two_figures(n: float, written: str):
     assert rounded(n) == written
+
+
+def test_an_engine_is_the_same_under_any_spelling(filled: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs are stored under the canonical spec: the page must look for the model under that, not as it was typed."""
+    (tmp_path / "my-student").mkdir()
+    monkeypatch.chdir(tmp_path)
+    bench = Workbench(filled.bench.store, "hf:my-student")
+    assert bench.engine == f"hf:{tmp_path}/my-student"
+    assert Workbench(filled.bench.store, "embedded:student").engine == "embedded"
+    _, spec = jobs.normalised(filled.bench.store, "sample", {"problems": ["x"], "n": 1, "engine": "hf:my-student"})
+    assert spec["engine"] == bench.engine
+
+
+def test_a_critical_step_needs_every_value(filled: Filled):
+    """V[0] and V[1] alone: a gain elsewhere might be larger."""
+    row = filled.bench.store.chain(filled.ids["wrong"])
+    whole = [StepValue(i, k, 8) for i, k in enumerate((2, 6, 0, 0))] + [StepValue(4, 0, 0, terminal="wrong")]
+    holes = [v if v.step < 2 or v.terminal else StepValue(v.step, 0, 0) for v in whole]
+    assert pits.marks_of(row.chain, row.verdict, whole, {}, None, "\n").critical == 1
+    assert pits.marks_of(row.chain, row.verdict, holes, {}, None, "\n").critical is None

@@ -238,3 +238,70 @@ def test_number_text() -> None:
         "1/3",
         "-2.5",
     ]
+
+
+def test_a_misreading_without_a_name_is_held_against_what_it_misreads() -> None:
+    j = judge(step("18+7", 25, "beads in each bag"), step("6*25", 150, "Ann's beads"), "So 150+12=162.", "#### 162")
+    assert j.solvable == (True, True, True, False, False)
+    assert (j.first_error, j.exact_pit) == (3, 3)
+
+
+def test_a_part_under_the_name_of_the_whole_is_false() -> None:
+    j = judge(step("6*18", 108, "Ann's beads"), step("108-12", 96, "beads left"), "#### 96")
+    assert j.steps[0].reason == "108 is red beads in all, not yet Ann's beads"
+    assert (j.first_error, j.exact_pit) == (1, 1)
+    assert j.steps[1].inherited
+
+
+def test_siblings_that_swap_their_names_are_told_by_their_numbers() -> None:
+    j = judge(
+        step("6*18", 108, "blue beads in all"),
+        step("6*7", 42, "red beads in all"),
+        step("108+42", 150, "Ann's beads"),
+        step("150-12", 138, "beads left"),
+        "#### 138",
+    )
+    assert j.right
+    assert j.first_error is None
+
+
+def test_what_is_for_a_quantity_is_not_the_quantity() -> None:
+    j = judge(
+        step("18+7", 25, "beads in each bag"),
+        step("6*25", 150, "Ann's beads"),
+        "The dollars for Ann's beads are 150*2=<<150*2=300>>300.",
+        step("150-12", 138, "beads left"),
+        "#### 138",
+    )
+    assert [s.correct for s in j.steps] == [True, True, False, True, True]
+    assert j.solvable == (True,) * 6
+    assert j.lucky
+
+
+# Ann has 90 beads; Tom takes 24 of them and Ben 36.
+TAKEN = Graph(
+    quantities=(
+        Quantity("Ann's beads", Fraction(90), given=True),
+        Quantity("beads for Tom", Fraction(24), given=True),
+        Quantity("beads for Ben", Fraction(36), given=True),
+        Quantity("beads taken", Fraction(60)),
+        Quantity("beads after Tom", Fraction(66)),
+        Quantity("beads still there", Fraction(30)),
+    ),
+    derivations=(
+        Derivation(3, "#1+#2", "add"),
+        Derivation(4, "#0-#1", "take"),
+        Derivation(5, "#0-#3", "take", ("#0+#3",)),
+        Derivation(5, "#4-#2", "take"),
+    ),
+    target=5,
+)
+
+
+@pytest.mark.parametrize(
+    "steps", [["24+36=60", "90-60=30"], ["90-24=66", "66-36=30"], ["90-36=54", "54-24=30"]], ids=["both", "Tom", "Ben"]
+)
+def test_two_things_are_taken_away_in_any_order(steps: list[str]) -> None:
+    j = ExactJudge(TAKEN).judge([*steps, "#### 30"])
+    assert j.right
+    assert all(s.correct and s.progress for s in j.steps)

@@ -108,10 +108,11 @@ tags: [stepviz, embedded-world]
 
 # stepviz embedded base
 
-A Llama of 1.4 million parameters (6 layers of 128, 4 heads of 32, float32) with a byte-level BPE tokenizer of at
-most 1,024 tokens. It has read questions of the embedded world, single steps and drills, but no whole solution, and
-nothing from a problem with a test template. A tenth of the single steps that can be misread are misread on
-purpose. It is the model that students are fine-tuned from; alone it solves nothing.
+A Llama of 1.3 million parameters (6 layers of 128, 4 heads of 32 over 2 key-value heads, float32) with a byte-level
+BPE tokenizer of at most 1,024 tokens. It has read questions of the embedded world, single steps and drills, but no
+whole solution, and nothing from a problem with a test template. A tenth of the single steps that can be misread are
+misread on purpose, some of these taken back in the next line. It is the model that students are fine-tuned from;
+alone it solves nothing.
 
 It shows signs and mechanisms of step-level supervision, not the size of effects on large models.
 

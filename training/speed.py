@@ -1,4 +1,4 @@
-"""What compiling, packing, batch and vocabulary each bring: text learnt a second, one change at a time.
+"""What compiling, packing, batch, vocabulary and bfloat16 each bring: text learnt a second, one change at a time.
 
 The measure is characters of solutions and questions a second: vocabularies cut the same text into different tokens,
 and padding is no text.
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stepviz.world.corpus import texts
-from training.language_model import new_student
+from training.language_model import bfloat16_products, new_student
 from training.packing import Document, PackedBlocks, pack, plain
 from training.tokenizer import VOCABULARY, train_tokenizer
 
@@ -28,6 +28,7 @@ class Setting:
     batch: int = 16
     vocabulary: int = VOCABULARY
     length: int = 384
+    bf16: bool = True
 
 
 AS_SHIPPED = Setting("as shipped")
@@ -38,6 +39,7 @@ SETTINGS = (
     replace(AS_SHIPPED, name="batch 4", batch=4),
     replace(AS_SHIPPED, name="batch 48", batch=48),
     replace(AS_SHIPPED, name="vocabulary 320", vocabulary=320),
+    replace(AS_SHIPPED, name="products in float32", bf16=False),
 )
 
 
@@ -71,7 +73,9 @@ def _timed(
     tokens = seconds = 0
     for number, (rows, real) in enumerate(_batches(setting, documents, tokenizer.pad_token_id, steps + 2)):
         started = time.perf_counter()
-        forward(**rows).loss.backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=setting.bf16 and bfloat16_products()):
+            loss = forward(**rows).loss
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
         if number >= 2:

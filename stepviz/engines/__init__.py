@@ -10,6 +10,14 @@ from stepviz.errors import StepvizError
 SPECS = "embedded, embedded:NAME, hf:ID_OR_PATH"
 
 
+def canonical(spec: str) -> str:
+    """One spelling of a spec, the same from any directory: "embedded:student" is "embedded", a folder is absolute."""
+    kind, _, rest = spec.partition(":")
+    if kind == "embedded":
+        return "embedded" if rest in ("", "student") else spec
+    return f"hf:{Path(rest).absolute()}" if kind == "hf" and rest and Path(rest).exists() else spec
+
+
 def load(spec: str, device: str | None = None, tokenizer: str | None = None) -> Engine:
     """The engine of a spec; StepvizError where the spec is unknown or its model cannot be loaded.
 
@@ -34,4 +42,4 @@ def _transformers(spec: str, source: str, name: str, device: str | None, tokeniz
     return TransformersEngine(spec, source, name, device, tokenizer)
 
 
-__all__ = ["SPECS", "Engine", "load"]
+__all__ = ["SPECS", "Engine", "canonical", "load"]

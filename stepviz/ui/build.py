@@ -43,7 +43,7 @@ def build_app(
     """
     bench = Workbench(store, engine, device, sampling or Sampling())
     if warm:
-        ensure_worker(store, stay=True, warm=engine)
+        ensure_worker(store, stay=True, warm=bench.warm)
     first_screen.seed(store)  # an empty store: embedded problems, a chain sampled and measured already
     with gr.Blocks(title="stepviz", fill_width=True, fill_height=True, analytics_enabled=False) as app:
         explore.build(bench)

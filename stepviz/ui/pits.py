@@ -44,7 +44,8 @@ def marks_of(
         _add(found, "GLoRe", glore.first_pit(counted, glore.own_suffix(chain, verdict)), weak=True)
     if judgement and judgement.exact_pit is not None:
         _add(found, "exact", FirstPit(judgement.exact_pit, "exact", ""), weak=True)
-    critical = gpo.critical_step(values) if measured else None
+    whole = measured and all(v.value is not None for v in values)  # a gain elsewhere might be larger
+    critical = gpo.critical_step(values) if whole else None
     return Marks(
         {step: tuple(marks) for step, marks in found.items()},
         critical.step if critical and critical.gain and critical.gain > 0 else None,

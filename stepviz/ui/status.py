@@ -29,7 +29,8 @@ def engine_state(bench: Workbench, runs: tuple[RunLine, ...]) -> tuple[str, str]
     """The header's dot and what it says. A run that waits while no worker lives gets one started."""
     if any(run.state == "running" for run in runs):
         return "on", "at work"
-    if any(run.state == "queued" for run in runs) and not ensure_worker(bench.store, stay=True, warm=bench.engine):
+    waiting = any(run.state == "queued" for run in runs)
+    if waiting and not ensure_worker(bench.store, stay=True, warm=bench.warm):
         return "bad", f"The worker process does not start: {last_words(bench.store)}"
     return (
         ("on", "ready") if worker_alive(bench.store) else ("idle", "loads with the first run, in a process of its own")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from db.values import ChainRow, Measurement, PrefixCount, ProblemFilter, ProblemRow
 from stepviz.answers import cluster
-from stepviz.rollouts import prefix_of, terminal
+from stepviz.rollouts import prefix_of
 from stepviz.self_explore import first_pit
 from stepviz.types import Chain, StepValue, VerdictValue, prefix_hash
 from stepviz.ui.address import Address
@@ -117,9 +117,13 @@ def values_of(
 ) -> list[StepValue]:
     """V[0…n] from counts alone, as rollouts.values reads them off the draws."""
     found = []
+    answered = next((i for i, span in enumerate(chain.spans, 1) if span.kind == "answer"), chain.n + 1)
     for i in range(chain.n + 1):
-        if terminal(chain, i):
+        if i >= answered:
             found.append(StepValue(i, 0, 0, terminal=verdict))
+            continue
+        if not counts:  # nothing was drawn: no prefix needs to be hashed
+            found.append(StepValue(i, 0, 0))
             continue
         n, k, unfinished = counts.get(prefix_hash(prefix_of(chain, i, separator)), (0, 0, 0))
         found.append(StepValue(i, k, n, unfinished))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from db.store import Store
+from stepviz.engines import canonical
 from stepviz.types import Sampling
 
 SAMPLE_N = 8  # chains a click on Sample draws
@@ -24,9 +25,17 @@ class Workbench:
     sampling: Sampling = field(default_factory=Sampling)
     dismissed: set[int] = field(default_factory=set)  # stopped runs whose notice was closed
 
+    def __post_init__(self) -> None:
+        self.engine = canonical(self.engine)  # models and runs are stored under this spelling
+
     def drawing(self) -> dict[str, Any]:
         """What every run that draws is told: whose continuations, and how."""
         return {"engine": self.engine, "device": self.device, "sampling": self.sampling}
+
+    @property
+    def warm(self) -> tuple[str, str | None]:
+        """The engine that a new worker loads at once."""
+        return self.engine, self.device
 
     @property
     def embedded(self) -> bool:

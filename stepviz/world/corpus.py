@@ -1,10 +1,11 @@
 """What `base` reads: world text and single steps, but no whole solutions.
 
 From each problem with a training template come two texts: the question, often with what it gives, and a few steps
-of it, in any order, each with a line of the derived quantities that it needs (a text never holds a whole way to the
-answer); and a drill, a list of unrelated equations. A share of the single steps is misread on purpose ("more than"
-turned round, a sum for a product), so that a student's errors are systematic and its wrong answers cluster
-(design.md, section 5).
+of it, in any order, each with a line of the derived quantities that it needs; and a drill, a list of unrelated
+equations. No order of a text's steps is a way from the givens to the answer; its lines of known quantities may state
+what is missing, the answer's value among it. A share of the single steps is misread on purpose ("more than" turned
+round, a sum for a product), some of these taken back in the next line, so that a student's errors are systematic, its
+wrong answers cluster, and repairs happen (design.md, section 5).
 """
 
 from __future__ import annotations

@@ -123,6 +123,11 @@ def canonical(tree: Expr, values: Mapping[int, Fraction] | None = None) -> Canon
     return (kind, tuple(sorted(parts, key=repr)))
 
 
+def leaves(form: Canonical) -> list[Fraction]:
+    """The numbers of a canonical form, whatever is done with them."""
+    return [form[1]] if form[0] == "n" else [n for _, part in form[1] for n in leaves(part)]
+
+
 @lru_cache(maxsize=65536)
 def refs(tree: Expr) -> tuple[int, ...]:
     """The quantities an expression reads, in order of appearance."""

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from stepviz.types import digest
-from stepviz.world.expressions import Expr, Op, evaluate, parse, refs
+from stepviz.world.expressions import Expr, Op, Ref, evaluate, parse, refs
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,30 @@ class Graph:
         """Steps of a shortest solution, without the answer line."""
         return self.depth[self.target]
 
+    def in_either_order(self) -> Graph:
+        """With the other way to take two things away one by one: x − z, then − y, where the story tells x − y first.
+
+        No reference goes this way, and templates do not know it; people and other models do. Left out where the
+        value between would look like another quantity's.
+        """
+        quantities, derivations = list(self.quantities), list(self.derivations)
+        for d, tree in zip(self.derivations, self.trees, strict=True):
+            taken = [
+                t for e, t in zip(self.derivations, self.trees, strict=True) if _parts(tree, "-")[1:] == [e.target]
+            ]
+            if len(taken) != 1 or not (pair := _parts(taken[0], "+")):
+                continue
+            whole = _parts(tree, "-")[0]
+            told = [_parts(t, "-") for t in self.trees]
+            for first, last in (pair, pair[::-1]):
+                between = self.truth[whole] - self.truth[first]
+                if [whole, first] not in told and between > 0 and between not in self.truth.values():
+                    name = f"what is left after {self.quantities[first].name}"
+                    quantities.append(Quantity(name, between, money=self.quantities[whole].money))
+                    derivations.append(Derivation(len(quantities) - 1, f"#{whole}-#{first}", d.kind))
+                    derivations.append(Derivation(d.target, f"#{len(quantities) - 1}-#{last}", d.kind))
+        return Graph(tuple(quantities), tuple(derivations), self.target)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "quantities": [
@@ -179,3 +203,10 @@ class Graph:
                         values[d.target] = value
                         grown = True
         return values
+
+
+def _parts(tree: Expr, symbol: str) -> list[int]:
+    """[a, b] of "#a-#b" (or another operation on two quantities), else []."""
+    if isinstance(tree, Op) and tree.symbol == symbol and isinstance(tree.left, Ref) and isinstance(tree.right, Ref):
+        return [tree.left.quantity, tree.right.quantity]
+    return []

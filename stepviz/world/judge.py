@@ -1,7 +1,8 @@
 """The exact judge (design.md, section 5): what each step asserts, and whether the answer can still be reached.
 
     C_i          after step i, the latest value asserted for each quantity
-    valid[i]     the equations hold, operands are givens or entries of C_{i−1}, the derivation is in the graph
+    valid[i]     the equations hold, operands are givens or entries of C_{i−1} (or earlier ones of the same line),
+                 the derivation is in the graph
     correct[i]   valid, and all asserted values are true; valid but false is *inherited*
     progress[i]  correct, new, and on some route to the target
     solvable[i]  V* of a policy that commits to its prefix: unfinished: the target is derivable from givens and
@@ -10,25 +11,25 @@
     exact_pit    wrong chains only: 1 + the last i with solvable[i] = 1
 
 A number names its quantity (the world's numbers are in general position): an expression is matched against
-the graph's derivations with the values now held. Only where nothing matches does the name in the text decide,
-and at last the value. V* so defined is no upper bound of V^π: repairs and luck succeed outside it.
+the graph's derivations with the values now held. The name in the text decides where nothing matches, and where it
+names what the matched quantity is only a part of ("94-36=58 tiles left", before the second thief): that is false.
+Without a name, the misreading that was written decides, then the value, at last the operands. V* so defined is no
+upper bound of V^π: repairs and luck succeed outside it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from stepviz.types import Problem
-from stepviz.world.expressions import canonical, evaluate, number_text, parse, refs
+from stepviz.world.expressions import Canonical, canonical, evaluate, leaves, number_text, parse, refs
 from stepviz.world.graph import Graph
+from stepviz.world.reading import NUMBER, number, read
 
-_NUMBER = r"-?\d{1,15}(?:\.\d{1,15})?(?:/\d{1,15})?(?!\d)"
-_MARK = re.compile(rf"<<([^<>=]*)=([^<>=]*)>>\s*\$?({_NUMBER})?")
-_PLAIN = re.compile(rf"((?:\d|\()[\d.+\-*/() ]*[+\-*/][\d.+\-*/() ]*?)\s*=\s*\$?({_NUMBER})")
-_ANSWER = re.compile(rf"^\s*####\s*\$?\s*({_NUMBER})\s*\.?\s*$")
+_ANSWER = re.compile(rf"^\s*####\s*\$?\s*({NUMBER})\s*\.?\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ class ExactJudge:
     """Judges chains of one problem of the embedded world. Pure, and fast enough to call on every redraw."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+        self.graph = graph = graph.in_either_order()
+        self.misread = [(d.target, tree) for d in graph.derivations for wrong in d.misread if (tree := parse(wrong))]
         self.names = sorted(
             ((q.name.lower(), i) for i, q in enumerate(graph.quantities) if not q.given), key=lambda n: -len(n[0])
         )
@@ -159,7 +161,7 @@ class ExactJudge:
         repair = any(
             a.quantity in before and before[a.quantity] != truth[a.quantity] == a.value
             for a in assertions
-            if a.quantity is not None
+            if a.quantity is not None and a.valid
         )
         reasons = [a.reason for a in assertions if a.reason]
         if correct and not useful:
@@ -191,6 +193,11 @@ class ExactJudge:
             key=lambda i: (graph.derivations[i].target != named, any(now[o] != truth[o] for o in graph.operands[i]))
         )
         holds = computed == written == value
+        if matches and holds and self._claims_more(named, {graph.derivations[i].target for i in matches}):
+            assert named is not None
+            step = graph.quantities[graph.derivations[matches[0]].target].name
+            reason = f"{number_text(value)} is {step}, not yet {graph.quantities[named].name}"
+            return Assertion(expression, value, named, False, reason)
         if matches:
             d = graph.derivations[matches[0]]
             name = graph.quantities[d.target].name
@@ -206,11 +213,32 @@ class ExactJudge:
                     f"{name}: follows from the wrong {graph.quantities[wrong].name}",
                 )  # fmt: skip
             return Assertion(expression, value, d.target, True)
-        quantity = named
-        if quantity is None:
-            same = [i for i, v in truth.items() if v == value and i not in graph.givens]
-            quantity = same[0] if len(same) == 1 else None
+        quantity = named if named is not None else self._meant(form, value, now)
         return Assertion(expression, value, quantity, False, self._why(expression, computed, value, quantity, held))
+
+    def _claims_more(self, named: int | None, matched: set[int]) -> bool:
+        """Whether the name says a later quantity than the expression gives: one derived from what matched."""
+        if named is None or named in matched:
+            return False
+        derived = [o for d, o in zip(self.graph.derivations, self.graph.operands, strict=True) if d.target == named]
+        return any(operands & matched for operands in derived)
+
+    def _meant(self, form: Canonical, value: Fraction, now: Mapping[int, Fraction]) -> int | None:
+        """The quantity that an unnamed expression in no derivation stands for, None where that cannot be told."""
+        graph = self.graph
+        misread = {t for t, tree in self.misread if set(refs(tree)) <= now.keys() and canonical(tree, now) == form}
+        if len(misread) == 1:
+            return misread.pop()
+        same = [i for i, v in graph.truth.items() if v == value and i not in graph.givens]
+        if len(same) == 1:
+            return same[0]
+        numbers = sorted(leaves(form))
+        same_operands = {
+            d.target
+            for d, tree, operands in zip(graph.derivations, graph.trees, graph.operands, strict=True)
+            if operands <= now.keys() and sorted(leaves(canonical(tree, now))) == numbers
+        }
+        return same_operands.pop() if len(same_operands) == 1 else None
 
     def _why(
         self, expression: str, computed: Fraction, value: Fraction, quantity: int | None, held: dict[int, Fraction]
@@ -230,46 +258,6 @@ class ExactJudge:
         if strange:
             return f"{', '.join(strange)} is neither given nor derived"
         return f"{expression} is not the way{name}"
-
-
-def read(text: str, names: Sequence[tuple[str, int]]) -> list[tuple[str, Fraction, Fraction | None, int | None]]:
-    """(expression, value in the mark, value written after it, quantity named) of every assertion in a step."""
-    found = [(m.start(), m.end(), m[1], m[2], m[3]) for m in _MARK.finditer(text)]
-    if not found:
-        found = [(m.start(), m.end(), m[1], m[2], None) for m in _PLAIN.finditer(text)]
-    result = []
-    for n, (start, end, expression, written, shown) in enumerate(found):
-        value = number(written.strip().lstrip("$"))
-        if value is None:
-            continue
-        left = found[n - 1][1] if n else 0
-        right = found[n + 1][0] if n + 1 < len(found) else len(text)
-        after = text[end:right].split(";")[0]
-        before = text[left:start].split(";")[-1]
-        named = _named(after, names)
-        result.append(
-            (
-                expression.strip(),
-                value,
-                number(shown) if shown else None,
-                named if named is not None else _named(before, names),
-            )
-        )
-    return result
-
-
-def number(text: str) -> Fraction | None:
-    """12, 2.5, 3/4, 2.5/4; None for what is no number here, among it a division by zero and a wall of digits."""
-    if not re.fullmatch(_NUMBER, text):
-        return None
-    above, _, below = text.partition("/")
-    return Fraction(above) / Fraction(below or 1) if Fraction(below or 1) else None
-
-
-def _named(text: str, names: Sequence[tuple[str, int]]) -> int | None:
-    """The quantity whose name stands in the text; the longest name wins."""
-    lowered = text.lower()
-    return next((i for name, i in names if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", lowered)), None)
 
 
 def exact_for(problem: Problem) -> ExactJudge | None:
