@@ -7,12 +7,14 @@ bfloat16 where the processor has them.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stepviz.errors import StepvizError
 from training.packing import Document, PackedBlocks, pack
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ def train(
     """Trains `model` on `documents`, writes the checkpoint to `out`, returns what it cost."""
     from transformers import Trainer, default_data_collator
 
+    check_memory(model)
     blocks = pack(documents, settings.length, settings.seed)
     log = LossLog(report)
     trainer = Trainer(
@@ -91,7 +94,37 @@ def train(
     )
     result = trainer.train()
     save(model, tokenizer, out)
-    return {"documents": len(documents), **cost(blocks, settings, log, result.global_step)}
+    too_long = sum(len(d.ids) > settings.length for d in documents)
+    return {
+        "documents": len(documents),
+        "left_out_too_long": too_long,
+        **cost(blocks, settings, log, result.global_step),
+    }
+
+
+def check_memory(model: PreTrainedModel) -> None:
+    """StepvizError where weights, gradients and Adam's two moments cannot fit; batches come on top of that."""
+    import torch
+
+    need = 4 * sum(p.numel() * p.element_size() for p in model.parameters())
+    if torch.cuda.is_available():
+        free, where = torch.cuda.mem_get_info()[0], "the GPU"
+    else:
+        free, where = _free_memory(), "this machine"
+        need -= need // 4  # the weights are there already
+    if need > free:
+        raise StepvizError(
+            f"this training needs at least {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free on {where}: "
+            "take a smaller base model"
+        )
+
+
+def _free_memory() -> float:
+    """Bytes, caches that would be given up included; endless where the system does not say."""
+    with contextlib.suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return 1024 * int(next(x for x in lines if x.startswith("MemAvailable:")).split()[1])
+    return float("inf")
 
 
 class LossLog:
