@@ -41,6 +41,7 @@ LEVELS = (
         "stepviz.worker",
         "stepviz.bench",
         "stepviz.bench_engine",
+        "stepviz.bench_score",
         "stepviz.notebook",
     ),
     ("training",),

@@ -1,4 +1,4 @@
-"""The trainer of ORMs, SORMs and step reward models, on a tiny base: rows made by hand, a real training, a real store."""
+"""The trainer of ORMs, SORMs and step reward models on a tiny base: rows made by hand, a real training and store."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_prompts_are_rendered_as_they_will_be_asked() -> None:
     bare = {"prompt": "What is 1+1?", "completions": ["2"], "labels": [True]}
     assert [c.prompt for c in read([bare, row("Q", ["a"], [0])])] == ["What is 1+1?\n", "Q\n"]
     assert read([row("Problem: Q", ["a"], [0])], template="Problem: {question}\n")[0].prompt == "Problem: Q\n"
-    with pytest.raises(StepvizError, match="1 prompts .* not made by its template"):
+    with pytest.raises(StepvizError, match=r"1 prompts .* not made by its template"):
         read([row("Q", ["a"], [0])], template="Problem: {question}\n")
 
 
