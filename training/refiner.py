@@ -1,4 +1,4 @@
-"""The refiner (GLoRe, papers.md 1.2): one model for both kinds of refinement, told by where `[BAD]` stands.
+"""The refiner (GLoRe, papers.md 1.2): one model for both kinds of refinement, told by where the token [BAD] stands.
 
 Rows {prompt, completion} of the recipes refine-local and refine-global, mixed as in the paper: a prompt holds a
 question and a draft with `[BAD]` before its first bad step, or at the draft's very start; the completion is the
