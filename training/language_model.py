@@ -85,10 +85,11 @@ def train(
     check_memory(model)
     blocks = pack(documents, settings.length, settings.seed)
     log = LossLog(report)
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id  # never learnt
     trainer = Trainer(
         model=model,
         args=arguments(out, settings, len(blocks)),
-        train_dataset=PackedBlocks(blocks, settings.length, tokenizer.pad_token_id),
+        train_dataset=PackedBlocks(blocks, settings.length, pad),
         data_collator=default_data_collator,
         callbacks=[log.callback()],
     )
