@@ -155,7 +155,18 @@ def engine(engine: str = "embedded", **_: Any) -> Result:
     return Result(title, {"tokens a second": rates(engine)})
 
 
-BENCHES: dict[str, Callable[..., Result]] = {f.__name__: f for f in (engine, equivalence, equations, gsm8k, student)}
+def score(engine: str = "embedded", **_: Any) -> Result:
+    """A score after each step from one pass a chain, against a pass a prefix."""
+    from stepviz.bench_score import CHAINS, STEPS, rates
+
+    title = f"Scoring {CHAINS} chains of {STEPS} steps with a scorer of the embedded size, on the CPU"
+    rows = rates(None if engine == "embedded" else engine)
+    return Result(title, {"seconds": rows}, "All ways give the same scores, to a thousandth.")
+
+
+BENCHES: dict[str, Callable[..., Result]] = {
+    f.__name__: f for f in (engine, equivalence, equations, gsm8k, score, student)
+}
 
 
 def names() -> Sequence[str]:

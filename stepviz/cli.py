@@ -19,6 +19,7 @@ from stepviz.errors import StepvizError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("sample")(cli_jobs.sample)
 app.command("measure")(cli_jobs.measure)
+app.command("score")(cli_jobs.score)
 app.add_typer(cli_jobs.runs, name="run")
 app.add_typer(cli_world.world, name="world")
 app.add_typer(cli_datasets.dataset, name="dataset")

@@ -1,20 +1,27 @@
-"""`sample`, `measure` and `run …`: long work through the worker; each can be stopped and goes on where it was."""
+"""`sample`, `measure`, `score`, `run …`: long work through the worker; each can be stopped and goes on where it was."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stepviz.cli_output import Db, Json, bar, emit
 from stepviz.errors import StepvizError
 
+if TYPE_CHECKING:
+    from db.store import Store
+    from stepviz.types import Sampling
+
 Engine = Annotated[str, typer.Option(help="embedded, embedded:NAME, hf:ID_OR_PATH")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: cuda where there is one)")]
 Source = Annotated[str | None, typer.Option(help="only problems of this source")]
 Split = Annotated[str | None, typer.Option(help="only problems of this split")]
+ChainIds = Annotated[list[str] | None, typer.Option("--chain", help="a chain's id; may be repeated")]
+Origin = Annotated[str | None, typer.Option(help="only chains of this origin")]
+Judged = Annotated[str | None, typer.Option("--verdict", help="only chains judged correct or wrong")]
 Limit = Annotated[int, typer.Option(help="at most so many problems or chains")]
 Temperature = Annotated[float, typer.Option(help="0 is greedy")]
 Style = Annotated[str, typer.Option(help="prompt style: plain, chat, or a .json file")]
@@ -40,27 +47,24 @@ def sample(
     """Sample chains of thought; run it again and it makes only what is missing."""
     from db.store import open_store
     from db.values import ProblemFilter
-    from stepviz.prompt_styles import prompt_style
-    from stepviz.types import Sampling
 
     with open_store(db) as store:
         chosen = problem or [r.id for r in store.problems(ProblemFilter(source=source, split=split), limit=limit)]
         if not chosen:
             raise StepvizError("no problem fits: import some first, or change --source and --split")
-        spec = {"problems": chosen, "n": n, "engine": engine, "device": device,
-                "sampling": Sampling(temperature, max_tokens=max_tokens, style=prompt_style(style))}  # fmt: skip
-        _through(store, "sample", spec, json)
+        drawing = {"engine": engine, "device": device, "sampling": _sampling(temperature, max_tokens, style)}
+        _through(store, "sample", {"problems": chosen, "n": n, **drawing}, json)
 
 
 def measure(
     db: Db = None,
     json: Json = False,
     k: Annotated[int, typer.Option(help="continuations each prefix shall have")] = 8,
-    chain: Annotated[list[str] | None, typer.Option(help="a chain's id; may be repeated")] = None,
+    chain: ChainIds = None,
     source: Source = None,
     split: Split = None,
-    origin: Annotated[str | None, typer.Option(help="only chains of this origin")] = None,
-    verdict: Annotated[str | None, typer.Option(help="only chains judged correct or wrong")] = None,
+    origin: Origin = None,
+    verdict: Judged = None,
     limit: Limit = 100,
     engine: Engine = "embedded",
     device: Device = None,
@@ -69,26 +73,58 @@ def measure(
     style: Style = "plain",
 ) -> None:
     """Measure V at every prefix of chains by rollouts; shared prefixes are measured once."""
-    from itertools import islice
-
     from db.store import open_store
-    from db.values import ChainFilter
+
+    with open_store(db) as store:
+        chosen = chain or _chains(store, limit, source=source, split=split, origin=origin, verdict=verdict)
+        drawing = {"engine": engine, "device": device, "sampling": _sampling(temperature, max_tokens, style)}
+        _through(store, "measure", {"chains": chosen, "n": k, **drawing}, json)
+
+
+def score(
+    model: Annotated[str, typer.Option(help="embedded:NAME, hf:ID_OR_PATH, qwen-prm:…, math-shepherd:…")],
+    db: Db = None,
+    json: Json = False,
+    chain: ChainIds = None,
+    source: Source = None,
+    split: Split = None,
+    origin: Origin = None,
+    verdict: Judged = None,
+    limit: Limit = 100,
+    device: Device = None,
+    role: Annotated[str | None, typer.Option(help="orm, sorm, prm: for a model that does not say it itself")] = None,
+) -> None:
+    """Score every step of chains with a reward model; what it has scored already is not scored again."""
+    from db.store import open_store
+
+    with open_store(db) as store:
+        chosen = chain or _chains(store, limit, source=source, split=split, origin=origin, verdict=verdict)
+        _through(store, "score", {"chains": chosen, "model": model, "device": device, "role": role}, json)
+
+
+def _sampling(temperature: float, max_tokens: int, style: str) -> Sampling:
     from stepviz.prompt_styles import prompt_style
     from stepviz.types import Sampling
 
+    return Sampling(temperature, max_tokens=max_tokens, style=prompt_style(style))
+
+
+def _chains(store: Store, limit: int, verdict: str | None, **of: str | None) -> list[str]:
+    """The ids of the chains that pass; StepvizError where none does."""
+    from itertools import islice
+
+    from db.values import ChainFilter
+
     if verdict not in (None, "correct", "wrong", "unknown"):
         raise StepvizError("--verdict is correct, wrong or unknown")
-    with open_store(db) as store:
-        fits = ChainFilter(source=source, split=split, origin=origin, verdict=verdict)  # type: ignore[arg-type]
-        chosen = chain or [row.chain.id for row in islice(store.chains_of(fits), limit)]
-        if not chosen:
-            raise StepvizError("no chain fits: sample or import some first, or change the filter")
-        spec = {"chains": chosen, "n": k, "engine": engine, "device": device,
-                "sampling": Sampling(temperature, max_tokens=max_tokens, style=prompt_style(style))}  # fmt: skip
-        _through(store, "measure", spec, json)
+    fits = ChainFilter(verdict=verdict, **of)  # type: ignore[arg-type]
+    chosen = [row.chain.id for row in islice(store.chains_of(fits), limit)]
+    if not chosen:
+        raise StepvizError("no chain fits: sample or import some first, or change the filter")
+    return chosen
 
 
-def _through(store: Any, kind: str, spec: Mapping[str, Any], json: bool) -> None:
+def _through(store: Store, kind: str, spec: Mapping[str, Any], json: bool) -> None:
     """Starts or joins the job and waits for its end; Ctrl-C cancels it."""
     from stepviz import jobs
 

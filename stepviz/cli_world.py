@@ -83,7 +83,7 @@ def problems(
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="engine, equations, equivalence, gsm8k, student")],
+    name: Annotated[str, typer.Argument(help="engine, equations, equivalence, gsm8k, score, student")],
     data: Annotated[Path | None, typer.Option(help="folder of public data sets")] = None,
     problems: Annotated[int, typer.Option(help="student: unseen problems, greedily")] = 5000,
     sampled: Annotated[int, typer.Option(help="student: problems with eight samples each")] = 1000,

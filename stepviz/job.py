@@ -6,17 +6,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from db.store import Store
 from db.values import ChainRow, ContinuationKey, ModelRow, RunRow
 from stepviz.engines import Engine
 from stepviz.errors import StepvizError
+from stepviz.reward import ROLES
 from stepviz.rollouts import Drawn, PrefixKey, Want, draw
 from stepviz.sampling import QUESTION, Start, read
 from stepviz.types import Continuation, Problem, Sampling
 
+if TYPE_CHECKING:
+    from stepviz.reward.scorer import Scorer
+
 CHUNK = 1024  # draws asked of the engine at once
+LOOK_S = 0.2  # how often a job of many small pieces looks whether somebody waits
 
 
 @dataclass
@@ -26,6 +31,7 @@ class Job:
     run: RunRow
     store: Store
     load: Callable[[str, str | None, str | None], Engine]
+    load_scorer: Callable[[str, str | None], Scorer]
     let_in: Callable[[], None]  # does what somebody waits for, between two batches
     worker: str
     lease_s: float
@@ -49,6 +55,18 @@ class Job:
         self.store.add_model(ModelRow(engine.model_id, spec=engine.spec))
         self.tell(note="")
         return engine
+
+    def scorer(self) -> Scorer:
+        """With its record in the store, which says what a score estimates."""
+        spec = self.spec["model"]
+        self.tell(note=f"loading {spec}")
+        scorer = self.load_scorer(spec, self.spec.get("device"))
+        self.store.add_model(ModelRow(scorer.model_id, self.spec.get("role", scorer.role), scorer.spec))
+        record = self.store.model(scorer.model_id)
+        if record is None or record.role not in ROLES:
+            raise StepvizError(f"{scorer.model_id} stands in this store as a {record and record.role}, not as a scorer")
+        self.tell(note="")
+        return scorer
 
     def sampling(self) -> Sampling:
         return self.store.sampling(self.spec["sampling"])
@@ -170,6 +188,38 @@ class Meter:
             tokens_per_s=round(tokens / seconds),
             eta_s=round(seconds * left / sampled, 1) if sampled else None,
         )
+
+
+@dataclass
+class Tally:
+    """Chains done and left, and the time left; between two of them others are let in, whose time is not ours."""
+
+    job: Job
+    total: int
+    done: int = 0
+    new: int = 0  # of those done, the ones that took time
+    began: float = field(default_factory=time.monotonic)
+    looked: float = field(default_factory=time.monotonic)
+
+    def have(self, count: int) -> None:
+        """Done before, or not to be done."""
+        self.done += count
+        self._tell()
+
+    def count(self) -> None:
+        self.done += 1
+        self.new += 1
+        self._tell()
+        paused = time.monotonic()
+        if paused - self.looked > LOOK_S:  # chains are scored by the hundred a second
+            self.job.let_in()
+            self.looked = time.monotonic()
+            self.began += self.looked - paused
+
+    def _tell(self) -> None:
+        seconds = time.monotonic() - self.began
+        eta = round(seconds * (self.total - self.done) / self.new, 1) if self.new else None
+        self.job.tell(done=self.done, total=self.total, unit="chains", eta_s=eta)
 
 
 class _Recall:

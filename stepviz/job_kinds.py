@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from db.store import Store
 from db.values import ChainRow
@@ -17,13 +17,17 @@ from stepviz.datasets import Stopped, build
 from stepviz.engines import Engine
 from stepviz.errors import StepvizError
 from stepviz.importing import import_path
-from stepviz.job import Job, draw_all, draw_chains
+from stepviz.job import Job, Tally, draw_all, draw_chains
 from stepviz.rollouts import PrefixKey, Want, wanted
 from stepviz.sampling import Start, branch, continue_from, finished
 from stepviz.sources.mapping import Mapping as ColumnMapping
-from stepviz.types import Continuation, Sampling
+from stepviz.types import Chain, Continuation, Sampling
 
-LINES = 1000  # refused rows that an import writes into its log
+if TYPE_CHECKING:
+    from stepviz.reward.scorer import Scorer
+
+LINES = 1000  # refused rows or chains that a job writes into its log
+SCORED_AT_ONCE = 512  # chains: of these, those of one length are scored together
 
 
 def sample(job: Job) -> None:
@@ -80,6 +84,47 @@ def edit(job: Job) -> None:
     _branch_off(job, row, sampling, start)
 
 
+def score(job: Job) -> None:
+    """A model's probability after each step of chains; those it has scored already are not scored again."""
+    scorer, ids = job.scorer(), list(dict.fromkeys(job.spec["chains"]))
+    tally = Tally(job, len(ids))
+    refused: dict[str, str] = {}
+    for start in range(0, len(ids), SCORED_AT_ONCE):
+        rows = [job.chain(id) for id in ids[start : start + SCORED_AT_ONCE]]
+        new = [row.chain for row in rows if not _scored(job.store, row.chain, scorer.model_id)]
+        tally.have(len(rows) - len(new))
+        _score(job, scorer, new, tally, refused)
+        if job.cancelled():
+            return
+    if refused and len(refused) == len(ids):
+        raise StepvizError(f"{scorer.spec} could not score any of these: {next(iter(refused.values()))}")
+    for id, reason in list(refused.items())[:LINES]:
+        job.store.log(job.run.id, f"chain {id}: {reason}")
+    if refused:
+        job.tell(note=f"{len(refused)} of the chains could not be scored: {next(iter(refused.values()))}")
+
+
+def _score(job: Job, scorer: Scorer, chains: Sequence[Chain], tally: Tally, refused: dict[str, str]) -> None:
+    """Stores the scores of each batch before the next begins."""
+    questions = {id: job.problem(id).question for id in {chain.problem_id for chain in chains}}
+
+    def refuse(index: int, reason: str) -> None:
+        refused[chains[index].id] = reason
+        tally.have(1)
+
+    def store(index: int, scores: list[float]) -> None:
+        job.store.add_scores(chains[index].id, scorer.model_id, scores)
+        tally.count()
+
+    asked = [(questions[chain.problem_id], chain.steps) for chain in chains]
+    scorer.score(asked, store, refuse, job.cancelled)
+
+
+def _scored(store: Store, chain: Chain, model_id: str) -> bool:
+    have = sum(score.model_id == model_id for score in store.scores(chain.id))
+    return have == chain.n > 0
+
+
 def read_file(job: Job) -> None:
     """An import. Refused rows stand in the run's log, what came in in its progress."""
     mapping = job.spec.get("mapping")
@@ -124,6 +169,8 @@ JOBS: dict[str, Callable[[Job], None]] = {
     "measure many": measure,
     "continue": go_on,
     "branch": edit,
+    "score": score,
+    "score many": score,
     "import": read_file,
     "dataset": freeze,
 }

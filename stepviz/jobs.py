@@ -9,12 +9,13 @@ process a store, claims it, draws, and writes its progress into the row. Nobody 
 | `measure`  | `chains`: ids; `n`: continuations of each prefix, or `add`: so many more; `steps`: which (all) |
 | `continue` | `chain`, `step`, `n` (1): new chains that branch after this step                               |
 | `branch`   | `chain`, `step`, `text`, `n` (1), `author`: the same after an edit of the step                 |
+| `score`    | `chains`: ids; `model`: a scorer's spec; `role`: what it estimates, where it does not say      |
 | `import`   | `format`, `path`, `mapping`, `split`, `rule`                                                   |
 | `dataset`  | `recipe`, `config`, `name`: see stepviz.datasets.build                                         |
 
-All but `import` and `dataset` take `engine` ("embedded"), `device`, `tokenizer` and `sampling` (a Sampling, its id, or
-nothing for the default). Jobs over many problems or chains are of the kinds `sample many` and `measure many`:
-the others are somebody's click, and are let in between their batches.
+All but `score`, `import` and `dataset` take `engine` ("embedded"), `device`, `tokenizer` and `sampling` (a Sampling,
+its id, or nothing for the default); `score` takes `device`. Jobs over many problems or chains are of the kinds
+`sample many`, `measure many` and `score many`: the others are somebody's click, and are let in between their batches.
 
 progress: {"done", "total", "unit", "tokens", "tokens_per_s", "eta_s", "note"}; after an import also "report", after a
 build "dataset", its id.
@@ -33,14 +34,15 @@ from db.store import Store
 from db.values import RunRow
 from stepviz import engines
 from stepviz.errors import StepvizError
+from stepviz.reward.specs import ROLES, canonical
 from stepviz.types import Sampling
 from stepviz.worker_process import ensure_worker, last_words
 
-QUICK = ("sample", "measure", "continue", "branch")
-LONG = ("sample many", "measure many", "import", "dataset")
+QUICK = ("sample", "measure", "continue", "branch", "score")
+LONG = ("sample many", "measure many", "score many", "import", "dataset")
 ACTIVE = ("queued", "running", "interrupted")
 RESUMES = 3  # times that `wait` resumes one run
-MANY = 512  # draws; a sampling or measurement of more is not somebody's click
+MANY = 512  # draws, or chains to score; a job over more is not somebody's click
 
 OnProgress = Callable[[Mapping[str, Any]], None]
 
@@ -50,6 +52,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "measure": ("chains", "n", "add", "steps", *_DRAWING),
     "continue": ("chain", "step", "n", *_DRAWING),
     "branch": ("chain", "step", "text", "n", "author", *_DRAWING),
+    "score": ("chains", "model", "device", "role"),
     "import": ("format", "path", "mapping", "split", "rule"),
     "dataset": ("recipe", "config", "name"),
 }
@@ -58,6 +61,7 @@ _NEEDED = {
     "measure": ("chains",),
     "continue": ("chain", "step"),
     "branch": ("chain", "step", "text"),
+    "score": ("chains", "model"),
     "import": ("format", "path"),
     "dataset": ("recipe",),
 }
@@ -126,10 +130,19 @@ def normalised(store: Store, kind: str, spec: Mapping[str, Any]) -> tuple[str, d
         return base, _plain(named | {"path": _absolute(str(named["path"]))})
     if base == "dataset":
         return base, _plain(named)
+    if base == "score":
+        return _score(named)
     named |= {"engine": engines.canonical(str(named.get("engine", "embedded"))), "sampling": _sampling_id(store, named)}
     if base in ("sample", "measure"):
         _check_size(base, named)
     return (f"{base} many" if _is_long(base, named) else base), _plain(named)
+
+
+def _score(named: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    named["model"] = canonical(str(named["model"]))
+    if named.get("role", "prm") not in ROLES:
+        raise StepvizError(f"a scorer's role is one of {', '.join(ROLES)}, not {named['role']!r}")
+    return ("score many" if len(named["chains"]) > MANY else "score"), _plain(named)
 
 
 def _plain(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,11 +15,11 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from db.store import Store, open_store
 from db.values import RunRow
-from stepviz import engines
+from stepviz import engines, reward
 from stepviz.engines import Engine
 from stepviz.errors import StepvizError
 from stepviz.job import Job
@@ -27,23 +27,27 @@ from stepviz.job_kinds import JOBS
 from stepviz.jobs import QUICK
 from stepviz.worker_process import worker_lock
 
+if TYPE_CHECKING:
+    from stepviz.reward.scorer import Scorer
+
 LEASE_S = 8.0
 BEAT_S = 0.8
 GRACE_S = 0.8  # a job that does not hear of its cancel in this time (it loads a model) is marked cancelled at once
 POLL_S = 0.2
 IDLE_S = 180.0
-ENGINES = 2  # held loaded
+HELD = 2  # engines held loaded, and as many scorers
 
-Load = Callable[..., Engine]
+Load = Callable[..., Any]
 
 
 class Worker:
     """Does one run at a time, and inside a long one the quick ones that wait."""
 
-    def __init__(self, store: Store, load: Load = engines.load) -> None:
-        self.store, self.load = store, load
+    def __init__(self, store: Store, load: Load = engines.load, load_scorer: Load = reward.load_scorer) -> None:
+        self.store, self.load, self.load_scorer = store, load, load_scorer
         self.name = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
-        self.engines: dict[tuple[str, str | None, str | None], Engine] = {}  # least recently used first
+        self.engines: dict[tuple[str | None, ...], Engine] = {}  # least recently used first
+        self.scorers: dict[tuple[str | None, ...], Scorer] = {}
         self.depth = 0
 
     def serve(self, idle_s: float, parent: int | None) -> None:
@@ -71,16 +75,23 @@ class Worker:
     def engine(self, spec: str, device: str | None, tokenizer: str | None) -> Engine:
         """Loaded, or loaded before; the one used longest ago gives way, unless it works at this moment."""
         key = spec, device, tokenizer
-        if key not in self.engines:
-            while len(self.engines) >= ENGINES and self.depth == 1:
-                self.engines.pop(next(iter(self.engines))).close()
-            self.engines[key] = self.load(spec, device=device, tokenizer=tokenizer)
-        self.engines[key] = self.engines.pop(key)
-        return self.engines[key]
+        return self._held(self.engines, key, lambda: self.load(spec, device=device, tokenizer=tokenizer))
+
+    def scorer(self, spec: str, device: str | None) -> Scorer:
+        """The same for scorers."""
+        return self._held(self.scorers, (spec, device), lambda: self.load_scorer(spec, device))
+
+    def _held(self, held: dict[tuple[str | None, ...], Any], key: tuple[str | None, ...], load: Load) -> Any:
+        if key not in held:
+            while len(held) >= HELD and self.depth == 1:
+                held.pop(next(iter(held))).close()
+            held[key] = load()
+        held[key] = held.pop(key)
+        return held[key]
 
     def _do(self, run: RunRow) -> None:
         self.depth += 1
-        job = Job(run, self.store, self.engine, self.let_in, self.name, LEASE_S)
+        job = Job(run, self.store, self.engine, self.scorer, self.let_in, self.name, LEASE_S)
         beat = Beat(job, self.store, self.name)
         beat.start()
         error = None

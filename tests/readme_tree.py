@@ -13,10 +13,11 @@ ROOT = Path(__file__).parents[1]
 START, END = "<!-- tree -->\n```\n", "```\n<!-- /tree -->"
 FOLDERS = (
     "stepviz",
-    "stepviz/recipes",
     "stepviz/world",
     "stepviz/sources",
     "stepviz/engines",
+    "stepviz/reward",
+    "stepviz/recipes",
     "stepviz/ui",
     "training",
     "db",

@@ -53,6 +53,7 @@ LEVELS = (
         "stepviz.worker",
         "stepviz.bench",
         "stepviz.bench_engine",
+        "stepviz.bench_score",
         "stepviz.notebook",
     ),
     ("training",),

@@ -2,52 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stepviz.errors import StepvizError
+from training import commands
+from training.commands import Db
+
+SCORERS = {
+    "orm": "Outcome reward model: V of the student after each step.",
+    "balanced-orm": "The same, classes balanced for each question.",
+    "sorm": "Stepwise outcome reward model: can the answer still be reached from here?",
+    "prm": "Process reward model: is the step correct, by labels of a recipe stepwise?",
+}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-Db = Annotated[str | None, typer.Option("--db", help="store; default: STEPVIZ_DB, else sqlite:///stepviz.db")]
+app.command("sft")(commands.sft)
+for _name, _help in SCORERS.items():
+    app.command(_name, help=_help)(commands.step_scores(_name))
+app.command("refiner")(commands.refiner)
 
 
 @app.callback()
 def main() -> None:
     """Train models from frozen datasets of the store."""
-
-
-@app.command()
-def sft(
-    dataset: Annotated[int, typer.Option(help="id of a dataset with columns prompt and completion")],
-    base: Annotated[str, typer.Option(help="checkpoint to start from: embedded:NAME, a folder or a hub id")],
-    out: Annotated[Path, typer.Option(help="folder for the new checkpoint")],
-    db: Db = None,
-    epochs: float = 8.0,
-    lr: float = 1.5e-3,
-    batch: Annotated[int, typer.Option(help="packed blocks a step")] = 16,
-    length: Annotated[int, typer.Option(help="tokens a block")] = 384,
-    seed: int = 0,
-    compile: bool = True,
-) -> None:
-    """Supervised fine-tuning on (prompt, completion) rows."""
-    from db.store import open_store
-    from stepviz.embedded import path
-    from training import sft as recipe
-
-    if out.exists() and any(out.iterdir()):
-        raise StepvizError(f"{out} is not empty; choose another --out")
-    folder = str(path(base.partition(":")[2] or "student")) if base.partition(":")[0] == "embedded" else base
-    settings = replace(
-        recipe.STUDENT, epochs=epochs, learning_rate=lr, batch=batch, length=length, seed=seed, compile=compile
-    )
-    with open_store(db) as store:
-        cost = recipe.run(store.dataset_rows(dataset), folder, out, settings, lambda row: print(json.dumps(row)))
-    print(json.dumps({k: v for k, v in cost.items() if k != "losses"}))
 
 
 @app.command()

@@ -7,16 +7,18 @@ bfloat16 where the processor has them.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stepviz.errors import StepvizError
 from training.packing import Document, PackedBlocks, pack
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +80,86 @@ def train(
     report: Report | None = None,
 ) -> dict[str, Any]:
     """Trains `model` on `documents`, writes the checkpoint to `out`, returns what it cost."""
-    import torch
-    from transformers import Trainer, TrainerCallback, TrainingArguments, default_data_collator
+    from transformers import Trainer, default_data_collator
 
+    check_memory(model)
     blocks = pack(documents, settings.length, settings.seed)
-    fill = sum(len(d.ids) for b in blocks for d in b) / (len(blocks) * settings.length)
-    losses: list[tuple[int, float]] = []
-    started, cpu = time.monotonic(), time.process_time()
+    log = LossLog(report)
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id  # never learnt
+    trainer = Trainer(
+        model=model,
+        args=arguments(out, settings, len(blocks)),
+        train_dataset=PackedBlocks(blocks, settings.length, pad),
+        data_collator=default_data_collator,
+        callbacks=[log.callback()],
+    )
+    result = trainer.train()
+    save(model, tokenizer, out)
+    too_long = sum(len(d.ids) > settings.length for d in documents)
+    return {
+        "documents": len(documents),
+        "left_out_too_long": too_long,
+        **cost(blocks, settings, log, result.global_step),
+    }
 
-    class Progress(TrainerCallback):
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-            if logs and "loss" in logs:
-                losses.append((state.global_step, round(float(logs["loss"]), 4)))
-                spent = time.monotonic() - started
-                left = spent / state.global_step * (state.max_steps - state.global_step)
-                row = {"step": state.global_step, "of": state.max_steps, "loss": losses[-1][1], "eta_s": round(left)}
-                (report or print)(row)
 
-    arguments = TrainingArguments(
+def check_memory(model: PreTrainedModel) -> None:
+    """StepvizError where weights, gradients and Adam's two moments cannot fit; batches come on top of that."""
+    import torch
+
+    need = 4 * sum(p.numel() * p.element_size() for p in model.parameters())
+    if torch.cuda.is_available():
+        free, where = torch.cuda.mem_get_info()[0], "the GPU"
+    else:
+        free, where = _free_memory(), "this machine"
+        need -= need // 4  # the weights are there already
+    if need > free:
+        raise StepvizError(
+            f"this training needs at least {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free on {where}: "
+            "take a smaller base model"
+        )
+
+
+def _free_memory() -> float:
+    """Bytes, caches that would be given up included; endless where the system does not say."""
+    with contextlib.suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return 1024 * int(next(x for x in lines if x.startswith("MemAvailable:")).split()[1])
+    return float("inf")
+
+
+class LossLog:
+    """The losses of a training as they come, told to `report` with the time left."""
+
+    def __init__(self, report: Report | None) -> None:
+        self.report: Report = report or print
+        self.losses: list[tuple[int, float]] = []
+        self.started, self.cpu = time.monotonic(), time.process_time()
+
+    def callback(self) -> TrainerCallback:
+        from transformers import TrainerCallback
+
+        log = self
+
+        class Progress(TrainerCallback):
+            def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+                if logs and "loss" in logs:
+                    log.add(state.global_step, state.max_steps, float(logs["loss"]))
+
+        return Progress()
+
+    def add(self, step: int, of: int, loss: float) -> None:
+        self.losses.append((step, round(loss, 4)))
+        left = (time.monotonic() - self.started) / step * (of - step)
+        self.report({"step": step, "of": of, "loss": self.losses[-1][1], "eta_s": round(left)})
+
+
+def arguments(out: Path, settings: Settings, blocks: int, **more: Any) -> TrainingArguments:
+    """What all our trainings share: the schedule, bfloat16 products, static shapes, nothing kept on the way."""
+    import torch
+    from transformers import TrainingArguments
+
+    return TrainingArguments(
         output_dir=str(out / "trainer"),
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps,
@@ -113,31 +177,26 @@ def train(
         logging_steps=25,
         report_to=[],
         disable_tqdm=True,
-        dataloader_drop_last=len(blocks) >= settings.batch,
+        dataloader_drop_last=blocks >= settings.batch,
         dataloader_num_workers=0,
         use_cpu=not torch.cuda.is_available(),
+        **more,
     )
-    trainer = Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=PackedBlocks(blocks, settings.length, tokenizer.pad_token_id),
-        data_collator=default_data_collator,
-        callbacks=[Progress()],
-    )
-    result = trainer.train()
-    save(model, tokenizer, out)
-    tokens = result.global_step * settings.batch * settings.length
+
+
+def cost(blocks: list[list[Document]], settings: Settings, log: LossLog, steps: int) -> dict[str, Any]:
+    """What a training took, for its training.json."""
+    used = sum(len(d.ids) for b in blocks for d in b)
     return {
-        "documents": len(documents),
         "blocks": len(blocks),
-        "fill": round(fill, 4),
-        "steps": result.global_step,
-        "tokens": tokens,
-        "seconds": round(time.monotonic() - started, 1),
-        "cpu_seconds": round(time.process_time() - cpu, 1),
-        "loss_first": losses[0][1] if losses else None,
-        "loss_last": losses[-1][1] if losses else None,
-        "losses": losses,
+        "fill": round(used / (len(blocks) * settings.length), 4),
+        "steps": steps,
+        "tokens": steps * settings.batch * settings.length,
+        "seconds": round(time.monotonic() - log.started, 1),
+        "cpu_seconds": round(time.process_time() - log.cpu, 1),
+        "loss_first": log.losses[0][1] if log.losses else None,
+        "loss_last": log.losses[-1][1] if log.losses else None,
+        "losses": log.losses,
         "settings": asdict(settings),
     }
 

@@ -20,7 +20,7 @@ class Document:
     """Token ids and their labels, equally long; a label of −100 is not learnt."""
 
     ids: tuple[int, ...]
-    labels: tuple[int, ...]
+    labels: tuple[float, ...]
 
 
 def plain(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> list[Document]:

@@ -6,7 +6,7 @@ compiling and the schedule are those of training.language_model. A checkpoint of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,13 @@ def load_base(base: Path | str) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(str(base), dtype=dtype, use_safetensors=True)
-    return model, AutoTokenizer.from_pretrained(str(base))
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            str(base), dtype=dtype, use_safetensors=True, trust_remote_code=False
+        )
+        return model, AutoTokenizer.from_pretrained(str(base), trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise StepvizError(f"cannot load a model from {str(base)!r} (safetensors, no remote code): {error}") from error
 
 
 def run(
@@ -37,14 +42,26 @@ def run(
     report: Report | None = None,
 ) -> dict[str, Any]:
     """Fine-tunes `base` on the rows and writes the checkpoint to `out`; returns what it cost."""
+    pairs = read(rows)
+    return fit(pairs, *load_base(base), out, settings, report)
+
+
+def read(rows: Iterable[Mapping[str, Any]], recipes: str = "sft") -> list[tuple[str, str]]:
+    """(prompt, completion) of each row; StepvizError for a dataset of another kind, or for an empty one."""
     pairs = []
     for row in rows:
         if not isinstance(row.get("prompt"), str) or not isinstance(row.get("completion"), str):
-            raise StepvizError("this dataset has no columns prompt and completion; build one with the recipe sft")
+            raise StepvizError(f"this dataset has no columns prompt and completion; build one by the recipe {recipes}")
         pairs.append((row["prompt"], row["completion"]))
     if not pairs:
         raise StepvizError("the dataset is empty: nothing to train on")
-    model, tokenizer = load_base(base)
+    return pairs
+
+
+def fit(
+    pairs: Sequence[tuple[str, str]], model: Any, tokenizer: Any, out: Path, settings: Settings, report: Report | None
+) -> dict[str, Any]:
+    """Trains the model on the pairs and writes it to `out`."""
     longest = getattr(model.config, "max_position_embeddings", settings.length)
     settings = replace(settings, length=min(settings.length, longest))
     documents = prompt_completion(tokenizer, pairs)

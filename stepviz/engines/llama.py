@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from stepviz.engines.decode import share
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
+    from transformers import PreTrainedModel
 
 ROWS_A_TRUNK = 16  # a trunk with more rows is held more than once: padding all to the largest would cost more
 GROW = 64  # positions by which the rows' own cache grows
@@ -36,9 +36,9 @@ def fits(model: torch.nn.Module) -> bool:
 
 
 class LlamaWeights:
-    """The model's matrices, fused, and its table of positions."""
+    """The model's matrices, fused, and its table of positions; `head` in the place of the model's own."""
 
-    def __init__(self, model: LlamaForCausalLM, context: int) -> None:
+    def __init__(self, model: PreTrainedModel, context: int, head: torch.nn.Linear | None = None) -> None:
         config = model.config
         self.eps = config.rms_norm_eps
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
@@ -46,7 +46,7 @@ class LlamaWeights:
         self.embed, self.norm, self.head = (
             model.model.embed_tokens.weight,
             model.model.norm.weight,
-            model.lm_head.weight,
+            (model.lm_head if head is None else head).weight,
         )
         self.layers = [LayerWeights(layer) for layer in model.model.layers]
         with torch.inference_mode():
@@ -193,21 +193,25 @@ class LlamaBatch:
         values: list[torch.Tensor] = []
         piece = max(1, PREFILL_TOKENS // max(map(len, trunks)))
         for start in range(0, len(trunks), piece):
-            hidden, k, v = self._forward(trunks[start : start + piece])
+            some = trunks[start : start + piece]
+            ids = torch.zeros(len(some), max(map(len, some)), dtype=torch.long)
+            for i, trunk in enumerate(some):
+                ids[i, : len(trunk)] = torch.tensor(trunk)
+            hidden, k, v = self._forward(ids)
             keys, values = _stack(keys, k), _stack(values, v)
             here = ((place >= start) & (place < start + piece)).nonzero()[:, 0]
             last = hidden[place[here] - start, lengths[here] - 1]
             logits[here] = F.linear(F.rms_norm(last, last.shape[-1:], self.w.norm, self.w.eps), self.w.head)
         return logits, keys, values
 
-    def _forward(
-        self, trunks: Sequence[tuple[int, ...]]
-    ) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor]]:
-        """A causal pass over trunks padded on the right, where padding comes too late to be seen."""
-        w, n, longest = self.w, len(trunks), max(map(len, trunks))
-        ids = torch.zeros(n, longest, dtype=torch.long)
-        for i, trunk in enumerate(trunks):
-            ids[i, : len(trunk)] = torch.tensor(trunk)
+    def hidden(self, ids: torch.Tensor) -> torch.Tensor:
+        """[N, T] padded on the right -> [N, T, E] as the head takes it; nothing is kept."""
+        x, _, _ = self._forward(ids)
+        return F.rms_norm(x, x.shape[-1:], self.w.norm, self.w.eps)
+
+    def _forward(self, ids: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor]]:
+        """A causal pass over trunks [N, T] padded on the right, where padding comes too late to be seen."""
+        w, (n, longest) = self.w, ids.shape
         x = w.embed[ids].view(n * longest, -1)
         cos, sin = (table[:longest].repeat(n, 1)[:, None] for table in (w.cos, w.sin))
         keys, values = [], []

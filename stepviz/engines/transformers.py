@@ -39,8 +39,8 @@ class TransformersEngine:
         if self.device.startswith("cuda") and not torch.cuda.is_available():
             raise StepvizError("there is no CUDA device here: leave the device out, or ask for cpu")
         self.model = _load_model(source, self.device)
-        self.tokenizer = _load_tokenizer(tokenizer or source)
-        self.model_id = _identity(source, name, self.model) + (f"+{Path(tokenizer).name}" if tokenizer else "")
+        self.tokenizer = load_tokenizer(tokenizer or source)
+        self.model_id = identity(source, name, self.model) + (f"+{Path(tokenizer).name}" if tokenizer else "")
         positions = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         self.context = int(min(positions or self.tokenizer.model_max_length, self.tokenizer.model_max_length))
         self.end_ids = _end_ids(self.model, self.tokenizer)
@@ -149,7 +149,7 @@ def _load_model(source: str, device: str) -> PreTrainedModel:
     return model.eval().requires_grad_(False).to(device)
 
 
-def _load_tokenizer(source: str) -> PreTrainedTokenizerBase:
+def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
@@ -165,7 +165,7 @@ def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> froz
     return frozenset(i for i in (*ids, tokenizer.eos_token_id) if i is not None)
 
 
-def _identity(source: str, name: str, model: PreTrainedModel) -> str:
+def identity(source: str, name: str, model: PreTrainedModel) -> str:
     """NAME@REVISION: the hub's commit, or a hash of the folder's weights, so that new weights are a new model.
 
     In another precision than float32 the same weights draw otherwise, and are a model of their own:

@@ -1,0 +1,43 @@
+"""How a scorer is named, and what it may estimate. Light: commands and forms read this without loading torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from stepviz.errors import StepvizError
+
+KINDS = ("lines", "qwen-prm", "math-shepherd")
+SPECS = "embedded:NAME, hf:ID_OR_PATH, " + ", ".join(f"{kind}:ID_OR_PATH" for kind in KINDS)
+ROLES = {
+    "orm": "the student's chance to reach the right answer from here (V)",
+    "sorm": "whether the right answer can still be reached from here",
+    "prm": "whether the step is correct",
+}
+
+
+class Place(NamedTuple):
+    """Where a spec's checkpoint lies, what it is called, and its kind where the spec says so."""
+
+    source: str
+    name: str
+    kind: str | None
+
+
+def place(spec: str) -> Place:
+    """StepvizError for a spec that names no checkpoint."""
+    kind, _, rest = spec.partition(":")
+    if kind == "embedded" and rest:
+        from stepviz.embedded import path
+
+        return Place(str(path(rest)), f"embedded/{rest}", None)
+    if kind in ("hf", *KINDS) and rest:
+        name = Path(rest).resolve().name if Path(rest).is_dir() else rest
+        return Place(rest, name, kind if kind in KINDS else None)
+    raise StepvizError(f"unknown scorer {spec!r}; supported: {SPECS}")
+
+
+def canonical(spec: str) -> str:
+    """One spelling of a spec, the same from any directory: a folder is absolute. StepvizError as in `place`."""
+    where, kind = place(spec), spec.partition(":")[0]
+    return f"{kind}:{Path(where.source).absolute()}" if kind != "embedded" and Path(where.source).exists() else spec

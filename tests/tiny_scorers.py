@@ -1,0 +1,97 @@
+"""Tiny step reward models with random weights, as ordinary checkpoints, one of each architecture that is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.tiny import byte_tokenizer
+
+SIZES = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": 1,
+}
+CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def lines(folder: Path, labels: int = 2, seed: int = 0, **noted: str) -> Path:
+    """LlamaForTokenClassification; `noted` is what a trainer of ours would note in the config."""
+    from transformers import LlamaConfig, LlamaForTokenClassification
+
+    tokenizer = byte_tokenizer()
+    config = LlamaConfig(vocab_size=len(tokenizer), num_labels=labels, **SIZES)
+    if noted:
+        config.step_scores = noted
+    return _save(LlamaForTokenClassification, config, tokenizer, folder, seed)
+
+
+def encoder_only(folder: Path) -> Path:
+    """A BERT with the same kind of head: it reads both ways."""
+    from transformers import BertConfig, BertForTokenClassification
+
+    tokenizer = byte_tokenizer()
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4
+    )
+    return _save(BertForTokenClassification, config, tokenizer, folder, 0)
+
+
+def qwen_prm(folder: Path, own_head: bool = True, separator: bool = True, seed: int = 0) -> Path:
+    """With `own_head` what the published models say of themselves, and their names of weights; else the stock head."""
+    import json
+
+    import torch
+    from safetensors.torch import load_file, save_file
+    from transformers import Qwen2Config, Qwen2ForTokenClassification
+
+    tokenizer = byte_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    if separator:
+        tokenizer.add_special_tokens({"additional_special_tokens": ["<extra_0>"]})
+    tokenizer.chat_template = CHAT
+    _save(Qwen2ForTokenClassification, Qwen2Config(vocab_size=len(tokenizer), **SIZES), tokenizer, folder, seed)
+    if own_head:
+        config = json.loads((folder / "config.json").read_text())
+        config |= {"architectures": ["Qwen2ForProcessRewardModel"], "auto_map": {"AutoModel": "modeling.NoSuchModel"}}
+        (folder / "config.json").write_text(json.dumps(config))
+        weights = {k: v for k, v in load_file(folder / "model.safetensors").items() if not k.startswith("score.")}
+        generator = torch.Generator().manual_seed(seed)
+        shapes = {"score.0.weight": (32, 32), "score.0.bias": (32,), "score.2.weight": (2, 32), "score.2.bias": (2,)}
+        weights |= {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+        weights["lm_head.weight"] = torch.randn((len(tokenizer), 32), generator=generator)  # carried, never used
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def shepherd(folder: Path, tag: bool = True, seed: int = 0) -> Path:
+    """MistralForCausalLM with the step tag as a token."""
+    from transformers import MistralConfig, MistralForCausalLM
+
+    tokenizer = byte_tokenizer()
+    if tag:
+        tokenizer.add_tokens(["ки"])
+    return _save(MistralForCausalLM, MistralConfig(vocab_size=len(tokenizer), **SIZES), tokenizer, folder, seed)
+
+
+def _save(kind: Any, config: Any, tokenizer: Any, folder: Path, seed: int) -> Path:
+    import torch
+
+    torch.manual_seed(seed)
+    model = kind(config)
+    with torch.no_grad():  # larger than a trainer would start with, so that scores differ from one step to the next
+        for parameter in model.parameters():
+            if parameter.dim() == 2:
+                parameter.mul_(8)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

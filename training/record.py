@@ -1,0 +1,93 @@
+"""What every training from the store shares: which dataset, which base, where the result goes, and its record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from db.store import Store
+from db.values import DatasetRow, ModelRow
+from stepviz.engines import canonical
+from stepviz.errors import StepvizError
+
+
+class Base(NamedTuple):
+    """The checkpoint that a training starts from."""
+
+    spec: str  # of an engine
+    source: str  # folder or hub id
+    id: str  # of its record
+
+
+def base_of(given: str) -> Base:
+    """`embedded:NAME`, `hf:ID_OR_PATH`, a folder or a hub id."""
+    from stepviz.embedded import path
+    from stepviz.engines.transformers import fingerprint
+
+    kind, _, rest = given.partition(":")
+    if kind == "embedded":
+        name = rest or "student"
+        return Base(canonical(given), str(path(name)), f"embedded/{name}@{fingerprint(path(name))}")
+    source = rest if kind == "hf" else given
+    folder = Path(source)
+    if folder.is_dir():
+        return Base(f"hf:{folder.absolute()}", source, f"{folder.resolve().name}@{fingerprint(folder)}")
+    if folder.is_absolute() or source.startswith("."):
+        raise StepvizError(f"there is no folder {source}: give embedded:NAME, a folder or a hub id")
+    return Base(f"hf:{source}", source, source)
+
+
+def empty_folder(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise StepvizError(f"{out} is not empty; choose another --out")
+
+
+def datasets(store: Store, ids: Sequence[int], recipes: Sequence[str], trainer: str) -> list[DatasetRow]:
+    """The datasets, checked before anything starts: there, not empty, and of a kind that this training learns from."""
+    found = [store.dataset(id) for id in ids]
+    for dataset in found:
+        if recipes and dataset.recipe not in recipes:
+            raise StepvizError(
+                f"dataset {dataset.id} ({dataset.name}) was built by the recipe {dataset.recipe}; {trainer} learns "
+                f"from {' or '.join(recipes)}: build one with `python -m stepviz dataset build {recipes[0]}`"
+            )
+        if dataset.n_rows == 0:
+            raise StepvizError(f"dataset {dataset.id} ({dataset.name}) is empty: nothing to train on")
+    return found
+
+
+def rows(store: Store, chosen: Sequence[DatasetRow]) -> Iterator[dict[str, Any]]:
+    for dataset in chosen:
+        yield from store.dataset_rows(dataset.id)
+
+
+def finish(
+    store: Store, out: Path, role: str, base: Base, chosen: Sequence[DatasetRow], cost: Mapping[str, Any]
+) -> ModelRow:
+    """Writes training.json and the model's record, with the base as its parent and what it was made of."""
+    from transformers import AutoConfig
+
+    from stepviz.engines.transformers import fingerprint
+
+    (out / "training.json").write_text(json.dumps(cost, default=_plain) + "\n", encoding="utf-8")
+    dtype = str(AutoConfig.from_pretrained(out).dtype).removeprefix("torch.")
+    suffix = "" if dtype in ("float32", "None") else f"+{dtype}"
+    store.add_model(ModelRow(base.id, spec=base.spec))
+    made_of = [{"id": d.id, "name": d.name, "version": d.version, "recipe": d.recipe, "hash": d.hash} for d in chosen]
+    meta = {"datasets": made_of, **{k: v for k, v in cost.items() if k != "losses"}}
+    model = ModelRow(
+        f"{out.resolve().name}@{fingerprint(out)}{suffix}",
+        role,
+        f"hf:{out.absolute()}",
+        parents=(base.id,),
+        meta=json.loads(json.dumps(meta, default=_plain)),
+    )
+    store.add_model(model)
+    return model
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)

@@ -1,0 +1,226 @@
+"""One trainer for ORM, Balanced ORM, SORM (GLoRe, papers.md 1.2) and step reward models: a score after each step.
+
+What differs is the dataset, and so what the model comes to estimate (its role); the trainer is the same: a causal
+checkpoint under a token classification head, asked at the last token of each step, in one pass over the chain.
+The result is an ordinary *ForTokenClassification checkpoint that stepviz.reward, and any stock library, loads.
+
+Choices:
+1. Two labels (wrong, right) and a softmax, as stock losses and servers expect, not one and a sigmoid: the same
+   probability, σ(z₁ − z₀), with one row more.
+2. The loss is the mean over the steps that have a label: of a batch, not of each chain.
+3. Soft labels: the target is k/n, so the model estimates V whatever the dataset's recipe; its record says so.
+4. A share of the problems is held out, by a hash of the prompt, and the trained model judged on them; where the
+   labels are balanced by masking, so are those it is judged on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stepviz.errors import StepvizError
+from training.language_model import LossLog, Report, Settings, arguments, check_memory, cost
+from training.packing import IGNORED, pack
+from training.step_rows import Labelled, PackedChains, collate, documents, held_out, read
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from stepviz.reward.scorer import Scorer
+
+# For the embedded base; a 7B model wants about 1e-5 and one or two epochs.
+SCORER = Settings(epochs=4, learning_rate=1e-3, batch=16)
+LABELS = ("wrong", "right")
+HELD_OUT = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What `python -m training NAME` reads and makes."""
+
+    role: str  # stepviz.reward.ROLES
+    datasets: tuple[str, ...]  # recipes of datasets that it learns from
+    estimates: str
+
+
+RECIPES = {
+    "orm": Recipe("orm", ("orm",), "V"),
+    "balanced-orm": Recipe("orm", ("balanced-orm",), "V"),
+    "sorm": Recipe("sorm", ("sorm",), "S_K"),
+    "prm": Recipe("prm", ("stepwise",), "correct"),
+}
+
+
+def run(
+    rows: Iterable[Mapping[str, Any]],
+    base: Path | str,
+    out: Path,
+    recipe: Recipe,
+    settings: Settings = SCORER,
+    *,
+    soft: bool = False,
+    template: str | None = None,
+    share: float = HELD_OUT,
+    report: Report | None = None,
+) -> dict[str, Any]:
+    """Trains a scorer from the causal checkpoint `base` and writes it to `out`; returns cost and held-out figures.
+
+    `template` is what rendered the rows' prompts (see step_rows.read). StepvizError for rows of another kind.
+    """
+    chains = read(rows, soft, template)
+    learnt, judged = held_out(chains, share)
+    if not learnt:
+        raise StepvizError(f"all {len(chains)} chains are of problems that are held out: give more, or --held-out 0")
+    model, tokenizer = load_base(base, settings.seed)
+    settings = replace(settings, length=min(settings.length, model.config.get_text_config().max_position_embeddings))
+    made = documents(tokenizer, learnt)
+    fitting = [d for d in made if len(d.ids) <= settings.length]
+    if not fitting:
+        raise StepvizError(f"every chain is longer than {settings.length} tokens; raise --length")
+    check_memory(model)
+    spent = _fit(model, tokenizer, pack(fitting, settings.length, settings.seed), out, settings, report)
+    estimates = "V" if soft else recipe.estimates
+    said = {"role": recipe.role, "estimates": estimates} | ({"template": template} if template else {})
+    save(model, tokenizer, out, said)
+    return {
+        **said,
+        "chains": len(fitting),
+        "left_out_too_long": len(made) - len(fitting),
+        "labelled_steps": sum(label != IGNORED for d in fitting for label in d.labels),
+        **spent,
+        "held_out": figures(_scorer(model, tokenizer, recipe.role), judged),
+    }
+
+
+def load_base(base: Path | str, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The checkpoint under a new head of two labels, drawn from the seed; float32 on the CPU."""
+    import torch
+    from transformers import AutoConfig, AutoModelForTokenClassification
+
+    from stepviz.engines.transformers import load_tokenizer
+    from stepviz.reward.loading import chosen_device, precision
+
+    torch.manual_seed(seed)
+    try:
+        config = AutoConfig.from_pretrained(str(base), trust_remote_code=False)
+        config.update({"num_labels": len(LABELS), "classifier_dropout": 0.0})
+        config.id2label, config.label2id = dict(enumerate(LABELS)), {name: i for i, name in enumerate(LABELS)}
+        model, found = AutoModelForTokenClassification.from_pretrained(
+            str(base),
+            config=config,
+            dtype=precision(config, chosen_device(None)),
+            use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation="sdpa",
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StepvizError(f"cannot put a head on {str(base)!r} (safetensors, no remote code): {error}") from error
+    lacking = [name for name in found["missing_keys"] if not name.startswith(("score.", "classifier."))]
+    if lacking:
+        raise StepvizError(f"{base} is no causal checkpoint: it lacks {', '.join(sorted(lacking)[:3])}")
+    return model, load_tokenizer(str(base))
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path, said: Mapping[str, str]) -> None:
+    """An ordinary checkpoint whose config notes what its scores estimate, for stepviz.reward."""
+    import shutil
+
+    from stepviz.reward.loading import SETTINGS
+
+    shutil.rmtree(out / "trainer", ignore_errors=True)
+    setattr(model.config, SETTINGS, dict(said))
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+
+
+def figures(scorer: Scorer, chains: Sequence[Labelled]) -> dict[str, Any]:
+    """How a scorer fares on labelled chains: all steps, and the last one of each chain (the final answer's).
+
+    `auc_position` is what the step's number alone achieves, early steps being right more often.
+    """
+    asked = [(c.prompt, c.steps) for c in chains]
+    scores = scorer.score(asked, on_refused=lambda index, reason: None)
+    rows = [
+        (label, score, -i, i == len(chain.labels) - 1)
+        for chain, found in zip(chains, scores, strict=True)
+        for i, (label, score) in enumerate(zip(chain.labels, found, strict=False))
+        if label != IGNORED
+    ]
+    last = [row for row in rows if row[3]]
+    return {
+        "chains": len(chains),
+        "refused": sum(not found for found in scores),
+        **_figures([row[0] for row in rows], [row[1] for row in rows]),
+        "auc_position": _auc([row[0] for row in rows], [row[2] for row in rows]),
+        "last_step": _figures([row[0] for row in last], [row[1] for row in last]),
+    }
+
+
+def _figures(labels: list[int], scores: list[float]) -> dict[str, Any]:
+    """None for what one class alone does not say."""
+    from sklearn.metrics import balanced_accuracy_score
+
+    both = len(set(labels)) == 2
+    said = [int(score > 0.5) for score in scores]  # at or below it a step is bad, as in the paper
+    return {
+        "steps": len(labels),
+        "positive": round(sum(labels) / len(labels), 4) if labels else None,
+        "balanced_accuracy": round(float(balanced_accuracy_score(labels, said)), 4) if both else None,
+        "auc": _auc(labels, scores),
+    }
+
+
+def _auc(labels: Sequence[int], scores: Sequence[float]) -> float | None:
+    from sklearn.metrics import roc_auc_score
+
+    return round(float(roc_auc_score(labels, scores)), 4) if len(set(labels)) == 2 else None
+
+
+def _scorer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, role: str) -> Scorer:
+    """Of the model in memory; prompts are rendered already."""
+    from stepviz.reward.encoding import Lines
+    from stepviz.reward.loading import head_reader, scorer
+
+    encode = Lines(tokenizer, template="{question}")
+    named = {"spec": "this model", "model_id": "", "role": role, "kind": "lines", "device": str(model.device)}
+    return scorer(model.eval(), tokenizer, encode, head_reader(model), **named)
+
+
+def _fit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    blocks: list[Any],
+    out: Path,
+    settings: Settings,
+    report: Report | None,
+) -> dict[str, Any]:
+    """Trains the model in place; what that cost."""
+    from torch.nn.functional import binary_cross_entropy_with_logits
+    from transformers import Trainer
+
+    class StepTrainer(Trainer):
+        """The stock trainer with a loss that takes targets between 0 and 1."""
+
+        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **unused: Any) -> Any:
+            targets = inputs.pop("labels")
+            logits = model(**inputs).logits.float()
+            known = targets != IGNORED
+            margin = logits[..., 1] - logits[..., 0]
+            each = binary_cross_entropy_with_logits(margin, targets.clamp(min=0), reduction="none")
+            loss = (each * known).sum() / known.sum().clamp(min=1)
+            return (loss, {"logits": logits}) if return_outputs else loss
+
+    pad = tokenizer.pad_token_id or 0
+    log = LossLog(report)
+    trainer = StepTrainer(
+        model=model,
+        args=arguments(out, settings, len(blocks), remove_unused_columns=False),
+        train_dataset=PackedChains(blocks, settings.length, pad),
+        data_collator=collate,
+        callbacks=[log.callback()],
+    )
+    result = trainer.train()
+    return cost(blocks, settings, log, result.global_step)
