@@ -263,6 +263,11 @@ def test_siblings_that_swap_their_names_are_told_by_their_numbers() -> None:
     )
     assert j.right
     assert j.first_error is None
+    assert [s.reason for s in j.steps[:3]] == [
+        "its numbers are red beads in all",
+        "its numbers are blue beads in all",
+        "",
+    ]
 
 
 def test_what_is_for_a_quantity_is_not_the_quantity() -> None:

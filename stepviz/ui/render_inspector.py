@@ -55,7 +55,7 @@ def _judgement(mark: ExactMark) -> str:
         words.append("but leads nowhere new")
     if mark.solvable is not None:
         words.append("still solvable from here" if mark.solvable else "no longer solvable from here")
-    reason = f" {esc(mark.reason)}" if mark.reason else ""
+    reason = f" {esc(mark.reason[:1].upper() + mark.reason[1:])}" if mark.reason else ""
     return f"<b>{words[0].capitalize()}</b>{''.join(f', {w}' for w in words[1:])}.{reason}"
 
 

@@ -212,7 +212,8 @@ class ExactJudge:
                     expression, value, d.target, True,
                     f"{name}: follows from the wrong {graph.quantities[wrong].name}",
                 )  # fmt: skip
-            return Assertion(expression, value, d.target, True)
+            # the text may say another name, or one that the problem has not: say what the numbers were taken for
+            return Assertion(expression, value, d.target, True, "" if named == d.target else f"its numbers are {name}")
         quantity = named if named is not None else self._meant(form, value, now)
         return Assertion(expression, value, quantity, False, self._why(expression, computed, value, quantity, held))
 
