@@ -83,6 +83,8 @@ SELECTION: dict[str, tuple[str, str]] = {
     "split": ("Split", "Test problems never enter a training set."),
     "model": ("Chains of", "The model that sampled them, or where they were imported from."),
     "sampling": ("Sampled with", ""),
+    "rollout_model": ("Measured with", ""),
+    "rollout_sampling": ("Sampling of the rollouts", ""),
     "rollouts": ("Measured with", "Whose continuations count."),
     "limit": ("At most, problems", "Empty takes all."),
     "max_per_problem": ("At most, rows a problem", "Empty takes all."),

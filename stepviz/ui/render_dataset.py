@@ -44,13 +44,12 @@ def _head(o: OpenDataset) -> str:
         f"{esc(label)}</a>"
         for name, label, title in _FILES
     )
-    again = button("Use these settings", "like", kind="ghost", dataset=d.id) if d.recipe in RECIPES else ""
     form = f"<span>{esc(d.format)}</span>" if d.format else ""
     return (
         f'<div class="phead" data-dataset="{d.id}" data-row="{o.start}"><h2 title="{esc(d.name)}">{esc(d.name)}</h2>'
         f'<i class="ver num">v{d.version}</i><div class="meta"><span>{esc(d.recipe)}</span>{form}'
-        f'<span class="hash" title="over recipe, configuration and rows">{esc(d.hash)}</span>'
-        f'<span>{esc(o.age)}</span></div><span class="sp"></span>{again}'
+        f'<span class="hash" title="{esc(d.hash)}, over recipe, configuration and rows">{esc(d.hash[:8])}</span>'
+        f'<span>{esc(o.age)}</span></div><span class="sp"></span>'
         f'<span class="files"><span class="lab">Download</span>{files}</span></div>'
     )
 
@@ -89,18 +88,19 @@ def _label_bar(labels: Mapping[str, Any]) -> str:
 
 
 def _sides(d: DatasetRow) -> str:
-    groups = "".join(_group(f"Rows by {name[:-1]}", d.counts.get(name)) for name in ("sources", "models"))
-    return f'<div class="sides"><div>{_dropped(d)}</div><div>{groups}{_config(d)}</div></div>'
+    groups = "".join(_group(name[:-1], d.counts.get(name)) for name in ("sources", "models"))
+    groups = f'<h3>Where the rows come from</h3><dl class="pairs">{groups}</dl>' if groups else ""
+    return f'<div class="sides"><div>{_dropped(d)}</div><div>{_config(d)}{groups}</div></div>'
 
 
 def _group(title: str, counts: Any) -> str:
     if not isinstance(counts, Mapping) or not counts:
         return ""
     rows = sorted(counts.items(), key=lambda item: -item[1] if isinstance(item[1], int) else 0)[:8]
-    lines = "".join(
-        f'<tr><td>{esc(str(name).partition("@")[0])}</td><td class="num">{_number(n)}</td></tr>' for name, n in rows
+    return "".join(
+        f'<div><dt>{esc(title)} {esc(str(name).partition("@")[0])}</dt><dd class="num">{_number(n)}</dd></div>'
+        for name, n in rows
     )
-    return f'<h3>{esc(title)}</h3><table class="plain"><tbody>{lines}</tbody></table>'
 
 
 def _dropped(d: DatasetRow) -> str:
@@ -126,12 +126,13 @@ def _config(d: DatasetRow) -> str:
         if name != "style" and (default is ... or name == "split" or (value != plain and value not in (None, [], ""))):
             shown.append((name, value))
     lines = "".join(
-        f"<tr><td>{esc(option_words(d.recipe, name)[0])}</td><td>{esc(_value(name, value))}</td></tr>"
+        f"<div><dt>{esc(option_words(d.recipe, name)[0])}</dt><dd>{esc(_value(name, value))}</dd></div>"
         for name, value in sorted(shown, key=lambda item: hasattr(defaults, item[0]))
     )
+    again = button("Use again", "like", kind="ghost sm", dataset=d.id) if d.recipe in RECIPES else ""
     every = esc(json.dumps(d.config, indent=1, sort_keys=True, ensure_ascii=False, default=str))
     return (
-        f'<h3>Configuration</h3><table class="plain"><tbody>{lines}</tbody></table>'
+        f'<h3>Configuration{again}</h3><dl class="pairs">{lines}</dl>'
         f"<details><summary>all {len(d.config)} settings as JSON</summary><pre>{every}</pre></details>"
     )
 
@@ -141,6 +142,8 @@ def _value(name: str, value: Any) -> str:
         return "any" if name == "split" else "all" if name in ("keep", "limit") else "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if name in ("sampling", "rollout_sampling"):
+        return str(value)[:8]
     return repr(value) if name == "rollout_separator" else short(value).partition("@")[0]
 
 
@@ -185,6 +188,7 @@ def _empty(i: Ingredients) -> str:
          "import prm800k, math-shepherd or stepverify"),
     )  # fmt: skip
     rows = "".join(_way(*step) for step in steps)
+    how = "" if all(there for there, *_ in steps) else "how it gets here"
     start = (
         "<p>Choose a recipe on the left and build it.</p>"
         if i.problems
@@ -194,7 +198,7 @@ def _empty(i: Ingredients) -> str:
     )
     return (
         f'<div class="empty first"><div class="glyph">{"<i></i>" * 5}</div><b>No training set yet</b>{start}'
-        f'<table class="plain ways"><thead><tr><th></th><th>what is here</th><th>for</th><th>how it gets here</th></tr>'
+        f'<table class="plain ways"><thead><tr><th></th><th>what is here</th><th>for</th><th>{how}</th></tr>'
         f"</thead><tbody>{rows}</tbody></table></div>"
     )
 

@@ -14,9 +14,8 @@ from stepviz.ui.view_recipe import Field, RecipeForm
 
 def form(f: RecipeForm) -> str:
     """Recipe with its options, selection, name, and the button."""
-    recipes = "".join(_recipe(name, name == f.recipe) for name in RECIPES)
     options = "".join(_field(x) for x in f.options)
-    own = f'<div class="opts">{options}</div>' if options else '<p class="dim">This recipe has no options.</p>'
+    recipes = "".join(_recipe(name, name == f.recipe, options if name == f.recipe else "") for name in RECIPES)
     more = "".join(_field(x) for x in f.more)
     changed = sum(x.changed for x in f.more)
     note = f' <span class="dim">{changed} set</span>' if changed else ""
@@ -26,10 +25,9 @@ def form(f: RecipeForm) -> str:
         '<section><h1>Build a training set</h1><p class="dim">Frozen rows with a version, a hash, and where each '
         f'came from.</p></section><section><h3>1 · Recipe</h3><div class="recipes" role="radiogroup" '
         f'aria-label="Recipe">{recipes}</div></section>'
-        f"<section><h3>2 · Options of {esc(f.recipe)}</h3>{own}</section>"
-        f'<section><h3>3 · Problems and chains</h3><div class="opts">{"".join(_field(x) for x in f.basic)}</div>'
+        f'<section><h3>2 · Problems and chains</h3><div class="opts">{"".join(_field(x) for x in f.basic)}</div>'
         f'<details><summary>More{note}</summary><div class="opts">{more}</div></details></section>'
-        f'<section><h3>4 · Name</h3><input class="field" name="name" maxlength="80" value="{esc(f.name)}" '
+        f'<section><h3>3 · Name</h3><input class="field" name="name" maxlength="80" value="{esc(f.name)}" '
         f'placeholder="{esc(f.recipe)}" aria-label="Name" spellcheck="false"></section></div>{_foot(f)}</form>'
     )
 
@@ -53,12 +51,14 @@ def _commands(message: str) -> str:
     return f"{esc(before)}<code>{esc(command + rest)}</code>" if command else esc(message)
 
 
-def _recipe(name: str, on: bool) -> str:
+def _recipe(name: str, on: bool, options: str) -> str:
+    """A recipe; the chosen one carries its options."""
     words = WORDS.get(name, Words(RECIPES[name].about, "", ""))
     return (
-        f'<label class="{"on" if on else ""}"><input type="radio" name="recipe" value="{esc(name)}"'
+        f'<div class="rec{" on" if on else ""}"><label><input type="radio" name="recipe" value="{esc(name)}"'
         f"{' checked' if on else ''}><span><b>{esc(name)}</b><small>{esc(words.paper)}</small>"
         f"<em>{esc(words.makes)}</em></span></label>"
+        f'<div class="own"{"" if options else " hidden"}>{options}</div></div>'
     )
 
 
@@ -129,10 +129,11 @@ def _ended(run: RunLine) -> str:
 
 
 def _line(line: DatasetLine, on: bool) -> str:
+    rows = f"{line.rows:,} row{'' if line.rows == 1 else 's'}"
     css, current = f"drow{' on' if on else ''}", attrs(aria_current="true" if on else None)
     return (
         f'<a class="{css}" role="listitem"{current} href="?dataset={line.id}" data-dataset="{line.id}">'
         f'<span class="dname"><b>{esc(line.name)}</b><i class="num">v{line.version}</i></span>'
-        f'<span class="drec">{esc(line.recipe)}</span><span class="drows num">{line.rows:,} rows</span>'
+        f'<span class="drec">{esc(line.recipe)}</span><span class="drows num">{rows}</span>'
         f'<span class="dhash">{esc(line.hash[:8])}</span><span class="dage">{esc(line.age)}</span></a>'
     )

@@ -20,7 +20,7 @@ from stepviz.ui.status import spelled
 
 Kind = Literal["number", "share", "switch", "choice"]
 FIRST = "sft"
-ANY_SPLIT = "any"
+ANY_SPLIT, ANY_LABEL = "any", "any, where none is test"
 LONGEST_NAME = 80
 LISTED = 60  # models, samplings and labellers to choose from
 BASIC = ("source", "split", "model", "sampling", "rollouts", "limit")
@@ -170,7 +170,7 @@ def _choices(store: Store, name: str, source: str | None, split: str | None) -> 
             for found, n in store.splits(each):
                 if not is_test(found):
                     counts[found] = counts.get(found, 0) + n
-        return (*((s, f"{s} ({n:,})") for s, n in counts.items()), (ANY_SPLIT, "any, where none is test"))
+        return (*((s, f"{s} ({n:,})") for s, n in counts.items()), (ANY_SPLIT, ANY_LABEL))
     if name == "model":
         return (("", "any model or origin"), *((o, f"{o} ({n:,})") for o, n in store.origins()[:LISTED]))
     if name == "sampling":
@@ -225,15 +225,24 @@ def _read(recipe: str, name: str, text: str, hint: Any) -> Any:
     return text
 
 
+def _no_problem(store: Store, source: str | None) -> str:
+    """A file of one's own often says nothing of splits: its problems then are in none."""
+    here = [(name, n) for name, n in store.sources() if source in (None, name)]
+    loose = sum(n - sum(count for _, count in store.splits(name)) for name, n in here)
+    if loose > 0:
+        return f"No problem here has this split, but {loose:,} have none: choose “{ANY_LABEL}” as the split."
+    return (
+        "No problem of this source and split is here. Import some, or add embedded ones: "
+        "python -m stepviz world problems train --count 1500"
+    )
+
+
 def _reads(store: Store, recipe: Recipe, chosen: Mapping[str, str], options: tuple[Field, ...]) -> tuple[str, str]:
     """(what a build would read, what has to be there first)."""
     source, split = _places(chosen)
     problems = store.count_problems(ProblemFilter(source=source, split=split))
     if not problems:
-        return "", (
-            "No problem of this source and split is here. Import some, or add embedded ones: "
-            "python -m stepviz world problems train --count 1500"
-        )
+        return "", _no_problem(store, source)
     told = [f"{problems:,} problem{'s' if problems != 1 else ''}"]
     where = " ".join(f"--{key} {value}" for key, value in (("source", source), ("split", split)) if value)
     if recipe.chains:

@@ -18,6 +18,7 @@
     const details = element.querySelector("details");
     if (details) details.open = more;
   };
+  sv.on_dlist = (element) => element.querySelector(".drow.on")?.scrollIntoView({ block: "nearest" });
   sv.on_dopen = (element) => {
     const head = element.querySelector(".phead"), now = head ? `${head.dataset.dataset}/${head.dataset.row}` : "";
     if (now !== shown && shown.split("/")[0] !== now.split("/")[0]) element.scrollTop = 0;
