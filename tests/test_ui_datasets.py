@@ -194,7 +194,7 @@ def test_any_split_and_all_samples(school: Store):
         ({"recipe": "sft", "limit": "1.5"}, "At most, problems” is a whole number, or empty"),
         ({"recipe": "sft", "held_out": "2"}, "between 0 and 1"),
         ({"recipe": "sft", "name": "x" * 81}, "at most 80 characters"),
-        ({"recipe": "sft", "split": "nowhere"}, "is here"),
+        ({"recipe": "sft", "split": "nowhere"}, "No problem of this source and split"),
         ({"recipe": "stepwise", "of": "stepwise"}, "“Labels of” NAME"),
         ({"recipe": "sft", "part": "third"}, "part is one of all, train, held-out"),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from db.values import ProblemFilter
 from stepviz import jobs
 from stepviz.datasets import planned
 from stepviz.errors import StepvizError
@@ -101,6 +102,8 @@ class Datasets:
         store = self.bench.store
         recipe, config, name = config_of(sent)
         planned(store, recipe, config)
+        if not store.count_problems(ProblemFilter(source=config.get("source"), split=config["split"])):
+            raise StepvizError("No problem of this source and split is here: choose others.")
         if lacks := form_of(store, sent).lacks:
             raise StepvizError(lacks)
         run = jobs.start(store, "dataset", {"recipe": recipe, "config": config, "name": name})
