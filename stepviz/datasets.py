@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from db.spool import Spool
 from db.store import Store
 from db.values import ChainRow, DatasetRow, ProblemFilter, ProblemRow
-from stepviz.datasets_config import Selection, configured
+from stepviz.datasets_config import Selection
+from stepviz.datasets_plan import Plan, default_name, nothing, planned, told
 from stepviz.errors import StepvizError
-from stepviz.recipes import MASK, Attempt, Case, Dropped, PrefixBalance, Recipe, Row, is_of, is_test, named
+from stepviz.recipes import MASK, Attempt, Case, Dropped, PrefixBalance, Row, is_of, is_test
 from stepviz.recipes.case import NO_CHAIN
 from stepviz.rollouts import by_prefix
 from stepviz.types import Annotation, digest
@@ -29,31 +30,10 @@ TEST_TOO = "a problem that also is in a test split"
 OVER_THE_LIMIT = "a row over the limit a problem"
 UNBALANCED = "a row that keeps no label after the balance"
 HELD_OUT = "a problem of the other part"
-EMPTY = {
-    "sft": "No problem has a reference solution: import one that has (gsm8k, math), or `world problems train`.",
-    "orm": "Sample chains first: python -m stepviz sample --split train --n 8",
-    "sorm": "Measure first: python -m stepviz measure --split train --k {k}, or ask for fewer rollouts with --k.",
-    "refine-local": "Measure first: python -m stepviz measure --split train --verdict wrong --k {k}, or lower --k.",
-    "self-explore": "Measure first: python -m stepviz measure --split train --verdict wrong --k {k}, or lower --k.",
-    "stepwise": "Label some chains first, or import labels (prm800k, math-shepherd, stepverify).",
-}
 
 
 class Stopped(StepvizError):
     """The build was cancelled; nothing was stored."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A build with everything decided: what the stored configuration says."""
-
-    recipe: Recipe
-    selection: Selection
-    options: Any
-
-    @property
-    def config(self) -> dict[str, Any]:
-        return {**asdict(self.selection), **asdict(self.options)}
 
 
 def build(
@@ -80,7 +60,7 @@ def build(
             if balance is not None:
                 balance.see(row["labels"])
         if not len(spool):
-            raise StepvizError(_nothing(store, plan, dropped))
+            raise StepvizError(nothing(store, plan, dropped))
         final = _watched(_final(spool, balance, dropped, tally), cancelled)
         return store.add_dataset(
             name or default_name(plan),
@@ -91,22 +71,6 @@ def build(
             counts=tally.counts,
             dropped=dropped.reasons,
         )
-
-
-def planned(store: Store, recipe: str, config: Mapping[str, Any]) -> Plan:
-    """The configuration checked, and completed by what the store says: which sampling, whose rollouts."""
-    made = named(recipe)
-    selection, options = configured(made, config)
-    if selection.sampling:
-        selection = replace(selection, sampling=_sampling(store, selection.sampling))
-    if made.rollouts:
-        selection = _with_rollouts(store, selection, getattr(options, "k", 8))
-    return Plan(made, selection, options)
-
-
-def default_name(plan: Plan) -> str:
-    """The recipe's; an oracle arm says so."""
-    return f"{plan.recipe.name}-oracle" if getattr(plan.options, "oracle", False) else plan.recipe.name
 
 
 class Tally:
@@ -258,69 +222,5 @@ def _at_least_one(rows: Iterator[Row], plan: Plan, dropped: Dropped) -> Iterator
     if empty:
         raise StepvizError(
             f"{plan.recipe.name}: the balance left no label, since at each prefix length one class is missing "
-            f"({_told(dropped)}). Sample and measure more chains, or build with --no-balance."
+            f"({told(dropped)}). Sample and measure more chains, or build with --no-balance."
         )
-
-
-# ---- what the store says
-
-
-def _sampling(store: Store, start: str) -> str:
-    """The id of the sampling that begins so."""
-    samplings = store.samplings()
-    found = [id_ for id_ in samplings if id_.startswith(start)]
-    if len(found) != 1:
-        there = ", ".join(f"{id_[:8]} (temperature {s.temperature:g})" for id_, s in samplings.items()) or "none"
-        raise StepvizError(f"{'several samplings begin' if found else 'no sampling begins'} with {start!r}: {there}")
-    return found[0]
-
-
-def _with_rollouts(store: Store, selection: Selection, k: int) -> Selection:
-    """Whose rollouts: the one model and sampling that the selected problems were measured with, or the chosen one."""
-    if selection.rollout_sampling:
-        selection = replace(selection, rollout_sampling=_sampling(store, selection.rollout_sampling))
-    model, sampling = selection.rollout_model, selection.rollout_sampling
-    there = store.measured_with(selection.source, selection.split)
-    found = [m for m in there if model in (None, m.model_id) and sampling in (None, m.sampling_id)]
-    if len(found) != 1:
-        if not there:
-            raise StepvizError(
-                "no chain of these problems is measured; measure first: "
-                f"python -m stepviz measure --split {selection.split or 'train'} --k {k}"
-            )
-        choices = "; ".join(f"{m.model_id} with sampling {m.sampling_id[:8]} ({m.n:,} draws)" for m in there)
-        what = "several models or samplings" if found else "nothing that fits"
-        raise StepvizError(f"these problems are measured with {what}: choose --rollout-model and "
-                           f"--rollout-sampling out of: {choices}")  # fmt: skip
-    separator = store.sampling(found[0].sampling_id).style.separator
-    return replace(
-        selection,
-        rollout_model=found[0].model_id,
-        rollout_sampling=found[0].sampling_id,
-        rollout_separator=separator,
-    )
-
-
-def _told(dropped: Dropped) -> str:
-    return "; ".join(f"{n} × {reason}" for reason, n in sorted(dropped.reasons.items(), key=lambda r: -r[1]))
-
-
-def _nothing(store: Store, plan: Plan, dropped: Dropped) -> str:
-    """Why a build has no row, and what to do."""
-    selection, options = plan.selection, plan.options
-    head = f"{plan.recipe.name} gives no row ({_told(dropped)})."
-    if not store.count_problems(ProblemFilter(source=selection.source, split=selection.split)):
-        asked = " ".join(f"{what} {name!r}" for what in ("source", "split") if (name := getattr(selection, what)))
-        there = ", ".join(f"{s}/{x}" for s, _ in store.sources() for x, _ in store.splits(s))
-        return f"there is no problem of {asked or 'any source'} here; there are: {there or 'none, import some first'}"
-    if plan.recipe.chains and NO_CHAIN in dropped.reasons and selection.model and len(dropped.reasons) == 1:
-        origins = ", ".join(name for name, _ in store.origins()[:12]) or "none"
-        return f"{head} There are chains of: {origins}"
-    if annotator := getattr(options, "annotator", None):
-        families = sorted({who.split("/")[0] for who in store.annotators()})
-        if not any(is_of(who, annotator) for who in store.annotators()):
-            return f"{plan.recipe.name}: nobody called {annotator!r} labelled anything; there are: " + (
-                ", ".join(families[:20]) or "none"
-            )
-    hint = EMPTY.get(plan.recipe.name, EMPTY["orm"])
-    return f"{head} {hint.format(k=getattr(options, 'k', 8))}"

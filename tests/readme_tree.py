@@ -11,7 +11,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 START, END = "<!-- tree -->\n```\n", "```\n<!-- /tree -->"
-FOLDERS = ("stepviz", "stepviz/world", "stepviz/sources", "stepviz/engines", "stepviz/ui", "training", "db")
+FOLDERS = (
+    "stepviz",
+    "stepviz/recipes",
+    "stepviz/world",
+    "stepviz/sources",
+    "stepviz/engines",
+    "stepviz/ui",
+    "training",
+    "db",
+)
 WIDTH = 30
 
 

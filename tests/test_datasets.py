@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from db.spool import Spool
 from db.store import Store, open_store
 from stepviz.datasets import Stopped, build
 from stepviz.errors import StepvizError
-from stepviz.job import Job
 from stepviz.recipes import MASK, RECIPES
 from stepviz.types import Problem, Sampling, SourceItem, Verdict
 from stepviz.world import embedded_problems
 from tests import dataset_cases as cases
 from tests.dataset_cases import GOOD, LOST, MODEL, SAMPLING, problem, text
-from tests.job_cases import Bench
 from tests.store_cases import new_url
 from training.embedded import training_set
 
@@ -277,42 +273,3 @@ def test_branches_stay_out_unless_asked_for(school: Store):
     school.add_chain(edited, row.verdict)
     assert len(rows(school, "orm")) == 18
     assert len(rows(school, "orm", branches=True)) == 19
-
-
-def test_a_large_set_is_never_in_memory(store: Store):
-    """60 MB of rows go through; a list of them would take more than that."""
-    big = ({"prompt": "p" * 10_000, "completion": str(i), "origin": {}} for i in range(6_000))
-    tracemalloc.start()
-    made = store.add_dataset("big", "sft", {}, big)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert made.n_rows == 6_000
-    assert peak < 40e6, f"{peak / 1e6:.0f} MB"
-    assert [row["completion"] for row in store.dataset_rows(made.id, 1998, 4)] == ["1998", "1999", "2000", "2001"]
-
-
-def test_spool_gives_back_what_it_got():
-    rows_ = [{"text": "a\u2028b\x00\ud800\nc", "n": [1, None, 2**62]}, {}]
-    with Spool(rows_) as spool:
-        assert (list(spool), list(spool), len(spool)) == (rows_, rows_, 2)
-        spool.add({"more": 1})
-        assert list(spool)[2] == {"more": 1}
-
-
-def test_a_build_is_a_job_like_any_other(school: Store):
-    bench = Bench(school)
-    run = bench.do("dataset", recipe="sorm", config={"soft": True}, name="mine")
-    (made,) = school.datasets()
-    assert (run.state, run.progress["dataset"], run.progress["done"]) == ("done", made.id, 6)
-    assert (made.name, made.config["soft"], made.n_rows) == ("mine", True, 18)
-    failed = bench.do("dataset", recipe="sorm", config={"k": 16})
-    assert failed.state == "failed"
-    assert "the balance left no label" in failed.error  # no wrong chain has 16 rollouts a step
-    with pytest.raises(StepvizError, match="a dataset job needs recipe"):
-        bench.do("dataset", config={})
-
-
-def test_a_cancelled_build_is_a_cancelled_run(school: Store, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Job, "cancelled", lambda job: True)
-    assert Bench(school).do("dataset", recipe="orm").state == "cancelled"
-    assert school.datasets() == []

@@ -30,6 +30,7 @@ LEVELS = (
         "stepviz.exporting",
         "stepviz.datasets",
         "stepviz.datasets_config",
+        "stepviz.datasets_plan",
         "stepviz.dataset_files",
         "stepviz.dataset_card",
         "stepviz.audit",

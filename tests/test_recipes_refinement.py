@@ -110,6 +110,8 @@ def test_a_bad_first_step_takes_a_right_chain_of_the_question():
     assert local(attempt(LOST), attempt(GOOD, "r"), rollouts=nothing, at_start="skip", dropped=dropped) == []
     assert dropped.reasons == {"a draft whose first step is negative already": 1}
     assert local(attempt(LOST), rollouts=nothing) == []  # no right chain to take
+    (row,) = local(attempt(LOST), rollouts={**nothing, "": ("#### 1", OTHER)})  # but a right draw of V[0]
+    assert (row["completion"], row["origin"]["target"]) == (OTHER, "draw 1 after step 0")
 
 
 def test_only_consistent_traces_are_targets():

@@ -7,8 +7,8 @@ Global: a wrong chain with a right chain of the same question. Local: a wrong ch
 Decisions (papers.md, 1.3 and 1.7):
 1. The target is the full solution P_{E−1} + T, so that an outcome model can score what the refiner writes;
    `target="suffix"` is T alone, to be put behind P_{E−1}. A global target is a whole solution either way.
-2. E = 1: the trace "from S_0" is a right chain of the same question, as in the ORM's data. The row then equals a
-   global one. `at_start="skip"` leaves such drafts out. The draws of V[0] are not used.
+2. E = 1: the trace "from S_0" is a right chain of the same question, as in the ORM's data, or, where there is none,
+   a right draw of V[0]. The prompt then equals a global one. `at_start="skip"` leaves such drafts out.
 3. All prefixes can be solved but the answer is wrong: the last label is 0 by definition, since P_L holds the answer.
    So E = L, the answer line.
 4. Where a step before the first 0 was not measured, E is not known and the draft gives nothing.
@@ -111,16 +111,16 @@ def _local(
         unmeasured = all(label is None for label in labels[:-1]) and len(labels) > 1
         dropped.add(NOT_MEASURED if unmeasured else UNKNOWN_E if None in labels else NO_NEGATIVE)
         return
-    if bad == 1:
-        if options.at_start == "skip" or not solutions:
-            dropped.add(AT_START if options.at_start == "skip" else NO_RIGHT)
-        elif options.at_start == "rollout":
-            for solution in solutions:
-                yield _row(case, draft, 1, solution.solution, solution.chain.id)
+    if bad == 1 and options.at_start == "skip":
+        dropped.add(AT_START)
+        return
+    if bad == 1 and solutions:
+        for solution in solutions:
+            yield _row(case, draft, 1, solution.solution, solution.chain.id)
         return
     traces = right_traces(case, draft, bad - 1, options)[: options.targets]
     if not traces:
-        dropped.add(NO_TRACE)
+        dropped.add(NO_RIGHT if bad == 1 else NO_TRACE)
     for prefix, j, trace in traces:
         target = (prefix + trace if options.target == "full" else trace).strip()
         yield _row(case, draft, bad, target, f"draw {j} after step {bad - 1}")
