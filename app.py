@@ -51,7 +51,7 @@ def main() -> None:
         sampling = Sampling(given.temperature, max_tokens=given.max_tokens, style=prompt_style(given.style))
         app = build_app(store, given.engine, given.device, sampling, warm=True)
         print(f"stepviz on http://{host}:{given.port}")
-        app.launch(server_name=host, server_port=given.port, inbrowser=given.open, **launch_options(host))
+        app.launch(server_name=host, server_port=given.port, inbrowser=given.open, **launch_options(store, host))
     except StepvizError as error:
         sys.exit(f"stepviz: {error}")
     except OSError as error:

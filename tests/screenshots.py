@@ -13,13 +13,14 @@ SIZES = ((1280, 800), (1920, 1080), (1024, 768))
 
 
 def main(url: str, folder: Path) -> None:
-    """Explore's first screen, light and dark, in three sizes; Import and Runs in one."""
+    """Explore's first screen, light and dark, in three sizes; Import, Datasets and Runs in one."""
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for scheme in ("light", "dark"):
             for width, height in SIZES:
-                pages = [("explore", "/")] + ([("import", "/import"), ("runs", "/runs")] if width == 1280 else [])
+                more = [("import", "/import"), ("datasets", "/datasets"), ("runs", "/runs")] if width == 1280 else []
+                pages = [("explore", "/"), *more]
                 context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
                 page = context.new_page()
                 for name, path in pages:

@@ -36,7 +36,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         port = free.getsockname()[1]
         free.close()
         app = build_app(store, f"hf:{model}", "cpu", Sampling(max_tokens=24))
-        app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options())
+        app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options(store))
         yield Running(f"http://127.0.0.1:{port}", store, ids)
         app.close()
 

@@ -1,4 +1,4 @@
-"""The app: three pages over one store. `app.py` launches what is built here."""
+"""The app: four pages over one store. `app.py` launches what is built here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from starlette.staticfiles import StaticFiles
 from db.store import Store
 from stepviz import first_screen
 from stepviz.types import Sampling
-from stepviz.ui import explore, import_page, runs
+from stepviz.ui import datasets_page, explore, import_page, runs
+from stepviz.ui.download import download_route
 from stepviz.ui.page import STATIC, stylesheets
 from stepviz.ui.workbench import Workbench
 from stepviz.worker_process import ensure_worker
@@ -37,7 +38,7 @@ def build_app(
     sampling: Sampling | None = None,
     warm: bool = False,
 ) -> gr.Blocks:
-    """Explore at /, Import at /import, Runs at /runs.
+    """Explore at /, Import at /import, Datasets at /datasets, Runs at /runs.
 
     The engine lives in the worker process; `warm` starts that now, to stay as long as this one.
     """
@@ -49,6 +50,8 @@ def build_app(
         explore.build(bench)
     with app.route("Import", "/import"):
         import_page.build(bench)
+    with app.route("Datasets", "/datasets"):
+        datasets_page.build(bench)
     with app.route("Runs", "/runs"):
         runs.build(bench)
     return app
@@ -64,15 +67,15 @@ def theme() -> gr.themes.Base:
     )
 
 
-def launch_options(host: str = "127.0.0.1") -> dict[str, Any]:
-    """For `Blocks.launch`: own static files, no history, no footer, no request off the machine."""
+def launch_options(store: Store, host: str = "127.0.0.1") -> dict[str, Any]:
+    """For `Blocks.launch`: own static files and downloads, no history, no footer, no request off the machine."""
     return {
         "theme": theme(),
         "head": stylesheets(),
         "footer_links": [],
         "run_history": False,
         "app_kwargs": {
-            "routes": [Mount("/stepviz", StaticFiles(directory=STATIC))],
+            "routes": [download_route(store), Mount("/stepviz", StaticFiles(directory=STATIC))],
             # without accounts only this machine may ask; a foreign page that re-points its name at it may not
             "middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, host])],
         },

@@ -20,6 +20,7 @@ DOING = {
     "import": "Importing",
     "continue": "Continuing",
     "branch": "Branching",
+    "dataset": "Building",
 }
 _PREDICTED = '<span class="leg"><i class="l-prd"></i>predicted</span>'
 

@@ -7,7 +7,12 @@ from stepviz.ui.render import attrs, button, esc, number, prose
 from stepviz.ui.render_chain import DOING
 from stepviz.ui.rows import Head, ProblemLine, ProblemList, RunLine
 
-PAGES = (("explore", "Explore", "/"), ("import", "Import", "/import"), ("runs", "Runs", "/runs"))
+PAGES = (
+    ("explore", "Explore", "/"),
+    ("import", "Import", "/import"),
+    ("datasets", "Datasets", "/datasets"),
+    ("runs", "Runs", "/runs"),
+)
 RESULTS = (
     ("", "Any result"),
     ("solved", "Solved"),

@@ -81,7 +81,7 @@ def run_line(row: RunRow, log: tuple[str, ...] = (), samplings: Mapping[str, Sam
         created=(row.started_at or row.created_at).astimezone().strftime("%d %b %H:%M"),
         took=took(row),
         log=log,
-        link=link(row.spec),
+        link=link(row),
     )
 
 
@@ -118,8 +118,11 @@ def took(row: RunRow) -> str:
     )
 
 
-def link(spec: Mapping[str, Any]) -> str:
-    """The address of the only problem or chain a run is about."""
+def link(row: RunRow) -> str:
+    """The address of the dataset a run has built, or of the only problem or chain it is about."""
+    if isinstance(made := row.progress.get("dataset"), int):
+        return f"/datasets?dataset={made}"
+    spec = row.spec
     for plural, name in (("chains", "chain"), ("problems", "problem")):
         ids = spec.get(plural) or ([spec[name]] if spec.get(name) else [])
         if isinstance(ids, list | tuple) and len(ids) == 1 and isinstance(ids[0], str):

@@ -1,0 +1,162 @@
+"""Datasets: build a training set from the store, read its rows, download it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gradio as gr
+
+from db.values import ProblemFilter
+from stepviz import jobs
+from stepviz.datasets import planned
+from stepviz.errors import StepvizError
+from stepviz.types import SourceItem
+from stepviz.ui import render_dataset, render_datasets, render_head
+from stepviz.ui.page import Update, connect, reply, widget
+from stepviz.ui.status import head_of
+from stepviz.ui.view_datasets import (
+    At,
+    DatasetList,
+    DatasetsPage,
+    in_words,
+    open_dataset,
+    page_of,
+    parse,
+    run_of,
+)
+from stepviz.ui.view_recipe import RecipeForm, config_of, form_of, sent_of
+from stepviz.ui.workbench import Workbench
+from stepviz.world import embedded_problems
+
+_SCRIPTS = ("js/datasets.js",)
+EMBEDDED = 200  # training problems that an empty page offers: about a second's work
+
+
+def build(bench: Workbench) -> None:
+    """The page, inside its route."""
+    page = Datasets(bench)
+    top = widget("top", render_head.head(head_of(bench, "datasets")), _SCRIPTS, hub=True)
+    with gr.Row(elem_id="dsets"):
+        form = widget("build", render_datasets.form(RecipeForm("sft")), _SCRIPTS)
+        listed = widget("dlist", render_datasets.datasets(DatasetList((), 0)), _SCRIPTS)
+        opened = widget("dopen", '<div class="phead"></div>', _SCRIPTS)
+    answer = widget("reply", "", _SCRIPTS)
+    connect(top, {"top": top, "build": form, "dlist": listed, "dopen": opened, "reply": answer}, page.act)
+
+
+class Datasets:
+    """The page's actions. The form travels with each of them; nothing of a visitor is kept here."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self.bench = bench
+        self.actions: dict[str, Callable[[At, Mapping[str, Any]], Update]] = {
+            "open": self.open,
+            "look": self.look,
+            "rows": self.rows,
+            "form": self.form,
+            "like": self.like,
+            "build": self.build,
+            "world": self.world,
+            "cancel": self.cancel,
+            "resume": self.resume,
+            "dismiss": self.dismiss,
+            "poll": self.poll,
+        }
+
+    def act(self, sent: Mapping[str, Any], _who: str) -> Update:
+        name = str(sent.get("act", ""))
+        if name not in self.actions:
+            return Update().error(f"This page has no action {name!r}: reload it.")
+        try:
+            return self.actions[name](parse(str(sent.get("at", ""))), sent)
+        except StepvizError as error:
+            raise StepvizError(in_words(str(error))) from None
+
+    def open(self, at: At, sent: Mapping[str, Any]) -> Update:
+        """The whole page, with the form as it was sent."""
+        page = page_of(self.bench, at, sent)
+        return Update({"build": render_datasets.form(page.form)} | self._rest(page))
+
+    def look(self, at: At, _sent: Mapping[str, Any]) -> Update:
+        """List and dataset; the form stays as somebody left it."""
+        return Update(self._rest(page_of(self.bench, at)))
+
+    def rows(self, at: At, _sent: Mapping[str, Any]) -> Update:
+        opened, missing = open_dataset(self.bench, at)
+        page = DatasetsPage(RecipeForm("sft"), DatasetList((), 0), opened, missing)
+        return Update({"dopen": render_dataset.opened(page)})
+
+    def form(self, _at: At, sent: Mapping[str, Any]) -> Update:
+        return Update({"build": render_datasets.form(form_of(self.bench.store, sent))})
+
+    def like(self, _at: At, sent: Mapping[str, Any]) -> Update:
+        """The form as it would build this dataset again."""
+        made = self.bench.store.dataset(_number(sent.get("dataset"), "dataset"))
+        update = self.form(_at, sent_of(made.recipe, made.config, made.name))
+        update.reply = reply("toast", f"The form has the settings of {made.name} v{made.version}.")
+        return update
+
+    def build(self, _at: At, sent: Mapping[str, Any]) -> Update:
+        """Starts a run; what cannot work is said before that."""
+        store = self.bench.store
+        recipe, config, name = config_of(sent)
+        planned(store, recipe, config)
+        if not store.count_problems(ProblemFilter(source=config.get("source"), split=config["split"])):
+            raise StepvizError("No problem of this source and split is here: choose others.")
+        if lacks := form_of(store, sent).lacks:
+            raise StepvizError(lacks)
+        run = jobs.start(store, "dataset", {"recipe": recipe, "config": config, "name": name})
+        self.bench.dismissed.discard(run)
+        return self._after(At(run=run), {"kind": "run", "text": str(run)})
+
+    def world(self, at: At, _sent: Mapping[str, Any]) -> Update:
+        """The first training problems of the embedded world into the store."""
+        added = self.bench.store.add_items([SourceItem(p) for p in embedded_problems("train", EMBEDDED)])
+        update = self.open(at, {})
+        update.reply = reply("toast", f"{added.problems_new:,} embedded problems are here now. sft can be built.")
+        return update
+
+    def cancel(self, at: At, sent: Mapping[str, Any]) -> Update:
+        self.bench.store.request_cancel(_number(sent.get("run"), "run"))
+        return self._after(at)
+
+    def resume(self, at: At, sent: Mapping[str, Any]) -> Update:
+        jobs.resume(self.bench.store, _number(sent.get("run"), "run"))
+        return self._after(at)
+
+    def dismiss(self, at: At, sent: Mapping[str, Any]) -> Update:
+        self.bench.dismissed.add(_number(sent.get("run"), "run"))
+        return self._after(at)
+
+    def poll(self, at: At, sent: Mapping[str, Any]) -> Update:
+        """Header and list while something runs; the dataset too, once the build of the address is through."""
+        head = head_of(self.bench, "datasets")
+        if head.seen == sent.get("seen"):
+            return Update(reply=reply("poll"))
+        update = self._after(at)
+        run = run_of(self.bench, at)
+        if run is not None and run.state == "done":
+            update.html |= self.rows(at, sent).html
+        return update
+
+    def _after(self, at: At, say: Mapping[str, str] | None = None) -> Update:
+        page = page_of(self.bench, at)
+        html = self._rest(page)
+        if page.open is not None and page.list.total:
+            html.pop("dopen")  # it stays where its reader has scrolled to
+        return Update(html, reply(**say) if say else "")
+
+    def _rest(self, page: DatasetsPage) -> dict[str, str]:
+        return {
+            "top": render_head.head(head_of(self.bench, "datasets")),
+            "dlist": render_datasets.datasets(page.list),
+            "dopen": render_dataset.opened(page),
+        }
+
+
+def _number(value: Any, what: str) -> int:
+    text = str(value)
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise StepvizError(f"{text[:40]!r} is not a number of a {what}: reload the page.")
+    return int(text)

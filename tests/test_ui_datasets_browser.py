@@ -1,0 +1,113 @@
+"""Datasets in a real Chromium: a training set is built by the worker, read, and downloaded as files that load."""
+
+from __future__ import annotations
+
+import socket
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from db.store import open_store
+from stepviz.types import Problem, SourceItem
+from tests import chromium
+from tests import dataset_cases as cases
+from tests.test_ui_browser import Running
+from tests.ui_cases import HOSTILE
+
+pytestmark = chromium.MARKS
+BAD_SOLUTION = "${document.title='pwned'} </p><script>document.title='pwned'</script>\n#### 7"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    from stepviz.ui.build import build_app, launch_options
+
+    folder = tmp_path_factory.mktemp("datasets")
+    with open_store(f"sqlite:///{folder}/ui.db") as store, socket.socket() as free:
+        cases.school(store)
+        store.add_items([SourceItem(Problem(HOSTILE, "7", BAD_SOLUTION, "mine", "1", "train"))])
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        app = build_app(store, "embedded", "cpu")
+        app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options(store))
+        yield Running(f"http://127.0.0.1:{port}", store, {})
+        app.close()
+
+
+def saved(page: Page, label: str, folder: Path) -> Path:
+    """What the browser saves after a click."""
+    with page.expect_download(timeout=90_000) as waiting:
+        page.get_by_role("link", name=label, exact=True).click()
+    target = folder / waiting.value.suggested_filename
+    waiting.value.save_as(target)
+    return target
+
+
+def test_an_sft_set_is_built_read_and_downloaded(page: Page, running: Running, tmp_path: Path):
+    from datasets import load_dataset, load_from_disk
+
+    page.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
+    page.goto(running.url + "/")
+    page.get_by_role("link", name="Datasets").click()
+    expect(page.locator("#dopen")).to_contain_text("No training set yet")
+    page.locator("#build input[name=name]").fill("first set")
+    page.get_by_role("button", name="Build sft").click()
+    expect(page.locator("#dopen .phead h2")).to_have_text("first set", timeout=120_000)
+    expect(page.locator("#dopen article")).to_have_count(7)
+    assert "run=" in page.url
+    last = page.locator("#dopen article").last
+    expect(last.locator(".q")).to_have_text(HOSTILE)
+    expect(last.locator(".cmp p")).to_contain_text("${document.title='pwned'} </p><script>")
+    assert page.locator("#dsets img, #dopen script").count() == 0
+    (made,) = running.store.datasets()
+    assert (made.recipe, made.n_rows) == ("sft", 7)
+    stored = list(running.store.dataset_rows(made.id))
+    for label, kind in (("JSONL", "json"), ("Parquet", "parquet")):
+        file = saved(page, label, tmp_path)
+        loaded = load_dataset(kind, data_files=str(file), split="train", cache_dir=str(tmp_path / "cache"))
+        assert [loaded[i]["completion"] for i in range(7)] == [row["completion"] for row in stored]
+    packed = saved(page, "datasets folder", tmp_path)
+    zipfile.ZipFile(packed).extractall(tmp_path / "folder")
+    folder = tmp_path / "folder" / "first-set-v1"
+    assert "first set, version 1" in (folder / "README.md").read_text(encoding="utf-8")
+    assert load_from_disk(str(folder))["train"]["prompt"] == [row["prompt"] for row in stored]
+    page.locator("#dopen article").first.get_by_role("link", name="Open in Explore").click()
+    expect(page.locator("#view .vhead[data-problem]")).to_be_visible()
+    assert f"problem={stored[0]['origin']['problem']}" in page.url
+
+
+def test_another_recipe_brings_its_own_options_and_mistakes_are_said(page: Page, running: Running):
+    page.set_default_timeout(60_000)
+    page.goto(running.url + "/datasets")
+    form = page.locator("#build")
+    expect(form.get_by_text("reads 7 problems")).to_be_visible(timeout=60_000)
+    form.locator("input[value=sorm]").check()
+    expect(form.locator("input[name=k]")).to_have_value("8", timeout=60_000)
+    form.locator("input[name=k]").fill("many")
+    page.get_by_role("button", name="Build sorm").click()
+    expect(page.locator(".sv-toast.bad")).to_contain_text("“Rollouts a step” is a whole number", timeout=60_000)
+    form.locator("input[value=self-explore]").check()
+    expect(form.locator("input[name=k]")).to_have_value("4", timeout=60_000)
+    form.locator("input[value=stepwise]").check()
+    expect(form.locator(".foot .notice")).to_contain_text("Nobody has labelled a step yet", timeout=60_000)
+
+
+@pytest.mark.parametrize("width", [1024, 1280, 1920])
+def test_the_page_fits_and_the_button_is_in_sight(page: Page, running: Running, width: int):
+    from stepviz.datasets import build
+
+    made = build(running.store, "self-explore", name="pairs")
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{running.url}/datasets?dataset={made.id}")
+    expect(page.locator("#dopen .pair")).to_have_count(6, timeout=60_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.documentElement.scrollHeight") <= 800
+    for pane in ("#build .scroll", "#dlist", "#dopen"):
+        assert page.locator(pane).evaluate("e => e.scrollWidth <= e.clientWidth"), pane
+    box = page.get_by_role("button", name="Build sft").bounding_box()
+    assert box["y"] + box["height"] <= 800
