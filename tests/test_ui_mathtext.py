@@ -76,14 +76,14 @@ def test_parts_leave_no_gap(text: str):
     ],
 )
 @pytest.mark.parametrize("head", ["", "$"])
-def test_a_hostile_megabyte_is_cut_in_a_second(piece: str, head: str):
+def test_a_hostile_megabyte_is_cut_in_seconds(piece: str, head: str):
     text = head + piece * (1_000_000 // len(piece))
     started = time.process_time()
     found = parts(text, tex=True)
     has_tex(text)
     notes = calculator_notes(text)
     note_around(text, len(text) - 2, len(text) - 1)
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 5  # quadratic time would be minutes
     assert "".join(text[p.start : p.end] for p in found) == text
     assert "".join(part for part, _ in notes) == text
 
