@@ -53,7 +53,7 @@ def test_an_sft_set_is_built_read_and_downloaded(page: Page, running: Running, t
     page.set_default_timeout(60_000)
     expect.set_options(timeout=60_000)
     page.goto(running.url + "/")
-    page.get_by_role("link", name="Datasets").click()
+    page.locator("#top").get_by_role("link", name="Datasets").click()
     expect(page.locator("#dopen")).to_contain_text("No training set yet")
     page.locator("#build input[name=name]").fill("first set")
     page.get_by_role("button", name="Build sft").click()
