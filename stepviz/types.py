@@ -3,43 +3,27 @@
 Steps are numbered 1…n. `prefix(i)` is the text of the first i steps with their separators; prefix(0)
 is the bare question, the empty string. *Measured* values (StepValue: k of n, with an interval) and
 *predicted* ones (StepScore: a model's probability) are different types and never mixed.
-Nothing here knows a database, a model or a screen, and nothing here imports from the project.
+Nothing here knows a database, a model or a screen. The identities of `identity.py` belong to the vocabulary, and are
+imported from here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from stepviz.identity import continuation_seed as continuation_seed
+from stepviz.identity import digest as digest
+from stepviz.identity import prefix_hash as prefix_hash
+from stepviz.identity import problem_id as problem_id
 
 VerdictValue = Literal["correct", "wrong", "unknown"]
 FinishReason = Literal["stop", "length", "error"]
 StepKind = Literal["step", "answer"]
 Question = Literal["correct", "solvable", "decides", "first_error", "verdict"]
-
-
-def digest(*parts: str) -> str:
-    """24 hex digits over the parts; the parts are length-prefixed, so ("ab", "c") != ("a", "bc")."""
-    h = hashlib.sha256()
-    for part in parts:
-        raw = part.encode("utf-8", "surrogatepass")
-        h.update(len(raw).to_bytes(8, "big") + raw)
-    return h.hexdigest()[:24]
-
-
-def problem_id(question: str) -> str:
-    """A problem is the hash of its question: NFC, white space folded; all sources share it."""
-    return digest("problem", re.sub(r"\s+", " ", unicodedata.normalize("NFC", question)).strip())
-
-
-def prefix_hash(prefix: str) -> str:
-    """The identity of a prefix is its exact text, separators included."""
-    return digest("prefix", prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +142,6 @@ class Sampling:
         style["few_shot"] = tuple((question, solution) for question, solution in style["few_shot"])
         style["stop"] = tuple(style["stop"])
         return Sampling(**{**data, "style": PromptStyle(**style)})
-
-
-def continuation_seed(problem: str, prefix: str, model: str, sampling: str, j: int) -> int:
-    """The seed of a continuation is derived from its key (63 bits): same key, same draw, in any order."""
-    raw = hashlib.sha256("\x1f".join(("seed", problem, prefix, model, sampling, str(j))).encode()).digest()
-    return int.from_bytes(raw[:8], "big") >> 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up. A module's level is that of the longest name here that it starts with.
 LEVELS = (
-    ("stepviz.types", "stepviz.errors", "stepviz.label_rules"),
+    ("stepviz.types", "stepviz.identity", "stepviz.errors", "stepviz.label_rules"),
     ("stepviz.numbers", "stepviz.final_answer", "stepviz.arithmetic", "db"),
     ("stepviz.steps", "stepviz.quantities", "stepviz.hostile", "stepviz.grader_worker"),
     ("stepviz.grader_pool",),

@@ -1,91 +1,13 @@
-"""Drawing, recalling, measuring, sampling, branching, with an engine that answers from a script."""
+"""Drawing, recalling and measuring, with an engine that answers from a script."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import pytest
 
 from stepviz.errors import StepvizError
 from stepviz.rollouts import PrefixKey, Want, aggregate, by_prefix, draw, measure, missing, prefix_of, terminal, values
-from stepviz.sampling import branch, continue_from, finished, read, sample
-from stepviz.steps import segment
-from stepviz.types import (
-    Chain,
-    Completion,
-    Continuation,
-    Problem,
-    PromptStyle,
-    Request,
-    Sampling,
-    Verdict,
-    continuation_seed,
-    prefix_hash,
-)
-
-PROBLEM = Problem("Tom has 3 apples and buys 12 more. How many?", answer="15")
-SAMPLING = Sampling(temperature=1.0)
-
-
-class ScriptedEngine:
-    """Stands where a model stands. Right on even seeds; refuses prefixes that say "too long"."""
-
-    spec, model_id, device, context = "scripted", "scripted@1", "cpu", 100
-
-    def __init__(self, lengthy: bool = False, batch: int = 3) -> None:
-        self.lengthy, self.batch = lengthy, batch
-        self.seen: list[Request] = []
-
-    def generate(self, requests, sampling, on_batch=None, on_completion=None, cancelled=None):  # noqa: ANN001
-        completions = []
-        for i, request in enumerate(requests):
-            if cancelled is not None and cancelled():
-                completion = Completion("", "error", 0, error="cancelled")
-            else:
-                self.seen.append(request)
-                completion = self._complete(request)
-            completions.append(completion)
-            on_completion(i, completion)
-            if i % self.batch == 0:
-                on_batch(i + 1, 5 * (i + 1))
-        return completions
-
-    def _complete(self, request: Request) -> Completion:
-        if "too long" in request.prefix:
-            return Completion("", "error", 0, error="the prompt has 101 tokens, the model reads 100")
-        if self.lengthy:
-            return Completion("3+12=15\nso the answer", "length", 5)
-        return Completion(f"3+12=15\n#### {15 if request.seed % 2 == 0 else 16}\n", "stop", 5)
-
-    def close(self) -> None: ...
-
-
-class Memory:
-    """Recall and record over a dict, insert-or-ignore like the store."""
-
-    def __init__(self) -> None:
-        self.rows: dict[tuple[str, str, int], Continuation] = {}
-        self.batches: list[int] = []
-
-    def recall(self, problem: str, prefix: str) -> list[Continuation]:
-        return [c for (p, h, _), c in self.rows.items() if (p, h) == (problem, prefix)]
-
-    def record(self, new: Sequence[Continuation]) -> None:
-        self.batches.append(len(new))
-        for c in new:
-            assert (c.problem_id, c.prefix_hash, c.j) not in self.rows, "drawn twice"
-            self.rows[c.problem_id, c.prefix_hash, c.j] = c
-
-    @property
-    def both(self) -> dict[str, object]:
-        return {"recall": self.recall, "record": self.record}
-
-
-def chain_of(text: str, key: str = "1", rule: str = "line/1") -> Chain:
-    return Chain(PROBLEM.id, "test", key, text, segment(text), rule)
-
-
-WRONG_CHAIN = chain_of("Tom has 3 apples.\n\n3+12=16\n#### 16\n")
+from stepviz.types import Completion, PromptStyle, Request, Sampling, Verdict, continuation_seed, prefix_hash
+from tests.rollout_cases import PROBLEM, SAMPLING, WRONG_CHAIN, Memory, ScriptedEngine, chain_of
 
 
 def test_missing_fills_holes_first() -> None:
@@ -260,78 +182,3 @@ def test_prefixes_end_after_a_separator_and_stop_at_the_answer() -> None:
     assert prefix_of(open_end, 2, "\n\n") == "one step\nanother\n\n"
     assert [terminal(open_end, i) for i in range(3)] == [False, False, False]
     assert [terminal(WRONG_CHAIN, i) for i in range(4)] == [False, False, False, True]
-
-
-def test_sampled_chains_are_draws_from_the_question() -> None:
-    engine, memory = ScriptedEngine(), Memory()
-    samples = sample(PROBLEM, engine, 3, SAMPLING, **memory.both)
-    assert [s.chain.key for s in samples] == [f"{SAMPLING.hash}/{j}" for j in range(3)]
-    for s, request in zip(samples, engine.seen, strict=True):
-        assert s.chain.text == s.continuation.text
-        assert s.chain.steps[0] == "3+12=15"
-        assert s.chain.terminal
-        assert s.chain.origin == "scripted@1"
-        assert s.verdict.value == ("correct" if request.seed % 2 == 0 else "wrong")
-    assert len({s.chain.id for s in samples}) == 3  # equal texts are still three chains
-    again = sample(PROBLEM, engine, 3, SAMPLING, **memory.both)
-    assert again == samples
-    assert len(engine.seen) == 3
-
-
-def test_sampling_counts_towards_the_value_of_the_question() -> None:
-    engine, memory = ScriptedEngine(), Memory()
-    sample(PROBLEM, engine, 3, SAMPLING, **memory.both)
-    measure(WRONG_CHAIN, PROBLEM, engine, 4, SAMPLING, prefixes=[0], **memory.both)
-    assert len(engine.seen) == 4
-
-
-def test_continuing_from_a_step_keeps_its_steps_and_its_parent() -> None:
-    engine, memory = ScriptedEngine(), Memory()
-    start = continue_from(WRONG_CHAIN, 1, PromptStyle())
-    (one,) = sample(PROBLEM, engine, 1, SAMPLING, start=start, **memory.both)
-    assert one.chain.text.startswith("Tom has 3 apples.\n\n3+12=15\n#### 1")
-    assert one.chain.steps[:2] == ("Tom has 3 apples.", "3+12=15")
-    assert (one.chain.parent, one.chain.branch_step) == (WRONG_CHAIN.id, 1)
-    assert one.chain.key == f"{prefix_hash(start.prefix)}/{SAMPLING.hash}/0"
-    assert one.chain.prefix(1) == WRONG_CHAIN.prefix(1)
-
-
-def test_an_edited_step_takes_the_place_of_the_old_one() -> None:
-    engine, memory = ScriptedEngine(), Memory()
-    start = branch(WRONG_CHAIN, 2, "  3+10=13\n13+2=15 ", PromptStyle())
-    assert start.prefix == "Tom has 3 apples.\n\n3+10=13\n13+2=15\n"
-    (one,) = sample(PROBLEM, engine, 1, SAMPLING, start=start, **memory.both)
-    assert one.chain.steps[:3] == ("Tom has 3 apples.", "3+10=13", "13+2=15")
-    assert (one.chain.parent, one.chain.branch_step) == (WRONG_CHAIN.id, 1)
-
-
-def test_an_edited_answer_line_leaves_nothing_to_sample() -> None:
-    start = branch(WRONG_CHAIN, 3, "#### 15", PromptStyle())
-    assert start.terminal
-    chain, verdict = finished(start, PROBLEM, "ana", PromptStyle())
-    assert chain.steps == ("Tom has 3 apples.", "3+12=16", "#### 15")
-    assert chain.text == "Tom has 3 apples.\n\n3+12=16\n#### 15"
-    assert (verdict.value, chain.origin, chain.branch_step) == ("correct", "ana", 2)
-
-
-def test_steps_that_cannot_be_continued_or_edited_are_users_errors() -> None:
-    with pytest.raises(StepvizError, match="final answer"):
-        continue_from(WRONG_CHAIN, 3, PromptStyle())
-    with pytest.raises(StepvizError, match="no step 4"):
-        continue_from(WRONG_CHAIN, 4, PromptStyle())
-    with pytest.raises(StepvizError, match="no step 0 to edit"):
-        branch(WRONG_CHAIN, 0, "x", PromptStyle())
-    with pytest.raises(StepvizError, match="empty"):
-        branch(WRONG_CHAIN, 1, " \n", PromptStyle())
-
-
-def test_a_chain_with_given_borders_says_so_when_it_branches() -> None:
-    parent = chain_of("Tom has 3 apples. He buys 12.\n3+12=16", rule="given/1")
-    memory = Memory()
-    (one,) = sample(
-        PROBLEM, ScriptedEngine(), 1, SAMPLING, start=continue_from(parent, 1, PromptStyle()), **memory.both
-    )
-    assert one.chain.rule == "given/1"
-    (plain,) = sample(PROBLEM, ScriptedEngine(), 1, SAMPLING, **memory.both)
-    assert plain.chain.rule == "line/1"
-    assert read(plain.continuation, SAMPLING) == plain
