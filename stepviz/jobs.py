@@ -34,7 +34,7 @@ from db.store import Store
 from db.values import RunRow
 from stepviz import engines
 from stepviz.errors import StepvizError
-from stepviz.reward.specs import ROLES, canonical
+from stepviz.reward.specs import ROLES, place
 from stepviz.types import Sampling
 from stepviz.worker_process import ensure_worker, last_words
 
@@ -139,7 +139,8 @@ def normalised(store: Store, kind: str, spec: Mapping[str, Any]) -> tuple[str, d
 
 
 def _score(named: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    named["model"] = canonical(str(named["model"]))
+    named["model"] = engines.canonical(str(named["model"]))
+    place(named["model"])  # a spec that names no scorer is said now, not by the worker
     if named.get("role", "prm") not in ROLES:
         raise StepvizError(f"a scorer's role is one of {', '.join(ROLES)}, not {named['role']!r}")
     return ("score many" if len(named["chains"]) > MANY else "score"), _plain(named)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from db.store import open_store
-from stepviz import jobs
+from stepviz import engines, jobs
 from stepviz.errors import StepvizError
 from stepviz.reward import load_scorer
 from stepviz.steps import segment
@@ -121,6 +121,7 @@ def test_what_is_no_scorer_is_said(bench: Bench, tmp_path: Path) -> None:
     for spec, message in (
         ("vllm:x", "unknown scorer"),
         ("embedded", "unknown scorer"),
+        ("embedded:student", "unknown scorer"),
         ("embedded:none", "no embedded"),
     ):
         with pytest.raises(StepvizError, match=message):
@@ -137,6 +138,8 @@ def test_one_model_has_one_spelling_and_many_chains_wait(
     monkeypatch.chdir(sorm.parent)
     spec = {"chains": [CHAIN.id], "model": f"hf:{sorm.name}"}
     assert jobs.normalised(bench.store, "score", spec) == ("score", {"chains": [CHAIN.id], "model": f"hf:{sorm}"})
+    assert engines.canonical(f"qwen-prm:{sorm.name}") == f"qwen-prm:{sorm}"
+    assert engines.canonical("math-shepherd:someone/prm") == "math-shepherd:someone/prm"
     many = {**spec, "chains": [str(i) for i in range(jobs.MANY + 1)]}
     assert jobs.normalised(bench.store, "score", many)[0] == "score many"
 

@@ -11,11 +11,14 @@ SPECS = "embedded, embedded:NAME, hf:ID_OR_PATH"
 
 
 def canonical(spec: str) -> str:
-    """One spelling of a spec, the same from any directory: "embedded:student" is "embedded", a folder is absolute."""
+    """One spelling of a spec, the same from any directory: "embedded:student" is "embedded", a folder is absolute.
+
+    For scorers' specs too (stepviz.reward.specs); whether there is such an engine or scorer is not asked here.
+    """
     kind, _, rest = spec.partition(":")
     if kind == "embedded":
         return "embedded" if rest in ("", "student") else spec
-    return f"hf:{Path(rest).absolute()}" if kind == "hf" and rest and Path(rest).exists() else spec
+    return f"{kind}:{Path(rest).absolute()}" if rest and Path(rest).exists() else spec
 
 
 def load(spec: str, device: str | None = None, tokenizer: str | None = None) -> Engine:

@@ -35,9 +35,3 @@ def place(spec: str) -> Place:
         name = Path(rest).resolve().name if Path(rest).is_dir() else rest
         return Place(rest, name, kind if kind in KINDS else None)
     raise StepvizError(f"unknown scorer {spec!r}; supported: {SPECS}")
-
-
-def canonical(spec: str) -> str:
-    """One spelling of a spec, the same from any directory: a folder is absolute. StepvizError as in `place`."""
-    where, kind = place(spec), spec.partition(":")[0]
-    return f"{kind}:{Path(where.source).absolute()}" if kind != "embedded" and Path(where.source).exists() else spec
