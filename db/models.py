@@ -217,3 +217,41 @@ class DatasetRowTable(Base):
     dataset_id: Mapped[int] = mapped_column(RowId, ForeignKey("datasets.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)  # 0, 1, …
     row: Mapped[dict[str, Any]]
+
+
+class RefinementTable(Base):
+    """The ledger of refinements: a draft, when and where and how it was refined, and what was kept. Never changed."""
+
+    __tablename__ = "refinements"
+    __table_args__ = (UniqueConstraint("draft", "key"),)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    draft: Mapped[str] = mapped_column(Hash, ForeignKey("chains.id"))
+    key: Mapped[str] = mapped_column(Hash)  # digest of the draft's steps and of every setting
+    refiner: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    orm: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
+    locator: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
+    sampling_id: Mapped[str] = mapped_column(Hash, ForeignKey("samplings.id"))
+    how: Mapped[str] = mapped_column(String(8))
+    gate: Mapped[float | None]
+    threshold: Mapped[float]
+    no_flag: Mapped[str] = mapped_column(String(8))
+    at: Mapped[int | None]  # E given by hand
+    samples: Mapped[int]
+    score: Mapped[float | None]  # the ORM's of the draft
+    chosen: Mapped[bool]  # the gate's decision
+    step: Mapped[int | None]  # E
+    pick: Mapped[str] = mapped_column(String(16))  # a candidate's name
+    note: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class RefinementCandidateTable(Base):
+    """What the ORM chose from: number 0 is the draft itself."""
+
+    __tablename__ = "refinement_candidates"
+    __table_args__ = (Index(None, "chain"),)
+    refinement_id: Mapped[int] = mapped_column(RowId, ForeignKey("refinements.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(16))  # "draft", "global", "local", "local 2", …
+    chain: Mapped[str] = mapped_column(Hash, ForeignKey("chains.id"))
+    score: Mapped[float | None]

@@ -1,7 +1,7 @@
 """The store: every query of the project, one short transaction each, safe to call from any thread.
 
 Values go in and come out (stepviz.types, db.values); rows stay here. Each part of it is a module:
-items (import), problems, chains, labels, continuations, runs, datasets.
+items (import), problems, chains, labels, continuations, runs, datasets, refinements.
 """
 
 from __future__ import annotations
@@ -16,11 +16,21 @@ from db.labels import LabelQueries
 from db.migrate import migrate
 from db.models import AnnotationTable, ChainTable, ContinuationTable, DatasetTable, ProblemTable
 from db.problems import ProblemQueries
+from db.refinements import RefinementQueries
 from db.runs import RunQueries
 from db.session import make_engine, store_url
 
 
-class Store(ItemQueries, ProblemQueries, ChainQueries, LabelQueries, ContinuationQueries, RunQueries, DatasetQueries):
+class Store(
+    ItemQueries,
+    ProblemQueries,
+    ChainQueries,
+    LabelQueries,
+    ContinuationQueries,
+    RunQueries,
+    DatasetQueries,
+    RefinementQueries,
+):
     """Made by open_store; close it, or use it in a `with`."""
 
     def stats(self) -> dict[str, int]:

@@ -198,3 +198,78 @@ class DatasetRow:
     format: str = ""
     counts: Mapping[str, Any] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A draft or one of its refinements, as the ORM ranked it; score None: it was not ranked (cut off, unreadable)."""
+
+    name: str  # "draft", "global", "local", "local 2", …
+    chain: str
+    score: float | None = None
+    verdict: VerdictValue = "unknown"  # the chain's present one; filled in by the store
+
+
+@dataclass(frozen=True, slots=True)
+class RefinementRow:
+    """One line of the ledger: a draft under one setting. `candidates` begin with the draft; `pick` names one of them.
+
+    when: the ORM's score of the draft; chosen: whether it was to be refined; where: E, None where nothing was flagged.
+    The store fills in id, problem_id, created_at and the verdicts, which are those that stand now.
+    """
+
+    draft: str
+    key: str
+    refiner: str
+    orm: str | None
+    locator: str | None
+    sampling_id: str
+    how: str  # "both", "global", "local"
+    gate: float | None
+    threshold: float
+    no_flag: str
+    at: int | None
+    samples: int
+    when: float | None
+    chosen: bool
+    where: int | None
+    candidates: tuple[Candidate, ...]
+    pick: str
+    note: str = ""
+    id: int = 0
+    problem_id: str = ""
+    created_at: datetime | None = None
+
+    def candidate(self, name: str) -> Candidate | None:
+        return next((c for c in self.candidates if c.name == name), None)
+
+    @property
+    def picked(self) -> Candidate:
+        found = self.candidate(self.pick)
+        assert found is not None, f"{self.pick} is no candidate of refinement {self.id}"
+        return found
+
+    @property
+    def gain(self) -> int | None:
+        """1: a wrong draft, a right pick; −1: the other way round; 0: no change; None where one cannot be judged."""
+        before, after = self.candidates[0].verdict, self.picked.verdict
+        if "unknown" in (before, after):
+            return None
+        return (after == "correct") - (before == "correct")
+
+
+@dataclass(frozen=True, slots=True)
+class RefinementFilter:
+    """Which lines of the ledger; empty fields do not filter.
+
+    when: "refined" or "spared" by the gate. where: "flagged", "unflagged" or "hand" (E was given). gain: "fixed",
+    "broken", "same", "unknown".
+    """
+
+    draft: str | None = None
+    problem_id: str | None = None
+    refiner: str | None = None
+    when: str | None = None
+    where: str | None = None
+    how: str | None = None
+    gain: str | None = None

@@ -14,6 +14,13 @@ Decisions where the paper is silent:
 2. E = 1 makes the local prompt the global one; it is decoded once and stands for both.
 3. The answer line is a step that may be flagged: the refiner then rewrites from there.
 4. A refinement that was cut off, or has no steps, is kept and shown, and never picked.
+5. A refinement that says what the draft says gets the draft's score, so the draft stands: it wins ties.
+6. A refiner that repeats [BAD] is read without it (stepviz.refining).
+7. What the refiner cannot read (longer than its context) carries the reason and is never picked; where it could read
+   nothing at all it is an error. A draft that the ORM gave no score is not refined.
+8. `samples` above 1 draws so many of each kind at a temperature, and ranks all of them with the draft.
+9. A refiner trained on suffixes (`target="suffix"` in its dataset) writes from step E on: the steps before it are put
+   in front, since an ORM is asked about whole solutions only.
 """
 
 from __future__ import annotations
@@ -24,16 +31,19 @@ from typing import Literal
 
 from stepviz import steps as cut
 from stepviz.engines import Engine
+from stepviz.engines.base import CANCELLED
 from stepviz.errors import StepvizError
-from stepviz.refining import refine_prompt
-from stepviz.types import FinishReason, PromptStyle, Request, Sampling
+from stepviz.refining import refine_prompt, without_marks
+from stepviz.types import Completion, FinishReason, PromptStyle, Request, Sampling, continuation_seed, prefix_hash
+from stepviz.types import problem_id as id_of
 
 THRESHOLD = 0.5  # at or below: bad
 Kind = Literal["global", "local"]
 NoFlag = Literal["argmin", "global", "skip"]
 Score = Callable[[Sequence[tuple[str, Sequence[str]]]], list[list[float]]]  # a Scorer's `score`
 
-GREEDY = Sampling(temperature=0.0, max_tokens=300, style=PromptStyle(name="refine", template="{question}"))
+STYLE = PromptStyle(name="refine", template="{question}")
+GREEDY = Sampling(temperature=0.0, max_tokens=300, style=STYLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +55,24 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """Draw j of a refinement of drafts[draft], with step `bad` marked (None: global)."""
+
+    draft: int
+    bad: int | None
+    j: int
+    prompt: str
+
+    def seed(self, question: str, model_id: str, sampling: Sampling) -> int:
+        return continuation_seed(id_of(question), prefix_hash(self.prompt), model_id, sampling.hash, self.j)
+
+
+Write = Callable[[Sequence[Ask]], list[Completion]]
+
+
+@dataclass(frozen=True, slots=True)
 class Refinement:
-    """What the refiner wrote. `bad`: the step marked in the prompt, None for a global refinement."""
+    """What the refiner wrote, read. `bad`: the step marked in the prompt, None for a global refinement."""
 
     kind: Kind
     bad: int | None
@@ -54,29 +80,39 @@ class Refinement:
     steps: tuple[str, ...]
     finish_reason: FinishReason
     tokens: int
+    j: int = 0
+    marks: int = 0  # how often it repeated [BAD]
+    error: str = ""
 
     @property
     def whole(self) -> bool:
         return self.finish_reason == "stop" and bool(self.steps)
+
+    @property
+    def name(self) -> str:
+        """`local`, and `local 2`, `local 3` … where several were drawn."""
+        return self.kind if self.j == 0 else f"{self.kind} {self.j + 1}"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """A draft, why and where it was refined, what came of it, and the ORM's pick.
 
-    `scores`: ORM(Q, full solution) of "draft", "global", "local", as far as they are there; `when` is the draft's.
+    `refinements` by name; `scores`: ORM(Q, full solution) of "draft" and of each, as far as they are there. `when` is
+    the draft's score, `chosen` whether it was to be refined.
     """
 
     draft: Draft
     when: float | None
+    chosen: bool
     where: int | None
-    refinements: dict[Kind, Refinement]
+    refinements: dict[str, Refinement]
     scores: dict[str, float]
     pick: str
 
     def solution(self, name: str) -> tuple[str, ...]:
-        """The steps of "draft", "global" or "local"."""
-        return self.draft.steps if name == "draft" else self.refinements[name].steps  # type: ignore[index]
+        """The steps of "draft", "global", "local", …"""
+        return self.draft.steps if name == "draft" else self.refinements[name].steps
 
 
 def locate(scores: Sequence[float], threshold: float = THRESHOLD) -> int | None:
@@ -93,7 +129,7 @@ def rerank(scores: dict[str, float]) -> str:
 
 def refine(
     drafts: Sequence[Draft],
-    engine: Engine,
+    engine: Engine | Write,
     orm: Score | None = None,
     locator: Score | None = None,
     how: Sequence[Kind] = ("global", "local"),
@@ -102,23 +138,57 @@ def refine(
     no_flag: NoFlag = "global",
     sampling: Sampling = GREEDY,
     at: Sequence[int | None] | None = None,
+    samples: int = 1,
+    suffix: bool = False,
 ) -> list[Outcome]:
     """Refines each draft that the ORM doubts (ORM(Q, D) <= gate; all of them without a gate) in the ways asked for.
 
-    locator: scores of steps for E (the SORM's; the ORM's as the alternative); `at` gives E for each draft instead
-    (a step dragged by hand, a person's label, the exact judge in an oracle arm). Without an ORM the last refinement
-    that is whole is picked, local before global. StepvizError for what lacks its scorer, and a draft without steps.
+    engine: the refiner, or a function that writes what is asked (a job recalls what it has). locator: scores of steps
+    for E (the SORM's; the ORM's as the alternative); `at` gives E for each draft instead (a step dragged by hand, a
+    person's label, the exact judge in an oracle arm). Without an ORM the last refinement that is whole is picked,
+    local before global. StepvizError for what lacks its scorer, and a draft without steps.
     """
     if gate is not None and orm is None:
         raise StepvizError("a gate needs an ORM that says when a draft is to be refined")
     if "local" in how and locator is None and at is None:
         raise StepvizError("a local refinement needs a scorer that says where, or a step to refine from")
+    if samples > 1 and sampling.temperature == 0:
+        raise StepvizError("temperature 0 gives the same text every time: ask for one sample, or raise the temperature")
     doubts = _last(orm, drafts) if orm else [None] * len(drafts)
-    chosen = [gate is None or doubt is None or doubt <= gate for doubt in doubts]
+    chosen = [orm is None or (d is not None and (gate is None or d <= gate)) for d in doubts]
     places = list(at) if at is not None else _places(drafts, chosen, locator, how, threshold, no_flag)
     wanted = [(i, kind, bad) for i, place in enumerate(places) if chosen[i] for kind, bad in _ways(how, place, no_flag)]
-    written = _written(drafts, wanted, engine, sampling)
-    return _outcomes(drafts, doubts, places, written, orm)
+    write = engine if callable(engine) else by_engine(drafts, engine, sampling)
+    written = _written(drafts, wanted, write, sampling.style.step_rule, samples, suffix)
+    return _outcomes(drafts, doubts, chosen, places, written, orm)
+
+
+def by_engine(drafts: Sequence[Draft], engine: Engine, sampling: Sampling) -> Write:
+    """The same prompt with the same seed is decoded once."""
+
+    def write(asks: Sequence[Ask]) -> list[Completion]:
+        keys = [(ask.prompt, ask.seed(drafts[ask.draft].question, engine.model_id, sampling)) for ask in asks]
+        distinct = list(dict.fromkeys(keys))
+        requests = [Request(prompt, seed=seed) for prompt, seed in distinct]
+        completions = dict(zip(distinct, engine.generate(requests, sampling), strict=True))
+        return [completions[key] for key in keys]
+
+    return write
+
+
+def read(
+    completion: Completion, kind: Kind, bad: int | None, j: int, rule: str, kept: Sequence[str] = ()
+) -> Refinement:
+    """What was written as a refinement; `kept`: the draft's steps before E, in front of a suffix."""
+    text, marks = without_marks(completion.text)
+    if kept and bad is not None:
+        text = "\n".join([*(step.rstrip() for step in kept[: bad - 1]), text.lstrip("\n")])
+    steps = tuple(text[span.start : span.end] for span in cut.segment(text, rule))
+    reason, error = completion.finish_reason, completion.error or ""
+    return Refinement(kind, bad, text, steps, reason, completion.tokens, j, marks, error)
+
+
+# ---- where, how
 
 
 def _places(
@@ -151,48 +221,62 @@ def _ways(how: Sequence[Kind], place: int | None, no_flag: NoFlag) -> list[tuple
 
 
 def _written(
-    drafts: Sequence[Draft], wanted: Sequence[tuple[int, Kind, int | None]], engine: Engine, sampling: Sampling
-) -> dict[tuple[int, Kind], Refinement]:
-    prompts = {(i, kind): refine_prompt(drafts[i].question, drafts[i].steps, bad) for i, kind, bad in wanted}
-    distinct = list(dict.fromkeys(prompts.values()))
-    completions = dict(zip(distinct, engine.generate([Request(p) for p in distinct], sampling), strict=True))
-    found = {}
-    for i, kind, bad in wanted:
-        done = completions[prompts[i, kind]]
-        if done.error:
-            raise StepvizError(f"{engine.spec} cannot refine this draft: {done.error}")
-        spans = cut.segment(done.text, sampling.style.step_rule)
-        steps = tuple(done.text[s.start : s.end] for s in spans)
-        found[i, kind] = Refinement(kind, bad, done.text, steps, done.finish_reason, done.tokens)
+    drafts: Sequence[Draft],
+    wanted: Sequence[tuple[int, Kind, int | None]],
+    write: Write,
+    rule: str,
+    samples: int,
+    suffix: bool,
+) -> list[dict[str, Refinement]]:
+    """For each draft its refinements by name."""
+    found: list[dict[str, Refinement]] = [{} for _ in drafts]
+    asks = [
+        (kind, Ask(i, bad, j, refine_prompt(drafts[i].question, drafts[i].steps, bad)))
+        for i, kind, bad in wanted
+        for j in range(samples)
+    ]
+    completions = write([ask for _, ask in asks]) if asks else []
+    for (kind, ask), done in zip(asks, completions, strict=True):
+        made = read(done, kind, ask.bad, ask.j, rule, drafts[ask.draft].steps if suffix else ())
+        found[ask.draft][made.name] = made
+    errors = [done.error for done in completions if done.error and done.error != CANCELLED]
+    if errors and len(errors) == len(completions):
+        raise StepvizError(f"the refiner could refine none of these drafts: {errors[0]}")
     return found
+
+
+# ---- keep
 
 
 def _outcomes(
     drafts: Sequence[Draft],
     doubts: Sequence[float | None],
+    chosen: Sequence[bool],
     places: Sequence[int | None],
-    written: dict[tuple[int, Kind], Refinement],
+    written: Sequence[dict[str, Refinement]],
     orm: Score | None,
 ) -> list[Outcome]:
-    kinds: tuple[Kind, ...] = ("global", "local")
-    scored: dict[tuple[int, Kind], float] = {}
-    whole = [key for key, made in written.items() if made.whole]
-    if orm and whole:
-        last = _last(orm, [Draft(drafts[i].question, written[i, kind].steps) for i, kind in whole])
-        scored = {key: score for key, score in zip(whole, last, strict=True) if score is not None}
+    whole = [(i, name) for i, made in enumerate(written) for name in made if made[name].whole]
+    candidates = [Draft(drafts[i].question, written[i][name].steps) for i, name in whole]
+    known = {draft: doubt for draft, doubt in zip(drafts, doubts, strict=True) if doubt is not None}
+    last = _last(orm, candidates, known) if orm else []
+    scored = {key: score for key, score in zip(whole, last, strict=False) if score is not None}
     outcomes = []
     for i, draft in enumerate(drafts):
-        made = {kind: written[i, kind] for kind in kinds if (i, kind) in written}
-        scores = {kind: scored[i, kind] for kind in kinds if (i, kind) in scored}
+        scores = {name: scored[i, name] for name in written[i] if (i, name) in scored}
         if doubts[i] is not None:
             scores = {"draft": doubts[i], **scores}
-        unscored = [kind for kind in reversed(kinds) if kind in made and made[kind].whole]
+        unscored = [name for name, made in reversed(written[i].items()) if made.whole]
         pick = rerank(scores) if scores else (unscored or ["draft"])[0]
-        outcomes.append(Outcome(draft, doubts[i], places[i], made, scores, pick))
+        outcomes.append(Outcome(draft, doubts[i], chosen[i], places[i], written[i], scores, pick))
     return outcomes
 
 
-def _last(orm: Score, drafts: Sequence[Draft]) -> list[float | None]:
-    """ORM(Q, full solution): the score after the last step; None where the scorer gave none."""
-    scores = orm([(draft.question, draft.steps) for draft in drafts])
-    return [row[-1] if row else None for row in scores]
+def _last(orm: Score, drafts: Sequence[Draft], known: dict[Draft, float] | None = None) -> list[float | None]:
+    """ORM(Q, full solution): the score after the last step; None where the scorer gave none. Equal texts, one score."""
+    known = dict(known or {})
+    new = list(dict.fromkeys(draft for draft in drafts if draft not in known))
+    for draft, row in zip(new, orm([(draft.question, draft.steps) for draft in new]) if new else [], strict=True):
+        if row:
+            known[draft] = row[-1]
+    return [known.get(draft) for draft in drafts]

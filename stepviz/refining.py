@@ -1,18 +1,23 @@
-"""What a refiner reads: one template for both kinds, for training and for inference alike (GLoRe, papers.md 1.3).
+"""What a refiner reads and writes: one template for both kinds, for training and for inference (GLoRe, papers.md 1.3).
 
 `[BAD]` stands before the step E where the draft goes wrong (local), or before the draft's first step (global): its
 place alone says which kind is asked for, so that one model learns both. A local refinement at E = 1 reads the same
 as a global one. The paper shows no more than the mark; the words around the draft are ours.
+
+The mark is an instruction and no part of a solution: where a refiner writes it out again, it is taken out and counted.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 from stepviz.errors import StepvizError
 
 BAD = "[BAD]"  # one token of the embedded tokenizer
 PROMPT = "{question}\nDraft:\n{draft}\nRefinement:\n"
+_MARK = re.compile(re.escape(BAD) + r"[ \t]?")
 
 
 def refine_prompt(question: str, steps: Sequence[str], bad: int | None = None) -> str:
@@ -29,6 +34,21 @@ def refine_prompt(question: str, steps: Sequence[str], bad: int | None = None) -
     clean = [step.replace(BAD, BAD.lower()) for step in steps]
     clean[place - 1] = f"{BAD} {clean[place - 1]}"
     return _filled(question.replace(BAD, BAD.lower()), "\n".join(clean))
+
+
+def without_marks(text: str) -> tuple[str, int]:
+    """What a refiner wrote without the mark, and how often it had repeated it."""
+    return _MARK.subn("", text)
+
+
+def require_mark(tokenizer: Any, name: str) -> None:
+    """StepvizError, saying what to do, where the mark is no token of its own: the model was trained as no refiner."""
+    ids = tokenizer.encode(BAD, add_special_tokens=False)
+    if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
+        raise StepvizError(
+            f"{name} has no {BAD} token, by which a refiner is told where to begin, so it is no refiner: train one "
+            "with `python -m training refiner` (--add-token gives a model the token)"
+        )
 
 
 def _filled(question: str, draft: str) -> str:

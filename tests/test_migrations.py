@@ -106,6 +106,7 @@ def test_every_earlier_revision_comes_up_with_its_labels(tmp_path: Path, revisio
             ("mine", "prompt-completion", {}, {}),
         ]
         assert list(store.dataset_rows(1)) == [{"prompt": "p"}]
+        assert store.refinements() == []
         with store.reading() as connection:
             differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
             seen = connection.exec_driver_sql("SELECT annotation_id FROM v_annotations ORDER BY 1").scalars().all()

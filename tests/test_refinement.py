@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from stepviz.errors import StepvizError
-from stepviz.refinement import Draft, Score, locate, refine, rerank
+from stepviz.refinement import GREEDY, Draft, Score, locate, refine, rerank
+from stepviz.refining import require_mark
 from stepviz.types import Completion, Request, Sampling
 
 Q = "Tom has 3 apples and buys 12 more. How many?"
@@ -116,3 +117,109 @@ def test_what_lacks_its_scorer_is_a_users_error() -> None:
         refine([WRONG], Refiner(), None, SORM, gate=0.5)
     with pytest.raises(StepvizError, match="no steps"):
         refine([Draft(Q, ())], Refiner(), None, scorer({(): []}))
+
+
+# ---- edge cases (papers.md 1.7)
+
+
+def test_the_answer_line_may_be_flagged_and_the_steps_before_it_stay() -> None:
+    refiner = Refiner()
+    believed_till_the_end = scorer({WRONG.steps: [0.9, 0.8, 0.5]})
+    (outcome,) = refine([WRONG], refiner, ORM, believed_till_the_end, how=("local",))
+    assert outcome.where == 3
+    assert refiner.prompts == [f"{Q}\nDraft:\nTom has 3 apples.\n3+12=16\n[BAD] #### 16\nRefinement:\n"]
+
+
+def test_a_refinement_that_says_what_the_draft_says_gets_its_score_and_the_draft_stands() -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def moody(chains: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+        """Another score each time: what batches of another shape do to the last digits."""
+        asked.extend(tuple(steps) for _, steps in chains)
+        return [[0.2 + 0.1 * len(asked)] * len(steps) for _, steps in chains]
+
+    (outcome,) = refine([WRONG], Refiner(local="\n".join(WRONG.steps) + "\n"), moody, at=[2], how=("local",))
+    assert outcome.solution("local") == WRONG.steps
+    assert outcome.scores["local"] == outcome.scores["draft"]
+    assert outcome.pick == "draft"
+    assert asked == [WRONG.steps]
+
+
+def test_a_refiner_that_repeats_the_mark_is_read_without_it() -> None:
+    (outcome,) = refine(
+        [WRONG], Refiner(local="Tom has 3 apples.\n[BAD] 3+12=15\n[BAD]#### 15"), ORM, at=[2], how=("local",)
+    )
+    made = outcome.refinements["local"]
+    assert (made.steps, made.marks) == (FIXED, 2)
+    assert made.text == "Tom has 3 apples.\n3+12=15\n#### 15"
+    assert outcome.pick == "local"
+
+
+def test_a_refiner_of_suffixes_gets_the_kept_steps_in_front() -> None:
+    (outcome,) = refine([WRONG], Refiner(local="3+12=15\n#### 15"), ORM, at=[2], suffix=True)
+    assert outcome.solution("local") == FIXED
+    assert outcome.solution("global") == ("3-12=9", "#### 9")
+    assert outcome.scores["local"] == 0.95
+
+
+def test_a_refiner_that_writes_nothing_is_never_picked() -> None:
+    (outcome,) = refine([WRONG], Refiner(local="", globally=""), ORM, SORM)
+    assert outcome.pick == "draft"
+    assert outcome.scores == {"draft": 0.2}
+
+
+class Short(Refiner):
+    """Reads prompts with "2+2" only."""
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+        return [
+            done if "2+2" in request.question else Completion("", "error", 0, error="the prompt has 101 tokens")
+            for request, done in zip(requests, super().generate(requests, sampling), strict=True)
+        ]
+
+
+def test_a_draft_too_long_for_the_refiner_harms_no_other() -> None:
+    long, short = refine([WRONG, RIGHT], Short(), ORM, at=[2, 1])
+    assert {made.error for made in long.refinements.values()} == {"the prompt has 101 tokens"}
+    assert long.pick == "draft"
+    assert set(short.scores) == {"draft", "global", "local"}
+    with pytest.raises(StepvizError, match="none of these drafts: the prompt has 101 tokens"):
+        refine([WRONG], Short(), ORM, at=[2])
+
+
+def test_a_draft_that_the_orm_cannot_score_is_left_as_it_is() -> None:
+    refiner = Refiner()
+    (outcome,) = refine([WRONG], refiner, scorer({WRONG.steps: []}), SORM)
+    assert (outcome.chosen, outcome.pick, refiner.prompts) == (False, "draft", [])
+
+
+class Sampler(Refiner):
+    """Another answer for every seed; of the local ones the third is right."""
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+        assert sampling.temperature == 0.7
+        assert len({request.seed for request in requests}) == len(requests) == 6
+        texts = ["1-1=0\n#### 0"] * 5 + ["\n".join(FIXED)]
+        return [Completion(text, "stop", 9) for text in texts]
+
+
+def test_several_samples_of_each_kind_are_ranked_with_the_draft() -> None:
+    orm = scorer({WRONG.steps: [0.2], ("1-1=0", "#### 0"): [0.1], FIXED: [0.95]})
+    warm = Sampling(temperature=0.7, style=GREEDY.style)
+    (outcome,) = refine([WRONG], Sampler(), orm, at=[2], sampling=warm, samples=3)
+    assert list(outcome.scores) == ["draft", "global", "global 2", "global 3", "local", "local 2", "local 3"]
+    assert outcome.pick == "local 3"
+    with pytest.raises(StepvizError, match="temperature 0 gives the same text"):
+        refine([WRONG], Refiner(), orm, at=[2], samples=3)
+
+
+def test_a_model_without_the_mark_is_no_refiner() -> None:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    from tests.tiny import byte_tokenizer
+
+    require_mark(byte_tokenizer(), "tiny")
+    raw = Tokenizer.from_str(byte_tokenizer().backend_tokenizer.to_str().replace("[BAD]", "[ODD]"))
+    with pytest.raises(StepvizError, match=r"theirs has no \[BAD\] token.*python -m training refiner"):
+        require_mark(PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="</s>"), "theirs")
