@@ -78,15 +78,15 @@ def complete(text: str) -> str:
     or its box: "The answer is 12 +" may go on to another number. A bare number on a last line is none, for the text
     would have gone on.
     """
-    text = text[-TAIL:]
-    end = text.rfind("\n") + 1
-    if box := _boxes(text):
-        following = re.sub(r"(?<!\S)\S+\Z", "", text[box.end :])  # the last word may be half a word
+    tail = text[-TAIL:]
+    end = tail.rfind("\n") + 1
+    if box := _boxes(tail):
+        following = re.sub(r"(?<!\S)\S+\Z", "", tail[box.end :])  # the last word may be half a word
         end = max(end, 0 if _JOIN.fullmatch(following) else box.end)
-    near, more = max(end, len(text) - MAX_ANSWER), len(text.rstrip())
-    end = max([end, *(cut.end() for cut in _CUT.finditer(text, near) if cut.end() < more)])
-    found = _latest(text[:end], (_hashes, _a_line, _boxes), None) or _answer_is(text[:end])
-    return text[: found.end] if found else ""
+    near, more = max(end, len(tail) - MAX_ANSWER), len(tail.rstrip())
+    end = max([end, *(cut.end() for cut in _CUT.finditer(tail, near) if cut.end() < more)])
+    found = _latest(tail[:end], (_hashes, _a_line, _boxes), None) or _answer_is(tail[:end])
+    return text[: len(text) - len(tail) + found.end] if found else ""
 
 
 def _latest(

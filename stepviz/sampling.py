@@ -63,7 +63,8 @@ def read(continuation: Continuation, sampling: Sampling, start: Start = QUESTION
     """The chain that a draw from `start` makes. Its origin is the model; its key says prefix, sampling and j."""
     assert continuation.prefix_hash == prefix_hash(start.prefix), "a draw from another prefix"
     rule = steps.rule_id(sampling.style.step_rule)
-    new = _shift(steps.segment(continuation.text, sampling.style.step_rule), len(start.prefix))
+    cut = steps.segment(continuation.text, sampling.style.step_rule, cut_off=continuation.finish_reason == "length")
+    new = _shift(cut, len(start.prefix))
     branch = "" if not start.prefix else f"{continuation.prefix_hash}/"
     chain = Chain(
         problem_id=continuation.problem_id,

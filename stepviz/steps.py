@@ -48,16 +48,18 @@ def rule_id(rule: str) -> str:
     return f"{rule}/{VERSION}"
 
 
-def segment(text: str, rule: str = "line", answer_kind: bool = True) -> tuple[Span, ...]:
+def segment(text: str, rule: str = "line", answer_kind: bool = True, cut_off: bool = False) -> tuple[Span, ...]:
     """The steps of `text`: ordered spans without white space at their ends, and nothing but white space outside.
 
-    `answer_kind=False` neither marks nor splits off the final answer.
+    `answer_kind=False` neither marks nor splits off the final answer; `cut_off` says that the token limit ended the
+    text: only a statement that is complete is an answer then (`final_answer.complete`).
     """
     rule_id(rule)
     cuts = {"line": _line_cuts, "blank": _blank_cuts, "numbered": _numbered_cuts, "sentence": _sentence_cuts}[rule](
         text
     )
-    found = final_answer.find(text) if answer_kind else None
+    stated = final_answer.complete(text) if cut_off else text
+    found = final_answer.find(stated) if answer_kind else None
     if found and rule != "line":
         cuts = sorted({*cuts, *_answer_cuts(text, found)})
     spans = _trimmed(text, [0, *cuts, len(text)])

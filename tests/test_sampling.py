@@ -7,7 +7,7 @@ import pytest
 from stepviz.errors import StepvizError
 from stepviz.rollouts import measure
 from stepviz.sampling import branch, continue_from, finished, read, sample
-from stepviz.types import PromptStyle, prefix_hash
+from stepviz.types import Completion, PromptStyle, Request, prefix_hash
 from tests.rollout_cases import PROBLEM, SAMPLING, WRONG_CHAIN, Memory, ScriptedEngine, chain_of
 
 
@@ -25,6 +25,28 @@ def test_sampled_chains_are_draws_from_the_question() -> None:
     again = sample(PROBLEM, engine, 3, SAMPLING, **memory.both)
     assert again == samples
     assert len(engine.seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("3+12=15\n#### 15", "step step"),  # it may have become 150
+        ("3+12=15\n15", "step step"),
+        ("3+12=15\nThe answer is 12 +", "step step"),
+        ("3+12=15\nso \\boxed{15}", "step step"),
+        ("3+12=15\n#### 15\nNe", "step answer answer"),
+        ("3+12=15\n#### 15\n#### 1", "step answer answer"),  # the statement that is complete
+        ("3+12=15\nso $\\boxed{15}$. Hen", "step answer"),
+    ],
+)
+def test_a_chain_that_was_cut_off_ends_with_a_step_unless_it_states_an_answer_whole(text: str, kinds: str) -> None:
+    class CutOff(ScriptedEngine):
+        def _complete(self, request: Request) -> Completion:
+            return Completion(text, "length", 5)
+
+    (one,) = sample(PROBLEM, CutOff(), 1, SAMPLING, **Memory().both)
+    assert [span.kind for span in one.chain.spans] == kinds.split()
+    assert one.chain.terminal == (one.verdict.answer is not None)
 
 
 def test_sampling_counts_towards_the_value_of_the_question() -> None:

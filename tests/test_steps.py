@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepviz import steps
+from stepviz import final_answer, steps
 from stepviz.errors import StepvizError
 from stepviz.types import Chain, Span
 
@@ -214,6 +214,14 @@ def test_headings_and_names_are_not_answers():
 def test_answer_kind_can_be_left_out():
     assert [s.kind for s in steps.segment(JANET, "line", answer_kind=False)] == ["step"] * 4
     assert len(steps.segment("a.\n#### 18", "blank", answer_kind=False)) == 1
+
+
+def test_an_answer_that_the_token_limit_cut_is_a_step():
+    for rule in steps.RULES:
+        assert [s.kind for s in steps.segment("3 + 12 = 15.\n#### 15", rule, cut_off=True)][-1] == "step"
+        assert [s.kind for s in steps.segment("3 + 12 = 15.\n\n#### 15\nNext", rule, cut_off=True)][-1] == "answer"
+    long = "x\n" * final_answer.TAIL + "#### 15\n"
+    assert long[: len(final_answer.complete(long))].endswith("\n#### 15")
 
 
 def test_merge_and_split_by_hand():

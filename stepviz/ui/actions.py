@@ -94,7 +94,8 @@ def resegment(
     """The chain cut by another rule."""
     row = _some(chain)
     rule = str(sent.get("rule", ""))
-    return _cut(bench, row, segment(row.chain.text, rule), rule_id(rule))
+    cut_off = row.chain.meta.get("finish_reason") == "length"
+    return _cut(bench, row, segment(row.chain.text, rule, cut_off=cut_off), rule_id(rule))
 
 
 def merge_steps(
