@@ -33,10 +33,11 @@ def main() -> None:
 
 @app.command()
 def embedded(
-    stage: Annotated[list[str] | None, typer.Option(help="base, student, first-screen (default: all)")] = None,
+    stage: Annotated[list[str] | None, typer.Option(help="base, student, glore, first-screen (default: all)")] = None,
     out: Annotated[Path | None, typer.Option(help="where the models go (default: the package)")] = None,
     db: Db = None,
     write: Annotated[bool, typer.Option("--write", help="also write docs/results/embedded.json")] = False,
+    preset: Annotated[str, typer.Option(help="stage glore: small (25 minutes) or full (an hour)")] = "small",
 ) -> None:
     """Make the shipped models again."""
     from db.store import open_store
@@ -44,7 +45,7 @@ def embedded(
     from training.embedded import STAGES, make, write_results
 
     with open_store(db) as store:
-        make(store, stage or list(STAGES), out or FOLDER, lambda line: print(line, flush=True))
+        make(store, stage or list(STAGES), out or FOLDER, lambda line: print(line, flush=True), preset)
     if write:
         write_results(out or FOLDER)
 

@@ -1,4 +1,4 @@
-"""Makes the shipped models again: tokenizer and `base`, then `student` from it, their cards, and the first screen.
+"""Makes the shipped models again: tokenizer and `base`, `student` from it, GLoRe's models, cards, the first screen.
 
 Stages can be run one by one; each prints what it will cost before it starts. Everything is a function of the code
 and the seeds, up to floating point.
@@ -22,11 +22,11 @@ from stepviz.world import embedded_problems
 from training import pretrain, sft
 
 TRAINING_PROBLEMS = 7_500
-STAGES = ("base", "student", "first-screen")
+STAGES = ("base", "student", "glore", "first-screen")
 Log = Callable[[str], None]
 
 
-def make(store: Store, stages: list[str], out: Path = FOLDER, log: Log = print) -> None:
+def make(store: Store, stages: list[str], out: Path = FOLDER, log: Log = print, preset: str = "small") -> None:
     """Runs the stages in order; each model's costs go into its card and its training.json."""
     for stage in stages:
         if stage not in STAGES:
@@ -40,11 +40,31 @@ def make(store: Store, stages: list[str], out: Path = FOLDER, log: Log = print) 
         rows = store.dataset_rows(dataset)
         cost = sft.run(rows, out / "base", out / "student", report=lambda row: log(json.dumps(row)))
         document(out / "student", STUDENT_CARD, cost)
+    if "glore" in stages:
+        glore(store, out, preset, log)
     if "first-screen" in stages:
         from stepviz import first_screen
         from stepviz.engines import load
 
         first_screen.record(load("embedded", device="cpu"), progress=log)
+
+
+def glore(store: Store, out: Path, preset: str, log: Log) -> None:
+    """ORM, SORM and refiner of the student in `out`, or of the shipped one where there is none."""
+    from stepviz.engines import load
+    from training.glore_cards import CARDS
+    from training.glore_models import PRESETS
+    from training.glore_models import make as make_glore
+    from training.record import base_of
+
+    if preset not in PRESETS:
+        raise StepvizError(f"no preset {preset!r}; there are: {', '.join(PRESETS)}")
+    own = out != FOLDER and (out / "student").is_dir()
+    spec = f"hf:{(out / 'student').absolute()}" if own else "embedded:student"
+    made = make_glore(store, load(spec), base_of(spec), out, PRESETS[preset], log=log)
+    for name in made:
+        cost = json.loads((out / name / "training.json").read_text(encoding="utf-8"))
+        document(out / name, CARDS[name], cost)
 
 
 def training_set(store: Store, count: int = TRAINING_PROBLEMS) -> int:
@@ -62,7 +82,7 @@ def add(store: Store, problems: list[Problem], batch: int = 500) -> None:
 def document(folder: Path, text: str, cost: dict[str, Any]) -> None:
     """README.md of a checkpoint: what it is, how to make it again, what that cost; all of the cost in training.json."""
     (folder / "training.json").write_text(json.dumps(cost) + "\n", encoding="utf-8")
-    shown = {k: v for k, v in cost.items() if k not in ("losses", "settings")}
+    shown = {k: v for k, v in cost.items() if k not in ("losses", "settings", "made_of")}
     lines = [text.strip(), "", "## What it cost", "", f"Made on {time.strftime('%Y-%m-%d')} on two cores.", ""]
     lines += ["| | |", "|---|---|", *(f"| {key.replace('_', ' ')} | {value} |" for key, value in shown.items())]
     lines += ["", "## Settings", "", "```json", json.dumps(cost["settings"]), "```", ""]
