@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from stepviz import sources
-from stepviz.sources import Unreadable, files
+from stepviz.sources import Unreadable, files, rows
 from stepviz.types import Refusal, SourceItem
 from tests.source_rows import GOOD, LABELLED, lines, refused
 
@@ -34,15 +36,106 @@ def test_a_broken_element_of_an_array_does_not_hide_the_others(tmp_path: Path):
     assert "must be a JSON object" in refused("processbench", path).reason
 
 
-def test_byte_order_marks(tmp_path: Path):
-    body = json.dumps(GOOD).encode() + b"\n"
-    (tmp_path / "bom.jsonl").write_bytes(b"\xef\xbb\xbf" + body)
-    (item,) = sources.read("gsm8k", tmp_path / "bom.jsonl")
-    assert isinstance(item, SourceItem)
-    for name in ("utf-16", "utf-16-le", "utf-16-be"):
-        (tmp_path / "wide.jsonl").write_bytes(json.dumps(GOOD).encode(name))
-        with pytest.raises(Unreadable, match="this is UTF-16; save it as UTF-8"):
-            list(sources.read("gsm8k", tmp_path / "wide.jsonl"))
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]  # with a mark: utf-16, utf-32, -sig
+WIDE = {"question": "Café “Ö”: 2 + 3? 😀", "answer": "2 + 3 = 5\n#### 5"}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_every_unicode_is_read_plain_and_packed(tmp_path: Path, encoding: str, packed: bool):
+    def write(name: str, text: str) -> Path:
+        path = tmp_path / (name + ".gz" * packed)
+        path.write_bytes(gzip.compress(text.encode(encoding)) if packed else text.encode(encoding))
+        return path
+
+    line = json.dumps(WIDE, ensure_ascii=False) + "\r\n"
+    for path in (write("test.jsonl", line + "\n" + line), write("test.json", f"[\n{line},\n{line}]")):
+        first, second = sources.read("gsm8k", path)
+        assert (first.problem.question, first.problem.answer, first.problem.split) == (WIDE["question"], "5", "test")
+        assert second.line == 3 + (path.name.startswith("test.json") and "jsonl" not in path.name)
+    path = write("mine.csv", 'id;question;response\r\n7;Café 😀?;"one\r\ntwo"\r\n8;b?;c\r\n')
+    first, second = sources.read("table", path)
+    assert (first.problem.question, first.problem.source, first.problem.key) == ("Café 😀?", "mine/mine", "7")
+    assert (first.chains[0].steps, second.line) == (("one", "two"), 4)
+
+
+def test_a_long_file_in_utf_16_is_read_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """More characters than a block, of two and four bytes each, so that blocks end within a character."""
+    given = [{"question": f"{i} " + "😀é" * (i % 97), "answer": f"#### {i}"} for i in range(3000)]
+    path = tmp_path / "a.jsonl"
+    path.write_bytes("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in given).encode("utf-16"))
+    monkeypatch.setattr(files, "_BLOCK", 4097)
+    found = list(sources.read("gsm8k", path))
+    assert [(item.problem.question, item.problem.answer) for item in found] == [
+        (row["question"], str(i)) for i, row in enumerate(given)
+    ]
+    assert rows.count(path) >= 3000
+
+
+def test_half_a_surrogate_pair_in_utf_16_refuses_its_row_only(tmp_path: Path):
+    body = "".join(json.dumps({**GOOD, "question": q}, ensure_ascii=False) + "\n" for q in ("a?", "b \ud83d?", "c?"))
+    (tmp_path / "a.jsonl").write_bytes(body.encode("utf-16", "surrogatepass"))
+    refusal = refused("gsm8k", tmp_path / "a.jsonl")
+    assert refusal.line == 2
+    assert "not UTF-8" in refusal.reason
+
+
+def test_a_file_that_breaks_off_brings_what_stands_before(tmp_path: Path):
+    body = "".join(json.dumps({**GOOD, "question": f"{i}: {random(i)}?"}) + "\n" for i in range(500)).encode()
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(body)[:-2000])
+    *items, refusal = sources.read("gsm8k", tmp_path / "a.jsonl.gz")
+    assert 0 < len(items) < 500
+    assert items[-1].problem.question == f"{len(items) - 1}: {random(len(items) - 1)}?"
+    assert refusal.line == len(items) + 1
+    assert "the rest of the file cannot be read" in refusal.reason
+    (tmp_path / "b.jsonl").write_bytes((json.dumps(GOOD) + "\n" + json.dumps(GOOD)).encode("utf-16")[:-1])
+    assert refused("gsm8k", tmp_path / "b.jsonl").line == 2
+
+
+def random(seed: int) -> str:
+    """40 letters that gzip cannot shorten much."""
+    return Random(seed).randbytes(40).hex()
+
+
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89"
+BINARIES = [
+    ("image.jsonl", PNG, "this is a binary file, not JSONL, JSON, CSV, TSV or Parquet"),
+    ("zero.csv", b"\x00\x01\x02\x03" * 100, "this is a binary file"),
+    ("one.csv", b"a\x00\x00\x00" * 100, "this is a binary file"),  # not UTF-16, whose text has no such characters
+    ("noise.txt", Random(1).randbytes(4000), "this is a binary file"),
+    ("model.safetensors", b"\x50\x02" + bytes(6) + b'{"weight": {"dtype": "F32"}}' * 200, "this is a binary file"),
+    ("model.pkl", b"\x80\x04\x95\x1a\x00\x00\x00\x00\x00\x00\x00}\x94(", "this is a binary file"),
+    ("packed.csv.gz", gzip.compress(PNG), "this is a binary file"),
+    ("table.parquet.gz", gzip.compress(b"PAR1" + bytes(90)), "this is a Parquet file inside gzip; unpack it first"),
+    ("book.csv", b"PK\x03\x04\x14\x00", "a compressed file or a workbook; unpack it, or save the sheet as CSV"),
+    ("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a workbook of Excel"),
+    ("store.db", b"SQLite format 3\x00\x10\x00", "a SQLite database"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "reason"), BINARIES, ids=[name for name, *_ in BINARIES])
+def test_a_binary_file_is_called_one(tmp_path: Path, name: str, content: bytes, reason: str):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(Unreadable, match=reason) as error:
+        list(sources.read("table", tmp_path / name))
+    assert "UTF" not in str(error.value)
+
+
+def test_text_with_a_few_odd_characters_is_no_binary_file(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"question,response\nfine?,yes\n\x1b[1mbold\x1b[0m?,yes\na NUL \x00?,no\ncaf\xe9?,no\n")
+    found = list(sources.read("table", path))
+    assert [entry.line for entry in found if isinstance(entry, SourceItem)] == [2, 3]
+
+
+def test_a_table_in_a_file_with_another_ending(tmp_path: Path):
+    (tmp_path / "a.txt").write_text("question\tresponse\n2 + 3?\t5\n")
+    (tmp_path / "b.txt").write_text("broken, line\n" + json.dumps({"question": "2 + 3?", "response": "5"}) + "\n")
+    (item,) = sources.read("table", tmp_path / "a.txt")
+    assert (item.problem.question, item.chains[0].text) == ("2 + 3?", "5")
+    first, second = sources.read("table", tmp_path / "b.txt")  # JSONL, whose first line is broken
+    assert "malformed JSON" in first.reason
+    assert second.problem.question == "2 + 3?"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +146,8 @@ def test_byte_order_marks(tmp_path: Path):
         ("mark.csv", b"\xef\xbb\xbf", "the file is empty"),
         ("mark.tsv", b"\xef\xbb\xbf", "the file is empty"),
         ("mark.jsonl", b"\xef\xbb\xbf", "the file is empty"),
-        ("packed.jsonl", b"\x1f\x8b\x08\x00", "compressed"),
+        ("packed.jsonl", b"\x1f\x8b\x08\x00", "a damaged gzip file"),
+        ("packed.csv", b"\x28\xb5\x2f\xfd\x00\x00", "a compressed file; unpack it first"),
         ("pointer.jsonl", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
         ("broken.parquet", b"PAR1 and nothing else", "a damaged Parquet file"),
         ("twice.csv", b"question,question\na,b\n", "two columns are named 'question'"),

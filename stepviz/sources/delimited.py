@@ -39,17 +39,17 @@ def _delimited(path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Any]
 
 
 def _header(path: Path, names: list[str]) -> list[str]:
-    names = [name.strip() for name in names]
+    """The columns' names; one without a name (an index that pandas wrote) is called by its place."""
+    names = [name.strip() or f"column {i}" for i, name in enumerate(names, 1)]
     twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or "" in names:
-        problem = f"two columns are named {twice[0]!r}" if twice else "a column has no name"
-        raise files.Unreadable(f"{path}: {problem}; the first line must name the columns")
+    if twice:
+        raise files.Unreadable(f"{path}: two columns are named {twice[0]!r}; the first line must name the columns")
     return names
 
 
 def csv(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     """Comma, semicolon or tab, whichever the header has most of."""
-    header = next(iter(files.lines(path)))[1] or b""
+    header = next((line for _, line in files.lines(path) if line is None or line.strip()), None) or b""
     delimiter = max(",;\t", key=lambda d: header.count(d.encode()))
     return _delimited(path, delimiter)
 

@@ -5,7 +5,6 @@ Numbers that JSON does not have (NaN, Infinity) become null.
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from collections.abc import Iterator
@@ -59,9 +58,11 @@ def _malformed(error: Exception) -> BadRow:
 
 def array(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     """The elements of a JSON array; behind a broken one it goes on at the next line that opens an object."""
-    if path.stat().st_size > MAX_ARRAY:
+    with files.opened(path) as file:
+        whole = file.read(MAX_ARRAY + 1) if path.stat().st_size <= MAX_ARRAY else b""
+    if not 0 < len(whole) <= MAX_ARRAY:  # unpacked or turned into UTF-8 it may be longer than the file
         raise files.Unreadable(f"{path}: a JSON array of more than 1 GiB; write it as JSONL, one object a line")
-    text = path.read_bytes().removeprefix(codecs.BOM_UTF8).decode(errors="surrogateescape")
+    text = whole.decode(errors="surrogateescape")
     at = text.index("[") + 1
     line, counted = 1, 0
     opens: re.Pattern[str] | None = None

@@ -1,7 +1,7 @@
 """Raw rows out of a file: JSONL, a JSON array, CSV, TSV, Parquet, a `datasets` folder or a hub id.
 
 What cannot be read is a Refusal with file, line and reason, and the reading goes on behind it; only where
-nothing at all can be read (no such file, a folder, UTF-16, …) an Unreadable is raised. JSON numbers that
+nothing at all can be read (no such file, a folder, a binary file, …) an Unreadable is raised. JSON numbers that
 JSON does not have (NaN) become null. Rows are numbered by the line they start on, or by row in Parquet.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from stepviz.sources import delimited, json_rows
 from stepviz.sources.fields import BadRow
-from stepviz.sources.files import Unreadable, layout
+from stepviz.sources.files import BROKEN_OFF, Unreadable, layout, opened
 from stepviz.types import Refusal, SourceItem
 
 
@@ -25,6 +25,7 @@ class Row(NamedTuple):
 
 
 Build = Callable[[Row], SourceItem]
+Numbered = tuple[int, dict[str, Any] | BadRow]
 
 
 def items(path: Path | str, build: Build) -> Iterator[SourceItem | Refusal]:
@@ -47,14 +48,23 @@ def rows(path: Path | str) -> Iterator[Row | Refusal]:
         yield from hub.rows(path)
         return
     path = Path(path)
-    kind = layout(path)
-    for index, (line, fields) in enumerate(_READERS[kind](path)):
+    for index, (line, fields) in enumerate(_until_broken(_READERS[layout(path)](path))):
         try:
             if isinstance(fields, BadRow):
                 raise fields
             yield Row(line, index, storable(fields))
         except BadRow as reason:
             yield Refusal(str(path), line, str(reason))
+
+
+def _until_broken(found: Iterator[Numbered]) -> Iterator[Numbered]:
+    """The rows, and where the file cannot be read on (cut-off gzip, half a character, a bad disk) the reason."""
+    line = 0
+    try:
+        for line, fields in found:
+            yield line, fields
+    except BROKEN_OFF as error:
+        yield line + 1, BadRow(f"the rest of the file cannot be read: {error}")
 
 
 def count(path: Path | str) -> int | None:
@@ -65,9 +75,9 @@ def count(path: Path | str) -> int | None:
     kind = layout(path)
     if kind == "parquet":
         return _parquet_file(path).metadata.num_rows
-    if kind != "jsonl":
+    if kind != "jsonl" or path.suffix.lower() == ".gz":
         return None
-    with path.open("rb") as file:
+    with opened(path) as file:
         blocks = iter(lambda: file.read(2**20), b"")
         return sum(block.count(b"\n") for block in blocks) + 1
 
@@ -102,7 +112,7 @@ def _parquet_file(path: Path) -> Any:
         raise Unreadable(f"{path}: a damaged Parquet file ({str(error).splitlines()[0]})") from None
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+def _parquet(path: Path) -> Iterator[Numbered]:
     import pyarrow as pa
 
     number = 0
@@ -126,7 +136,7 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-_READERS: dict[str, Callable[[Path], Iterator[tuple[int, dict[str, Any] | BadRow]]]] = {
+_READERS: dict[str, Callable[[Path], Iterator[Numbered]]] = {
     "jsonl": json_rows.jsonl,
     "array": json_rows.array,
     "csv": delimited.csv,

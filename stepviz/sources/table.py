@@ -16,7 +16,7 @@ from typing import Any
 
 from stepviz.errors import StepvizError
 from stepviz.sources import fields, rows
-from stepviz.sources.files import Unreadable
+from stepviz.sources.files import Unreadable, stem
 from stepviz.sources.mapping import ROLES, Mapping, guess_mapping, is_chat, parsed, said, value_at
 from stepviz.steps import join, rule_id, segment
 from stepviz.types import Annotation, Chain, Problem, Refusal, SourceItem, Span
@@ -61,7 +61,7 @@ def read(
         raise StepvizError(f"{path}: no column was taken for the question; say which of {names} it is.")
     if rule is not None:
         mapping = mapping.corrected({"rule": rule})
-    reader = _Reader(mapping, Path(path).stem, split, fields.split_of(path))
+    reader = _Reader(mapping, stem(path), split, fields.split_of(path))
     yield from rows.items(path, reader.item)
 
 

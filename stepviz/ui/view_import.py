@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 from db.values import RunRow
 from stepviz import sources
 from stepviz.errors import StepvizError
-from stepviz.sources import rows, table
+from stepviz.sources import files, rows, table
 from stepviz.sources.mapping import ROLES
 from stepviz.sources.mapping import Mapping as ColumnMapping
 from stepviz.types import Refusal, SourceItem
@@ -181,8 +181,7 @@ def import_result(row: RunRow, log: list[tuple[int, str]]) -> ImportResult:
     )
     path = str(row.spec.get("path", ""))
     refused = tuple(_refusal(line, path) for _, line in log)
-    stem = Path(path).stem
-    source = f"mine/{stem}" if row.spec.get("format") == table.NAME else str(row.spec.get("format", ""))
+    source = f"mine/{files.stem(path)}" if row.spec.get("format") == table.NAME else str(row.spec.get("format", ""))
     return ImportResult(counts, refused, max(0, int(report.get("refused", 0)) - len(refused)), source)
 
 
