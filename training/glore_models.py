@@ -35,7 +35,7 @@ from stepviz.types import Sampling, digest
 from training import refiner, step_scores
 from training.drawing import Drawing, problems_of
 from training.language_model import Settings
-from training.record import Base, datasets, finish, rows
+from training.record import Base, finish, rows
 
 Log = Callable[[str], None]
 Start = Callable[[], Engine]
@@ -173,7 +173,7 @@ def train(
 ) -> ModelRow:
     """Builds the arm's datasets and trains it, where that is not done yet."""
     ids = [dataset(store, recipe, {**drawn_by, **options}, sizes, arm.name) for recipe, options in arm.datasets]
-    chosen = datasets(store, ids, (), arm.name)
+    chosen = [store.dataset(id) for id in ids]
     identity = _identity(arm, chosen, student, sizes.share, seed)
     known = made(store, out, identity)
     if known is not None:
