@@ -27,7 +27,7 @@ from functools import lru_cache
 
 from stepviz import final_answer
 from stepviz.errors import StepvizError
-from stepviz.grader_pool import UNSETTLED_SECONDS, GraderPool, Memory, math_verify, remembered
+from stepviz.grader_pool import PATIENCE, UNSETTLED_SECONDS, GraderPool, Memory, math_verify, remembered
 from stepviz.hostile import refusal
 from stepviz.numbers import Number, altered, read_number, strip_wrapping
 from stepviz.quantities import Equality, same_quantity, same_time
@@ -36,7 +36,7 @@ from stepviz.types import Verdict, VerdictValue
 GRADER = "stepviz/1"
 RULES: tuple[str, ...] = ("auto", "gsm8k", "boxed", "last-number", "choice")
 LONG = 300  # characters; a side without a marked answer that is longer is read for its last sentence only
-CLUSTER_SECONDS = 2.0  # of math-verify for one clustering: a page waits for it
+CLUSTER_SECONDS = 2.0  # by the clock, of math-verify for one clustering: a page waits for it
 LEFT_OVER_SECONDS = 60.0  # until a clustering that ran out of time is tried again
 MAX_CHARS = 20_000  # a gold or an answer may come with its reasoning, which is searched for the answer
 
@@ -118,11 +118,14 @@ def grade_many(
     return [v for v in verdicts if v is not None]
 
 
-def equal(gold: str, answer: str, pool: GraderPool | None = None) -> Equality:
-    """Whether `answer` is the same answer as `gold`; either may be a text that states it. Never raises, never hangs."""
+def equal(gold: str, answer: str, pool: GraderPool | None = None, patience: float = PATIENCE) -> Equality:
+    """Whether `answer` is the same answer as `gold`; either may be a text that states it. Never raises, never hangs.
+
+    patience: seconds by the clock that the caller can wait, if the machine is too busy to compare sooner.
+    """
     if settled := quick(gold, answer):
         return settled
-    return math_verify(*_pair(gold, answer), pool)
+    return math_verify(*_pair(gold, answer), pool, patience)
 
 
 def quick(gold: str, answer: str) -> Equality | None:
@@ -229,9 +232,9 @@ def cluster(answers: Sequence[str | None], seconds: float = CLUSTER_SECONDS) -> 
 
     Each group is compared by its first member, for equality by heuristics is not transitive (2310.10047 leaves this
     open). Exact numbers are found by value, so the order of the samples matters only to what math-verify judges.
-    math-verify gets `seconds` in all, and one comparison may overrun them: an answer that is not compared by then, nor
-    ever was, stays a cluster of its own. The same answers give the same clusters for ten minutes, or for one where
-    time ran out; what was compared until then is known to the next try.
+    math-verify gets `seconds` in all, and one comparison may overrun them by as much: an answer that is not compared by
+    then, nor ever was, stays a cluster of its own. The same answers give the same clusters for ten minutes, or for one
+    where time ran out; what was compared until then is known to the next try.
     """
     key = (tuple(answers), seconds)
     known = _clusters.get(key)
@@ -252,7 +255,7 @@ class _Comparing:
         result = quick(first, answer) or remembered(*_pair(first, answer))
         if result is None and self.seconds > 0:
             started = time.monotonic()
-            result = equal(first, answer)
+            result = equal(first, answer, patience=CLUSTER_SECONDS)
             self.seconds -= time.monotonic() - started
         self.left_over = self.left_over or result is None
         return result is not None and result.verdict == "equal"

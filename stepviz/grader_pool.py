@@ -5,6 +5,10 @@ processes, threads and event loops, and nothing of the caller's state is copied 
 one worker for its comparison, so killing that worker touches nobody else. math-verify's own timeouts are off: they
 use SIGALRM, work in the main thread only, and turn into "different" elsewhere.
 
+A comparison is limited by the processor time that it takes, which the kernel counts in the worker: on a machine that
+is busy with training it only takes longer by the clock, and is judged all the same. The clock is a backstop, and for
+those who cannot wait.
+
 What a comparison gave is remembered, a timeout too (for a while): pages ask the same again with every poll.
 """
 
@@ -16,6 +20,7 @@ import json
 import math
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -28,9 +33,11 @@ from typing import Generic, TypeVar
 from stepviz.hostile import too_hard
 from stepviz.quantities import Equality
 
-SECONDS = 1.5  # for one comparison in a warm worker
+SECONDS = 1.0  # of processor time for one comparison in a warm worker; those of real answers take 0.15 at most
+PATIENCE = 60.0  # seconds by the clock for the same: so little of a processor may be left for the worker
 START_SECONDS = 60.0  # for the imports of a new worker, on a machine that is busy with training
 UNSETTLED_SECONDS = 600.0  # how long a timeout is taken for the answer, before the pair is tried again
+BUSY_SECONDS = 60.0  # the same where the machine may have been at fault
 HEADER = struct.Struct(">I")
 
 K = TypeVar("K")
@@ -38,7 +45,15 @@ V = TypeVar("V")
 
 
 class Unsettled(Exception):
-    """No verdict, for a reason that may not hold at another try (a timeout): not to be remembered for good."""
+    """No verdict, for a reason that may not hold at another try (a timeout): remembered for `seconds` only."""
+
+    def __init__(self, reason: str, seconds: float = UNSETTLED_SECONDS) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+class OutOfTime(Exception):
+    """The worker took all the processor time it was given, and the kernel ended it."""
 
 
 class Worker:
@@ -76,16 +91,24 @@ class Worker:
             self._read(time.monotonic() + START_SECONDS)
             self.ready = True
 
-    def ask(self, gold: str, answer: str, seconds: float) -> Equality:
-        """The worker's judgement; TimeoutError after `seconds`, EOFError if the process died."""
+    def ask(self, gold: str, answer: str, seconds: float, patience: float) -> Equality:
+        """The worker's judgement; OutOfTime after `seconds` of its processor time.
+
+        TimeoutError after `patience` seconds by the clock, EOFError if the process died.
+        """
         self.wait_ready()
-        body = json.dumps({"gold": gold, "answer": answer, "seconds": seconds}).encode()
+        body = json.dumps({"gold": gold, "answer": answer, "seconds": seconds, "patience": patience}).encode()
         try:
             self.process.stdin.write(HEADER.pack(len(body)) + body)
             self.process.stdin.flush()
         except (BrokenPipeError, ValueError) as error:
             raise EOFError from error
-        reply = self._read(time.monotonic() + seconds)
+        try:
+            reply = self._read(time.monotonic() + patience)
+        except EOFError:
+            if self.process.wait() == -signal.SIGPROF:
+                raise OutOfTime from None
+            raise
         return Equality(reply["verdict"], reply["reason"])
 
     def _read(self, deadline: float) -> dict[str, str]:
@@ -128,16 +151,21 @@ class GraderPool:
         self._busy: set[Worker] = set()
         self._closed = False
 
-    def compare(self, gold: str, answer: str) -> Equality:
-        """math-verify's judgement; raises Unsettled if it needs too long or its process dies."""
+    def compare(self, gold: str, answer: str, patience: float = PATIENCE) -> Equality:
+        """math-verify's judgement, within `patience` seconds by the clock once a worker is free.
+
+        Unsettled if it needs too long or its process dies.
+        """
         with self._slots:
             worker = self._take()
             healthy = False
             try:
-                result = worker.ask(gold, answer, self.seconds)
+                result = worker.ask(gold, answer, self.seconds, patience)
                 healthy = True
+            except OutOfTime:
+                raise Unsettled(f"comparing took longer than {self.seconds:g} s of computing") from None
             except TimeoutError:
-                raise Unsettled(f"comparing took longer than {self.seconds:g} seconds") from None
+                raise Unsettled("the machine was too busy to compare them in time", BUSY_SECONDS) from None
             except EOFError:
                 raise Unsettled("the process that compared them died (memory or a crash)") from None
             finally:
@@ -237,25 +265,25 @@ def remembered(gold: str, answer: str) -> Equality | None:
     return _judged.get((gold, answer))
 
 
-def math_verify(gold: str, answer: str, pool: GraderPool | None = None) -> Equality:
+def math_verify(gold: str, answer: str, pool: GraderPool | None = None, patience: float = PATIENCE) -> Equality:
     """Whether two expressions are equal, by math-verify in a worker; "unknown" where the filters refuse them.
 
-    Remembered where the shared pool judges; what it could not settle for `UNSETTLED_SECONDS` only.
+    Remembered where the shared pool judges; what it could not settle for a while only.
     """
     for side, text in (("gold answer", gold), ("answer", answer)):
         if problem := too_hard(text):
             return Equality("unknown", f"the {side} is not compared: {problem}")
     if pool is None and (known := remembered(gold, answer)):
         return known
-    result, seconds = _compared(gold, answer, pool or shared_pool())
+    result, seconds = _compared(gold, answer, pool or shared_pool(), patience)
     if pool is None:
         _judged.keep((gold, answer), result, seconds)
     return result
 
 
-def _compared(gold: str, answer: str, pool: GraderPool) -> tuple[Equality, float]:
+def _compared(gold: str, answer: str, pool: GraderPool, patience: float) -> tuple[Equality, float]:
     """The judgement, and for how many seconds it holds."""
     try:
-        return pool.compare(gold, answer), math.inf
+        return pool.compare(gold, answer, patience), math.inf
     except Unsettled as unsettled:
-        return Equality("unknown", str(unsettled)), UNSETTLED_SECONDS
+        return Equality("unknown", str(unsettled)), unsettled.seconds

@@ -1,7 +1,7 @@
 """The process in which math-verify runs; started by `grader_pool`, speaks length-prefixed JSON over its pipes.
 
 It reads text of models and files, and sympy may compute on it without end: so this process has a memory limit, may
-write no file, dies by its own alarm if its parent no longer can kill it, and is never trusted to answer in time.
+write no file, dies when its processor time is over or its parent no longer can kill it, and is never trusted to answer.
 """
 
 from __future__ import annotations
@@ -21,15 +21,21 @@ HEADER = struct.Struct(">I")
 
 
 def main() -> None:
-    """Answers jobs `{gold, answer, seconds}` with `{verdict, reason}` until the parent goes away."""
+    """Answers jobs `{gold, answer, seconds, patience}` with `{verdict, reason}` until the parent goes away.
+
+    The default action of both timers' signals ends the process, whatever code it is in: after `seconds` of processor
+    time, and as a backstop a second after the parent's `patience` is over.
+    """
     inbox, outbox = _pipes()
     parse, verify = _mathematics()
     _confine()
     _send(outbox, {"ready": True})
     parent = os.getppid()
     while (job := _receive(inbox, parent)) is not None:
-        signal.setitimer(signal.ITIMER_REAL, job["seconds"] + 1.0)  # a backstop: the default action ends the process
+        signal.setitimer(signal.ITIMER_PROF, job["seconds"])
+        signal.setitimer(signal.ITIMER_REAL, job["patience"] + 1.0)
         reply = _judge(parse, verify, job["gold"], job["answer"])
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _send(outbox, reply)
 

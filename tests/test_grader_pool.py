@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from stepviz import answers
-from stepviz.grader_pool import SECONDS, GraderPool, Memory, Unsettled, Worker, shared_pool
+from stepviz.grader_pool import GraderPool, Unsettled, Worker, shared_pool
 
 # Each of these ends in time and is not equal to anything sane. {0} is a file that must not appear.
 HOSTILE = {
@@ -65,6 +65,12 @@ def pool() -> Iterator[GraderPool]:
     own.close()
 
 
+def in_time() -> float:
+    """Two seconds, the promise for an idle machine; longer where more processes want its processors than there are."""
+    running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
+    return 2 * max(1.0, running / (os.cpu_count() or 1))
+
+
 # --- hostile texts ---------------------------------------------------------------------------------------------------
 
 
@@ -73,6 +79,7 @@ def test_hostile_text_ends_in_time_is_not_equal_and_runs_nothing(name: str, tmp_
     trace = tmp_path / "ran"
     hostile = HOSTILE[name].replace("{0}", str(trace))
     results: list[tuple[str, float]] = []
+    limit = in_time()
 
     def compare(*pairs: tuple[str, str]) -> None:
         for gold, answer in pairs:
@@ -86,7 +93,7 @@ def test_hostile_text_ends_in_time_is_not_equal_and_runs_nothing(name: str, tmp_
     thread.join()
     assert len(results) == 4
     assert all(verdict != "equal" for verdict, _ in results)
-    assert max(seconds for _, seconds in results) < 2
+    assert max(seconds for _, seconds in results) < max(limit, in_time())
     assert not trace.exists()
     assert answers.grade("18", f"so\n#### {hostile}").value != "correct"
     assert answers.equal("x+2", "2+x").verdict == "equal"
@@ -97,13 +104,14 @@ def test_hostile_text_ends_in_time_is_not_equal_and_runs_nothing(name: str, tmp_
 )
 def test_the_worker_itself_survives_what_the_filters_would_have_stopped(pool: GraderPool, name: str, tmp_path: Path):
     trace = tmp_path / "ran"
+    limit = in_time()
     started = time.monotonic()
     try:
         verdict = pool.compare("18", HOSTILE[name].replace("{0}", str(trace))).verdict
     except Unsettled:
         verdict = "unknown"
     assert verdict != "equal"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < max(limit, in_time())
     assert not trace.exists()
     assert pool.compare("x+2", "2+x").verdict == "equal"
 
@@ -127,70 +135,6 @@ def test_a_worker_may_not_run_programs_or_write(tmp_path: Path):
     )
     assert done.returncode == 5
     assert list(tmp_path.iterdir()) == []
-
-
-# --- what is remembered ----------------------------------------------------------------------------------------------
-
-
-def _slow(k: int) -> str:
-    """Passes the filters, and needs longer than there is to compare with its like."""
-    return "".join(f"(x+{j})^{{150}}" for j in (1, 2, k))
-
-
-def test_a_comparison_that_took_too_long_is_not_tried_again_at_once():
-    first = answers.equal(_slow(3), _slow(4))
-    assert "longer than" in first.reason
-    started = time.monotonic()
-    assert all(answers.equal(_slow(3), _slow(4)) == first for _ in range(20))
-    assert time.monotonic() - started < SECONDS
-
-
-def test_clusters_of_slow_answers_are_bounded_and_remembered(monkeypatch: pytest.MonkeyPatch):
-    seconds: list[float] = []
-    compare = shared_pool().compare
-
-    def timed(gold: str, answer: str) -> answers.Equality:
-        started = time.monotonic()
-        try:
-            return compare(gold, answer)
-        finally:
-            seconds.append(time.monotonic() - started)
-
-    monkeypatch.setattr(shared_pool(), "compare", timed)
-    sample = [*(_slow(k) for k in range(13, 23)), "18", "x+1", "18.0", "1+x"]
-    found = answers.cluster(sample)
-    assert sum(seconds[:-1]) < answers.CLUSTER_SECONDS  # the last may overrun it
-    assert len(seconds) <= answers.CLUSTER_SECONDS / SECONDS + 1  # of 45 that would overrun
-    assert found[0].members == (10, 12)
-    assert sorted(k for c in found for k in c.members) == list(range(14))
-    started = time.monotonic()
-    assert all(answers.cluster(sample) == found for _ in range(20))
-    assert time.monotonic() - started < SECONDS
-
-
-def test_what_cluster_gives_is_the_callers_own():
-    found = answers.cluster(["1", "2"])
-    found.clear()
-    assert len(answers.cluster(["1", "2"])) == 2
-
-
-def test_time_that_has_run_out_does_not_undo_what_is_known():
-    known = ["x+41", "x+42", "41+x"]
-    assert answers.equal("x+41", "41+x").verdict == "equal"
-    assert answers.equal("x+42", "41+x").verdict == "different"
-    assert answers.equal("x+41", "x+42").verdict == "different"
-    assert [c.members for c in answers.cluster(known, seconds=0)] == [(0, 2), (1,)]
-    assert [c.members for c in answers.cluster(["x+51", "51+x"], seconds=0)] == [(0,), (1,)]
-
-
-def test_memory_forgets_the_oldest_and_what_has_expired():
-    memory: Memory[int, str] = Memory(size=2)
-    for k, value in enumerate("abc"):
-        memory.keep(k, value)
-    assert [memory.get(k) for k in range(3)] == [None, "b", "c"]
-    memory.keep(2, "still", seconds=60)
-    memory.keep(1, "over", seconds=0)
-    assert (memory.get(1), memory.get(2)) == (None, "still")
 
 
 # --- processes -------------------------------------------------------------------------------------------------------
