@@ -74,25 +74,6 @@ def test_the_same_traces_in_any_file(tmp_path: Path, write: Any):
     assert chain.terminal
 
 
-# the guess for each real file: what a person who reads its README would say
-GUESSES = [
-    ("realcritic/gsm8k.jsonl", Mapping("question", "answer", "gt_cot", "reasoning", flag="previous_score", key="idx",
-                                       origin="model", pred="pred", rule="blank")),
-    ("samples/math_best_of_8.jsonl", Mapping("question", "gt", "gt_cot", "response", flag="correct", key="idx",
-                                             pred="pred", rule="blank")),
-    ("processbench/gsm8k.json", Mapping("problem", steps="steps", labels="label", flag="final_answer_correct", key="id",
-                                        origin="generator", label_kind="first_error_0")),
-    ("gsm8k/test.jsonl", Mapping("question", "answer", "answer")),
-    ("math/math500_test.json", Mapping("problem", "answer", "solution", key="unique_id")),
-    ("aqua/test.jsonl", Mapping("question", None, "rationale")),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("file", "expected"), GUESSES, ids=[file for file, _ in GUESSES])
-def test_the_guess_for_real_files(shared_data: Path, file: str, expected: Mapping):
-    assert table.guess(shared_data / file) == expected
-
-
 def test_real_traces_come_in_by_the_guess(shared_data: Path):
     found = read(shared_data / "samples/math_best_of_8.jsonl")
     assert sum(len(item.chains) for item in found) == 800

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Mapping as Columns
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
@@ -20,9 +21,14 @@ from stepviz.steps import RULES, rule_id, segment
 
 LabelKind = Literal["per_step", "right_wrong", "first_error_0", "first_error_1"]
 
+_MOST = 2 / 3  # of a column's values must fit a role; the others are malformed rows, refused one by one
+
 ROLES = ("question", "answer", "solution", "response", "steps", "labels", "pred", "flag", "key", "split", "origin")
 _NAMES: dict[str, tuple[str, ...]] = {
-    "question": ("question", "problem", "prompt", "query", "instruction", "input", "messages", "conversations"),
+    "question": (
+        *("question", "problem", "prompt", "query", "instruction", "input", "messages", "conversations"),
+        *("question_text", "problem_text", "problem_statement"),
+    ),
     "answer": (
         "answer",
         "gold",
@@ -165,7 +171,7 @@ def said(messages: Any, role: str) -> str | None:
 def guess_mapping(columns: Sequence[str], sample_rows: Sequence[Columns[str, Any]]) -> Mapping:
     """A mapping from the columns' names and a few rows' values; what it cannot guess stays None."""
     paths = [*columns, *_inner(columns, sample_rows)]
-    cells = {path: [v for row in sample_rows if (v := value_at(row, path)) not in (None, "")] for path in paths}
+    cells = {path: [v for row in sample_rows if not _nothing(v := value_at(row, path))] for path in paths}
     values = {path: [parsed(cell) for cell in found] for path, found in cells.items()}
     found: dict[str, str | None] = {}
     first = ("question", "steps", "response", "labels")  # "label" is a gold answer only where it is no step's label
@@ -175,7 +181,7 @@ def guess_mapping(columns: Sequence[str], sample_rows: Sequence[Columns[str, Any
         found[role] = _best(role, paths, cells if texts else values, taken)
     if found["steps"]:
         found["response"] = None  # the file's own steps are better than steps cut from the text again
-    elif found["question"] and found["response"] == found["question"] and not _all_chat(values[found["question"]]):
+    elif found["question"] and found["response"] == found["question"] and not _most(values[found["question"]], is_chat):
         found["response"] = None
     if found["response"] is None and found["steps"] is None:
         found["answer"] = found["answer"] or found["labels"]
@@ -186,23 +192,38 @@ def guess_mapping(columns: Sequence[str], sample_rows: Sequence[Columns[str, Any
     return Mapping(**found, label_kind=label_kind, rule=_guess_rule(values.get(found["response"] or "", [])))
 
 
+def _nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
+
+
 def _inner(columns: Sequence[str], rows: Sequence[Columns[str, Any]]) -> list[str]:
-    """Paths into columns that hold objects, one level down."""
+    """Paths into columns that hold objects in most rows, one level down."""
     inner: dict[str, None] = {}
-    for row in rows:
-        for name in columns:
-            if isinstance(value := parsed(row.get(name)), dict):
-                inner |= dict.fromkeys(f"{name}.{key}" for key in value)
+    for name in columns:
+        values = [value for row in rows if not _nothing(value := parsed(row.get(name)))]
+        if _most(values, lambda value: isinstance(value, dict)):
+            inner |= {f"{name}.{key}": None for value in values if isinstance(value, dict) for key in value}
     return list(inner)
 
 
 def _best(role: str, paths: Sequence[str], values: Columns[str, list[Any]], taken: set[str]) -> str | None:
-    for name in _NAMES[role]:
-        for path in paths:
-            last = path.rsplit(".", 1)[-1].lower()
-            if last == name and path not in taken and values[path] and all(_fits(role, v) for v in values[path]):
-                return path
-    return None
+    """The path with the role's best name whose values can play it, but for a few malformed rows."""
+    named = [p for name in _NAMES[role] for p in paths if _folded(p) == name and p not in taken and values[p]]
+    fitting = {path: sum(_fits(role, v) for v in values[path]) / len(values[path]) for path in named}
+    best = next((path for path in named if fitting[path] >= _MOST), None)
+    if best is None and role == "question":  # without it nothing comes in, and its name says much
+        best = next((path for path in named if fitting[path] > 0), None)
+    return best
+
+
+def _folded(path: str) -> str:
+    """A column's own name as `_NAMES` writes it: "item.Gold Answer" → "gold_answer"."""
+    return re.sub(r"[\W_]+", "_", path.rsplit(".", 1)[-1]).strip("_").lower()
+
+
+def _most(values: Sequence[Any], holds: Callable[[Any], bool]) -> bool:
+    """Whether it holds for most of the values, of which there is one."""
+    return bool(values) and sum(map(holds, values)) >= _MOST * len(values)
 
 
 def _fits(role: str, value: Any) -> bool:
@@ -213,7 +234,7 @@ def _fits(role: str, value: Any) -> bool:
     if role == "response":
         return isinstance(value, str) or texts or is_chat(value)
     if role == "steps":
-        return texts
+        return texts or (isinstance(value, list) and bool(value) and all(_fits("steps", v) for v in value))
     if role == "labels":
         return (
             type(value) is int or (isinstance(value, str) and value.strip().lstrip("-").isdigit()) or _is_labels(value)
@@ -241,17 +262,12 @@ def _flat(value: Any) -> list[Any]:
     return [inner for v in value for inner in _flat(v)] if isinstance(value, list) else [value]
 
 
-def _all_chat(values: Sequence[Any]) -> bool:
-    return bool(values) and all(is_chat(v) for v in values)
-
-
 def _label_kind(values: Sequence[Any]) -> LabelKind:
-    if not values or any(isinstance(v, list) for v in values):
-        labels = [label for v in values for label in _flat(v)]
-        return (
-            "right_wrong" if labels and all(type(label) is int and label in (0, 1) for label in labels) else "per_step"
-        )
-    return "first_error_0" if any(str(v) in ("0", "-1") for v in values) else "first_error_1"
+    lists = [v for v in values if isinstance(v, list)]
+    if 2 * len(lists) >= len(values):
+        labels = [label for v in lists for label in _flat(v) if label is None or label in (-1, 0, 1)]
+        return "right_wrong" if labels and all(type(label) is int and label >= 0 for label in labels) else "per_step"
+    return "first_error_0" if any(str(v).strip() in ("0", "-1") for v in values) else "first_error_1"
 
 
 def _guess_rule(values: Sequence[Any]) -> str:
