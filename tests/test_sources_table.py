@@ -13,8 +13,7 @@ import pytest
 
 from stepviz import sources
 from stepviz.errors import StepvizError
-from stepviz.sources import hub, table
-from stepviz.sources.files import Unreadable
+from stepviz.sources import table
 from stepviz.sources.mapping import Mapping, guess_mapping, said
 from stepviz.sources.rows import rows
 from stepviz.types import Refusal, SourceItem
@@ -198,42 +197,6 @@ def test_lists_in_cells_and_numbers_as_answers(tmp_path: Path):
     assert item.problem.answer == "5"
 
 
-def test_a_datasets_folder_and_a_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    import datasets
-
-    given = datasets.DatasetDict({"train": datasets.Dataset.from_list(TRACES[:1])})
-    given["validation"] = datasets.Dataset.from_list(TRACES[1:])
-    given.save_to_disk(str(tmp_path / "saved"))
-    first, second = read(tmp_path / "saved")
-    assert (first.problem.split, second.problem.split) == ("train", "dev")
-    asked = []
-
-    def network(repository: str, config: str | None) -> Any:
-        asked.append((repository, config))
-        return given
-
-    monkeypatch.setattr(hub, "load_dataset", network)
-    found = read(Path("someone/traces:main"))
-    assert next(item.problem for item in found).question == "2 + 3?"
-    assert set(asked) == {("someone/traces", "main")}
-
-
-def test_without_a_network_a_hub_id_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def no_network(repository: str, config: str | None) -> Any:
-        raise ConnectionError(f"Couldn't reach {repository!r} on the Hub")
-
-    monkeypatch.setattr(hub, "load_dataset", no_network)
-    with pytest.raises(Unreadable, match="Without a network, fetch the data set elsewhere and give the path"):
-        list(sources.read("gsm8k", "openai/gsm8k"))
-
-    def no_config(repository: str, config: str | None) -> Any:
-        raise ValueError("Config name is missing.\nPlease pick one")
-
-    monkeypatch.setattr(hub, "load_dataset", no_config)
-    with pytest.raises(Unreadable, match="a configuration is written openai/gsm8k:NAME"):
-        list(sources.read("gsm8k", "openai/gsm8k"))
-
-
 @pytest.mark.parametrize(
     ("name", "file"),
     [("processbench", "processbench/gsm8k.json"), ("prm800k", "prm800k/phase1_test_trajectories.jsonl")],
@@ -246,12 +209,3 @@ def test_public_formats_are_read_from_parquet_too(shared_data: Path, tmp_path: P
     assert [(i.problem.id, len(i.chains), i.annotations) for i in found] == [
         (i.problem.id, len(i.chains), i.annotations) for i in expected
     ]
-
-
-def test_what_is_a_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "traces").mkdir()
-    assert hub.is_hub_id("openai/gsm8k")
-    assert hub.is_hub_id("Qwen/ProcessBench:default")
-    for path in ("openai/gsm8k.jsonl", "traces/run1", "/abs/path", "one", "a/b/c", "../x", "traces"):
-        assert not hub.is_hub_id(path), path
