@@ -46,14 +46,24 @@ class RefinementQueries(Database):
             connection.execute(insert(table(RefinementCandidateTable)), rows)
         return id_
 
-    def refined(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Which of these (draft, key) stand in the ledger."""
-        r, found = RefinementTable, set()
+    def refined(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Those of these (draft, key) that stand in the ledger, with their lines' ids."""
+        r, found = RefinementTable, {}
         with self.reading() as connection:
             for some in chunks(dict.fromkeys(keys)):
-                query = select(r.draft, r.key).where(r.draft.in_({draft for draft, _ in some}))
-                found |= {tuple(row) for row in connection.execute(query)}
-        return found & set(keys)
+                query = select(r.draft, r.key, r.id).where(r.draft.in_({draft for draft, _ in some}))
+                found |= {(draft, key): id_ for draft, key, id_ in connection.execute(query)}
+        return {key: found[key] for key in dict.fromkeys(keys) if key in found}
+
+    def refinement_lines(self, ids: Sequence[int]) -> list[RefinementRow]:
+        """The lines of these ids, oldest first."""
+        with self.reading() as connection:
+            rows = [
+                row
+                for some in chunks(sorted(set(ids)))
+                for row in connection.execute(_lines().where(RefinementTable.id.in_(some)).order_by(RefinementTable.id))
+            ]
+            return _read(rows, connection)
 
     def refinement(self, id: int) -> RefinementRow:
         """StepvizError for an unknown id."""

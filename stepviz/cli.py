@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stepviz import cli_datasets, cli_jobs, cli_world
+from stepviz import cli_datasets, cli_jobs, cli_refine, cli_world
 from stepviz.cli_output import Db, Json, emit, fail
 from stepviz.errors import StepvizError
 
@@ -20,6 +20,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.command("sample")(cli_jobs.sample)
 app.command("measure")(cli_jobs.measure)
 app.command("score")(cli_jobs.score)
+app.command("refine")(cli_refine.refine)
 app.add_typer(cli_jobs.runs, name="run")
 app.add_typer(cli_world.world, name="world")
 app.add_typer(cli_datasets.dataset, name="dataset")

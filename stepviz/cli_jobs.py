@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,7 +53,7 @@ def sample(
         if not chosen:
             raise StepvizError("no problem fits: import some first, or change --source and --split")
         drawing = {"engine": engine, "device": device, "sampling": _sampling(temperature, max_tokens, style)}
-        _through(store, "sample", {"problems": chosen, "n": n, **drawing}, json)
+        through(store, "sample", {"problems": chosen, "n": n, **drawing}, json)
 
 
 def measure(
@@ -76,9 +76,9 @@ def measure(
     from db.store import open_store
 
     with open_store(db) as store:
-        chosen = chain or _chains(store, limit, source=source, split=split, origin=origin, verdict=verdict)
+        chosen = chain or chains_that_fit(store, limit, source=source, split=split, origin=origin, verdict=verdict)
         drawing = {"engine": engine, "device": device, "sampling": _sampling(temperature, max_tokens, style)}
-        _through(store, "measure", {"chains": chosen, "n": k, **drawing}, json)
+        through(store, "measure", {"chains": chosen, "n": k, **drawing}, json)
 
 
 def score(
@@ -98,8 +98,8 @@ def score(
     from db.store import open_store
 
     with open_store(db) as store:
-        chosen = chain or _chains(store, limit, source=source, split=split, origin=origin, verdict=verdict)
-        _through(store, "score", {"chains": chosen, "model": model, "device": device, "role": role}, json)
+        chosen = chain or chains_that_fit(store, limit, source=source, split=split, origin=origin, verdict=verdict)
+        through(store, "score", {"chains": chosen, "model": model, "device": device, "role": role}, json)
 
 
 def _sampling(temperature: float, max_tokens: int, style: str) -> Sampling:
@@ -109,7 +109,7 @@ def _sampling(temperature: float, max_tokens: int, style: str) -> Sampling:
     return Sampling(temperature, max_tokens=max_tokens, style=prompt_style(style))
 
 
-def _chains(store: Store, limit: int, verdict: str | None, **of: str | None) -> list[str]:
+def chains_that_fit(store: Store, limit: int, verdict: str | None, **of: str | None) -> list[str]:
     """The ids of the chains that pass; StepvizError where none does."""
     from itertools import islice
 
@@ -124,8 +124,10 @@ def _chains(store: Store, limit: int, verdict: str | None, **of: str | None) -> 
     return chosen
 
 
-def _through(store: Store, kind: str, spec: Mapping[str, Any], json: bool) -> None:
-    """Starts or joins the job and waits for its end; Ctrl-C cancels it."""
+def through(
+    store: Store, kind: str, spec: Mapping[str, Any], json: bool, told: Callable[[Mapping[str, Any]], str] | None = None
+) -> None:
+    """Starts or joins the job and waits for its end; Ctrl-C cancels it. `told`: what is said of its last progress."""
     from stepviz import jobs
 
     run_id = jobs.start(store, kind, spec)
@@ -145,7 +147,7 @@ def _through(store: Store, kind: str, spec: Mapping[str, Any], json: bool) -> No
     if run.state != "done":
         raise StepvizError(run.error or f"run {run_id} is {run.state}; the same command goes on where it was")
     progress = {k: v for k, v in run.progress.items() if k not in ("plan", "planned")}
-    emit({"run": run_id, "state": run.state, **progress}, json, lambda: f"run {run_id} done: {bar(progress)}")
+    emit({"run": run_id, "state": run.state, **progress}, json, lambda: f"run {run_id} done: {(told or bar)(progress)}")
 
 
 @runs.command("list")

@@ -49,16 +49,18 @@ class Job:
     def cancelled(self) -> bool:
         return self.cancel.is_set()
 
-    def engine(self) -> Engine:
-        self.tell(note=f"loading {self.spec['engine']}")
-        engine = self.load(self.spec["engine"], self.spec.get("device"), self.spec.get("tokenizer"))
-        self.store.add_model(ModelRow(engine.model_id, spec=engine.spec))
+    def engine(self, spec: str = "", role: str = "generator") -> Engine:
+        """The spec's, else the one that the run's settings name as their engine."""
+        spec = spec or self.spec["engine"]
+        self.tell(note=f"loading {spec}")
+        engine = self.load(spec, self.spec.get("device"), self.spec.get("tokenizer"))
+        self.store.add_model(ModelRow(engine.model_id, role, engine.spec))
         self.tell(note="")
         return engine
 
-    def scorer(self) -> Scorer:
+    def scorer(self, spec: str = "") -> Scorer:
         """With its record in the store, which says what a score estimates."""
-        spec = self.spec["model"]
+        spec = spec or self.spec["model"]
         self.tell(note=f"loading {spec}")
         scorer = self.load_scorer(spec, self.spec.get("device"))
         self.store.add_model(ModelRow(scorer.model_id, self.spec.get("role", scorer.role), scorer.spec))
@@ -192,10 +194,11 @@ class Meter:
 
 @dataclass
 class Tally:
-    """Chains done and left, and the time left; between two of them others are let in, whose time is not ours."""
+    """Chains, or what `unit` says, done and left, and the time left; between two others are let in: not our time."""
 
     job: Job
     total: int
+    unit: str = "chains"
     done: int = 0
     new: int = 0  # of those done, the ones that took time
     began: float = field(default_factory=time.monotonic)
@@ -219,7 +222,7 @@ class Tally:
     def _tell(self) -> None:
         seconds = time.monotonic() - self.began
         eta = round(seconds * (self.total - self.done) / self.new, 1) if self.new else None
-        self.job.tell(done=self.done, total=self.total, unit="chains", eta_s=eta)
+        self.job.tell(done=self.done, total=self.total, unit=self.unit, eta_s=eta)
 
 
 class _Recall:

@@ -18,6 +18,7 @@ from stepviz.engines import Engine
 from stepviz.errors import StepvizError
 from stepviz.importing import import_path
 from stepviz.job import Job, Tally, draw_all, draw_chains
+from stepviz.refine_job import refine
 from stepviz.rollouts import PrefixKey, Want, wanted
 from stepviz.sampling import Start, branch, continue_from, finished
 from stepviz.sources.mapping import Mapping as ColumnMapping
@@ -171,6 +172,8 @@ JOBS: dict[str, Callable[[Job], None]] = {
     "branch": edit,
     "score": score,
     "score many": score,
+    "refine": refine,
+    "refine many": refine,
     "import": read_file,
     "dataset": freeze,
 }

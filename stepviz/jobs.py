@@ -10,6 +10,7 @@ process a store, claims it, draws, and writes its progress into the row. Nobody 
 | `continue` | `chain`, `step`, `n` (1): new chains that branch after this step                               |
 | `branch`   | `chain`, `step`, `text`, `n` (1), `author`: the same after an edit of the step                 |
 | `score`    | `chains`: ids; `model`: a scorer's spec; `role`: what it estimates, where it does not say      |
+| `refine`   | `chains`: ids of drafts, and the settings of stepviz.refine_spec                               |
 | `import`   | `format`, `path`, `mapping`, `split`, `rule`                                                   |
 | `dataset`  | `recipe`, `config`, `name`: see stepviz.datasets.build                                         |
 
@@ -32,14 +33,14 @@ from typing import Any
 
 from db.store import Store
 from db.values import RunRow
-from stepviz import engines
+from stepviz import engines, refine_spec
 from stepviz.errors import StepvizError
 from stepviz.reward.specs import ROLES, place
 from stepviz.types import Sampling
 from stepviz.worker_process import ensure_worker, last_words
 
-QUICK = ("sample", "measure", "continue", "branch", "score")
-LONG = ("sample many", "measure many", "score many", "import", "dataset")
+QUICK = ("sample", "measure", "continue", "branch", "score", "refine")
+LONG = ("sample many", "measure many", "score many", "refine many", "import", "dataset")
 ACTIVE = ("queued", "running", "interrupted")
 RESUMES = 3  # times that `wait` resumes one run
 MANY = 512  # draws, or chains to score; a job over more is not somebody's click
@@ -53,6 +54,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "continue": ("chain", "step", "n", *_DRAWING),
     "branch": ("chain", "step", "text", "n", "author", *_DRAWING),
     "score": ("chains", "model", "device", "role"),
+    "refine": ("chains", "device", "sampling", *refine_spec.NAMES),
     "import": ("format", "path", "mapping", "split", "rule"),
     "dataset": ("recipe", "config", "name"),
 }
@@ -62,6 +64,7 @@ _NEEDED = {
     "continue": ("chain", "step"),
     "branch": ("chain", "step", "text"),
     "score": ("chains", "model"),
+    "refine": ("chains",),
     "import": ("format", "path"),
     "dataset": ("recipe",),
 }
@@ -132,6 +135,8 @@ def normalised(store: Store, kind: str, spec: Mapping[str, Any]) -> tuple[str, d
         return base, _plain(named)
     if base == "score":
         return _score(named)
+    if base == "refine":
+        return _refine(store, named)
     named |= {"engine": engines.canonical(str(named.get("engine", "embedded"))), "sampling": _sampling_id(store, named)}
     if base in ("sample", "measure"):
         _check_size(base, named)
@@ -144,6 +149,11 @@ def _score(named: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if named.get("role", "prm") not in ROLES:
         raise StepvizError(f"a scorer's role is one of {', '.join(ROLES)}, not {named['role']!r}")
     return ("score many" if len(named["chains"]) > MANY else "score"), _plain(named)
+
+
+def _refine(store: Store, named: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    spec, draws = refine_spec.written_out(named)
+    return ("refine many" if draws > MANY else "refine"), _plain(spec | {"sampling": _sampling_id(store, spec)})
 
 
 def _plain(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,15 +59,13 @@ class Ask:
     """Draw j of a refinement of drafts[draft], with step `bad` marked (None: global)."""
 
     draft: int
+    kind: Kind
     bad: int | None
     j: int
     prompt: str
 
     def seed(self, question: str, model_id: str, sampling: Sampling) -> int:
         return continuation_seed(id_of(question), prefix_hash(self.prompt), model_id, sampling.hash, self.j)
-
-
-Write = Callable[[Sequence[Ask]], list[Completion]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +87,16 @@ class Refinement:
         return self.finish_reason == "stop" and bool(self.steps)
 
     @property
+    def cancelled(self) -> bool:
+        return self.error == CANCELLED
+
+    @property
     def name(self) -> str:
         """`local`, and `local 2`, `local 3` … where several were drawn."""
         return self.kind if self.j == 0 else f"{self.kind} {self.j + 1}"
+
+
+Write = Callable[[Sequence[Ask]], list[Refinement]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,34 +163,35 @@ def refine(
     chosen = [orm is None or (d is not None and (gate is None or d <= gate)) for d in doubts]
     places = list(at) if at is not None else _places(drafts, chosen, locator, how, threshold, no_flag)
     wanted = [(i, kind, bad) for i, place in enumerate(places) if chosen[i] for kind, bad in _ways(how, place, no_flag)]
-    write = engine if callable(engine) else by_engine(drafts, engine, sampling)
-    written = _written(drafts, wanted, write, sampling.style.step_rule, samples, suffix)
+    write = engine if callable(engine) else by_engine(drafts, engine, sampling, suffix)
+    written = _written(drafts, wanted, write, samples)
     return _outcomes(drafts, doubts, chosen, places, written, orm)
 
 
-def by_engine(drafts: Sequence[Draft], engine: Engine, sampling: Sampling) -> Write:
+def by_engine(drafts: Sequence[Draft], engine: Engine, sampling: Sampling, suffix: bool = False) -> Write:
     """The same prompt with the same seed is decoded once."""
 
-    def write(asks: Sequence[Ask]) -> list[Completion]:
+    def write(asks: Sequence[Ask]) -> list[Refinement]:
         keys = [(ask.prompt, ask.seed(drafts[ask.draft].question, engine.model_id, sampling)) for ask in asks]
         distinct = list(dict.fromkeys(keys))
         requests = [Request(prompt, seed=seed) for prompt, seed in distinct]
-        completions = dict(zip(distinct, engine.generate(requests, sampling), strict=True))
-        return [completions[key] for key in keys]
+        done = dict(zip(distinct, engine.generate(requests, sampling), strict=True))
+        kept = [drafts[ask.draft].steps if suffix else () for ask in asks]
+        rule = sampling.style.step_rule
+        return [read(ask, done[key], rule, steps) for ask, key, steps in zip(asks, keys, kept, strict=True)]
 
     return write
 
 
-def read(
-    completion: Completion, kind: Kind, bad: int | None, j: int, rule: str, kept: Sequence[str] = ()
-) -> Refinement:
-    """What was written as a refinement; `kept`: the draft's steps before E, in front of a suffix."""
-    text, marks = without_marks(completion.text)
-    if kept and bad is not None:
-        text = "\n".join([*(step.rstrip() for step in kept[: bad - 1]), text.lstrip("\n")])
-    steps = tuple(text[span.start : span.end] for span in cut.segment(text, rule))
-    reason, error = completion.finish_reason, completion.error or ""
-    return Refinement(kind, bad, text, steps, reason, completion.tokens, j, marks, error)
+def read(ask: Ask, done: Completion, rule: str, kept: Sequence[str] = ()) -> Refinement:
+    """What was written as a refinement; of `kept`, the draft's steps, those before E stand in front of a suffix."""
+    text, marks = without_marks(done.text)
+    if kept and ask.bad is not None:
+        text = "\n".join([*(step.rstrip() for step in kept[: ask.bad - 1]), text.lstrip("\n")])
+    steps = tuple(
+        text[span.start : span.end] for span in cut.segment(text, rule, cut_off=done.finish_reason == "length")
+    )
+    return Refinement(ask.kind, ask.bad, text, steps, done.finish_reason, done.tokens, ask.j, marks, done.error or "")
 
 
 # ---- where, how
@@ -221,27 +227,20 @@ def _ways(how: Sequence[Kind], place: int | None, no_flag: NoFlag) -> list[tuple
 
 
 def _written(
-    drafts: Sequence[Draft],
-    wanted: Sequence[tuple[int, Kind, int | None]],
-    write: Write,
-    rule: str,
-    samples: int,
-    suffix: bool,
+    drafts: Sequence[Draft], wanted: Sequence[tuple[int, Kind, int | None]], write: Write, samples: int
 ) -> list[dict[str, Refinement]]:
     """For each draft its refinements by name."""
     found: list[dict[str, Refinement]] = [{} for _ in drafts]
     asks = [
-        (kind, Ask(i, bad, j, refine_prompt(drafts[i].question, drafts[i].steps, bad)))
+        Ask(i, kind, bad, j, refine_prompt(drafts[i].question, drafts[i].steps, bad))
         for i, kind, bad in wanted
         for j in range(samples)
     ]
-    completions = write([ask for _, ask in asks]) if asks else []
-    for (kind, ask), done in zip(asks, completions, strict=True):
-        made = read(done, kind, ask.bad, ask.j, rule, drafts[ask.draft].steps if suffix else ())
+    refinements = write(asks) if asks else []
+    for ask, made in zip(asks, refinements, strict=True):
         found[ask.draft][made.name] = made
-    errors = [done.error for done in completions if done.error and done.error != CANCELLED]
-    if errors and len(errors) == len(completions):
-        raise StepvizError(f"the refiner could refine none of these drafts: {errors[0]}")
+    if refinements and all(made.error and not made.cancelled for made in refinements):
+        raise StepvizError(f"the refiner could refine none of these drafts: {refinements[0].error}")
     return found
 
 

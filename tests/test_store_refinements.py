@@ -67,7 +67,8 @@ def test_a_line_stands_once_under_its_key(store: Store) -> None:
     assert store.refinement(first).pick == "local"
     second = store.add_refinement(replace(LINE, key="k2", threshold=0.3))
     assert [row.id for row in store.refinements()] == [second, first]
-    assert store.refined([(DRAFT.id, "k1"), (DRAFT.id, "k3"), (GOOD.id, "k1")]) == {(DRAFT.id, "k1")}
+    assert store.refined([(DRAFT.id, "k1"), (DRAFT.id, "k3"), (GOOD.id, "k1")]) == {(DRAFT.id, "k1"): first}
+    assert [row.id for row in store.refinement_lines([second, first, second, 99])] == [first, second]
 
 
 def test_the_gain_follows_a_persons_verdict(store: Store) -> None:
