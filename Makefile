@@ -8,9 +8,12 @@ READY := .venv/.ready
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || \
 		{ echo "stepviz needs Python 3.11 or newer: make app PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "stepviz: creating the environment .venv"
 	$(PYTHON) -m venv .venv
+	@echo "stepviz: installing what requirements.txt pins, torch among it: some minutes, a few GB, once"
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	touch $(READY)
+	@touch $(READY)
+	@echo "stepviz: the environment is ready"
 
 app: $(READY)  ## the workbench on http://127.0.0.1:7860
 	$(RUN) app.py $(ARGS)

@@ -6,6 +6,7 @@ import argparse
 import ipaddress
 import sys
 
+from db.session import store_url
 from db.store import open_store
 from stepviz.errors import StepvizError
 
@@ -39,19 +40,29 @@ def loopback(host: str) -> str:
     return f"[{address}]" if address.version == 6 else host
 
 
+def say(line: str) -> None:
+    """A line for who waits, at once, also through a pipe."""
+    print(f"stepviz: {line}", flush=True)
+
+
 def main() -> None:
     given = arguments()
     try:
         host = loopback(given.host)
+        say(f"opening the store {store_url(given.db).render_as_string()}")
         store = open_store(given.db)
+        say("loading the app")
         from stepviz.prompt_styles import prompt_style
         from stepviz.types import Sampling
         from stepviz.ui.build import build_app, launch_options
 
         sampling = Sampling(given.temperature, max_tokens=given.max_tokens, style=prompt_style(given.style))
+        say(f"building the pages and starting the worker process ({given.engine})")
         app = build_app(store, given.engine, given.device, sampling, warm=True)
-        print(f"stepviz on http://{host}:{given.port}")
-        app.launch(server_name=host, server_port=given.port, inbrowser=given.open, **launch_options(store, host))
+        options = {"inbrowser": given.open, "prevent_thread_lock": True, **launch_options(store, host)}
+        app.launch(server_name=host, server_port=given.port, **options)
+        say(f"ready: open http://{host}:{given.port} (Ctrl+C ends it)")
+        app.block_thread()
     except StepvizError as error:
         sys.exit(f"stepviz: {error}")
     except OSError as error:

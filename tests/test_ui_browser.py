@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from db.store import Store, open_store
-from stepviz.types import Sampling
+from stepviz.steps import segment
+from stepviz.types import Chain, Sampling
 from tests import chromium, tiny, ui_cases
 
 pytestmark = chromium.MARKS
@@ -70,10 +72,47 @@ def test_steps_and_chains_by_keyboard(page: Page, running: Running):
     expect(page.locator("#view .side h3")).to_have_text("Step 1")
     page.keyboard.press("J")
     expect(page.locator(f"#view .vhead[data-chain='{running.ids['right']}']")).to_be_visible()
+    expect(page.locator("#view .side h3")).to_have_text("Step 1")
     page.keyboard.press("?")
     expect(page.locator("#sv-dialog")).to_contain_text("next, previous step")
     page.keyboard.press("Escape")
     expect(page.locator("#sv-dialog")).to_be_hidden()
+
+
+def test_the_next_chain_keeps_the_step_or_has_its_last(page: Page, running: Running):
+    """The measured chain has 4 steps and a pit at 2, which would open otherwise; a chain of one line has one step."""
+    at = f"/?problem={running.ids['problem']}"
+    wrong = page.locator(f"#view .vhead[data-chain='{running.ids['wrong']}']")
+    for step in ("4", "0"):
+        open_at(page, running, f"{at}&chain={running.ids['right']}&step={step}")
+        page.keyboard.press("K")
+        expect(wrong).to_be_visible()
+        expect(page.locator("#view .row.on")).to_have_attribute("data-i", step)
+    filler = running.store.problems()[20]
+    long, short = (Chain(filler.id, "mine", t, t, segment(t), "line/1") for t in ("1\n2\n#### 3", "#### 3"))
+    for chain in (long, short):
+        running.store.add_chain(chain)
+    open_at(page, running, f"/?problem={filler.id}&chain={long.id}&step=3")
+    page.keyboard.press("J")
+    expect(page.locator(f"#view .vhead[data-chain='{short.id}']")).to_be_visible()
+    expect(page.locator("#view .row.on")).to_have_attribute("data-i", "1")
+    expect(page).to_have_url(re.compile("step=1$"))
+
+
+def test_the_address_always_names_the_step_that_is_shown(page: Page, running: Running):
+    """A chain opens at its pit, and the address says so before any key; a click on a step changes it, Q is step 0."""
+    open_at(page, running, f"/?problem={running.ids['problem']}")
+    expect(page).to_have_url(re.compile(f"chain={running.ids['wrong']}&step=2$"))
+    page.locator("#view .row[data-i='3'] > .no").click()
+    expect(page).to_have_url(re.compile("step=3$"))
+    page.locator("#view .row.q > .no").click()
+    expect(page).to_have_url(re.compile("step=0$"))
+    page.reload()
+    expect(page.locator("#view .row.on")).to_have_attribute("data-i", "0")
+    page.locator(f"#chains .crow[data-chain='{running.ids['right']}']").click()
+    expect(page).to_have_url(re.compile(f"chain={running.ids['right']}&step=0$"))
+    page.go_back()
+    expect(page).to_have_url(re.compile(f"chain={running.ids['wrong']}&step=0$"))
 
 
 def test_keys_are_letters_while_somebody_types(page: Page, running: Running):

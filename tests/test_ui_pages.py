@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +18,17 @@ import pytest
 import app
 from db.store import Store, open_store
 from stepviz.errors import StepvizError
+from stepviz.job_kinds import JOBS
 from stepviz.ui.explore import Explore
 from stepviz.ui.page import Update, guarded
+from stepviz.ui.render_chain import DOING, progress
 from stepviz.ui.runs import Runs
+from stepviz.ui.status import run_line
 from stepviz.ui.view_import import form_of, import_spec, preview_of
 from stepviz.ui.workbench import Workbench
 from tests import ui_cases
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -159,3 +171,42 @@ def test_the_app_stays_on_this_machine(host: str):
 )
 def test_loopback_hosts_pass(host: str, used: str):
     assert app.loopback(host) == used
+
+
+def test_every_kind_of_job_has_its_word(store: Store):
+    """What the header, a bar and a row call it while it runs."""
+    words = {"score": "Scoring", "refine": "Refining", "train": "Training", "measure many": "Measuring"}
+    for kind, word in words.items():
+        line = run_line(replace(store.run(store.add_run(kind, {})), state="running"))
+        assert progress(line) == word
+    assert {kind.removesuffix(" many") for kind in JOBS} <= DOING.keys()
+
+
+def test_starting_says_what_it_does_before_it_does_it(tmp_path: Path):
+    """`python app.py` into a pipe: the store before it is opened, the address once somebody answers there."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "app.py", "--db", f"sqlite:///{tmp_path}/new.db", "--port", port]
+    url, environment = f"http://127.0.0.1:{port}", {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        deadline = threading.Timer(300, process.kill)
+        deadline.start()
+        try:
+            said = [process.stdout.readline()]
+            while said[-1] and url not in said[-1]:
+                said.append(process.stdout.readline())
+            assert "opening" in said[0]
+            assert "new.db" in said[0]
+            assert urllib.request.urlopen(f"{url}/", timeout=20).status == 200
+        finally:
+            deadline.cancel()
+            process.terminate()
+
+
+def test_make_app_says_what_it_installs():
+    """make prints its own commands; those that take long say what they do, in words."""
+    done = subprocess.run(["make", "-n", "-B", "app"], cwd=ROOT, capture_output=True, text=True, check=True)
+    said = [line for line in done.stdout.splitlines() if "echo" in line]
+    assert any("environment" in line and ".venv" in line for line in said)
+    assert any("nstalling" in line and "requirements.txt" in line for line in said)

@@ -12,6 +12,7 @@ import pytest
 from db.store import open_store
 from db.values import ModelRow, RunRow
 from stepviz import jobs
+from stepviz.steps import segment
 from stepviz.types import (
     Annotation,
     Chain,
@@ -23,12 +24,19 @@ from stepviz.types import (
     Verdict,
     prefix_hash,
 )
-from stepviz.ui import pits, render_chains
+from stepviz.ui import pits, render_chain, render_chains
 from stepviz.ui.address import Address
+from stepviz.ui.opening import opening_chain, opening_problem
 from stepviz.ui.render_inspector import continuation
 from stepviz.ui.status import took
 from stepviz.ui.view_chain import chain_page, endings
-from stepviz.ui.views import answer_shares, chain_list, measurement, opening_chain, problem_list, rounded
+from stepviz.ui.views import (
+    answer_shares,
+    chain_list,
+    measurement,
+    problem_list,
+    rounded,
+)
 from stepviz.ui.workbench import Workbench
 from tests import ui_cases
 
@@ -99,7 +107,7 @@ def test_endings_are_clusters_of_answers(filled: Filled):
 def a_draw(j: int = 0, **fields: object) -> Continuation:
     key = {"prefix_hash": prefix_hash(""), "model_id": ui_cases.MODEL, "sampling_id": ui_cases.SAMPLING.hash}
     done = {"seed": j, "text": "#### 264", "finish_reason": "stop", "tokens": 4, "answer": "264", "verdict": "correct"}
-    return Continuation(ui_cases.problem().id, j=j, **(key | done | fields))
+    return Continuation(**({"problem_id": ui_cases.problem().id, "j": j} | key | done | fields))
 
 
 def test_an_answer_before_the_token_limit_is_an_ending_and_not_a_cut():
@@ -166,6 +174,11 @@ def test_a_run_whose_worker_died_took_until_its_lease_was_over():
 def test_measure_says_what_it_will_cost(filled: Filled):
     assert page(filled).measured
     assert page(filled).cost == "32 continuations, ≈ 640 tokens"  # 8 more from 4 prefixes, 20 tokens each
+    shown = render_chain.view(page(filled))
+    assert "Measure again" not in shown
+    assert "Measure 8 more" in shown
+    assert "Adds 8 continuations to each step: 32 continuations, ≈ 640 tokens" in shown
+    assert "adds 32 continuations, ≈ 640 tokens" in shown
     assert not page(filled, "right").measured
     assert page(filled, "right").cost.startswith("24 continuations, ≈ ")  # V[0] is shared, steps 1 to 3 are open
 
@@ -205,6 +218,54 @@ def test_a_problem_opens_with_its_measured_wrong_chain_or_the_asked_sources(fill
     assert opening_chain(filled.bench, problem).chain.id == filled.ids["wrong"]
     assert opening_chain(filled.bench, problem, "stepverify").chain.id == other.id
     assert opening_chain(filled.bench, "nobody") is None
+
+
+def measured(filled: Filled, name: str, rights: tuple[int, ...], answer: str = "244") -> Chain:
+    """A chain of a problem of its own, wrong by default, with so many of 8 continuations right after each prefix."""
+    of = Problem(f"What does {name} come to?", "264", source="embedded", key=f"embedded/test/{name}", split="test")
+    text = "".join(f"{name} {i}\n" for i in range(1, len(rights))) + f"#### {answer}"
+    said = ui_cases.chain(of, text, ui_cases.MODEL, name)
+    verdict = Verdict("correct" if answer == "264" else "wrong", "", "stepviz/1", answer)
+    filled.bench.store.add_items([SourceItem(of, (said,))], {said.id: verdict})
+    draws = [
+        a_draw(j, problem_id=of.id, prefix_hash=prefix_hash(said.prefix(step)), verdict="correct" if j < k else "wrong")
+        for step, k in enumerate(rights)
+        for j in range(8)
+    ]
+    filled.bench.store.add_continuations(draws)
+    return said
+
+
+def test_a_problem_opens_with_the_chain_that_shows_most(filled: Filled):
+    """Among measured wrong chains: a pit midway and a critical step before one whose pit is its first or last step."""
+    at_once = measured(filled, "ann", (4, 0, 0, 0))
+    problem = at_once.problem_id
+    at_last = replace(at_once, key="last", text="a\nb\nc\n#### 244", spans=())
+    at_last = replace(at_last, spans=segment(at_last.text))
+    midway = replace(at_once, key="mid", text="d\ne\nf\n#### 244", spans=())
+    midway = replace(midway, spans=segment(midway.text))
+    for chain, rights in ((at_last, (8, 8, 0)), (midway, (6, 0, 0))):
+        filled.bench.store.add_chain(chain, Verdict("wrong", "", "stepviz/1", "244"))
+        filled.bench.store.add_continuations(
+            a_draw(
+                j,
+                problem_id=problem,
+                prefix_hash=prefix_hash(chain.prefix(step)),
+                verdict="correct" if j < k else "wrong",
+            )
+            for step, k in enumerate(rights, start=1)
+            for j in range(8)
+        )
+    assert opening_chain(filled.bench, problem).chain.id == midway.id
+
+
+def test_explore_opens_on_a_problem_whose_chain_falls_midway_after_a_critical_step(filled: Filled):
+    """Not the first with chains: ann falls at once, bob never rises, cyd rises at 1 and falls at 2 of 3 steps."""
+    for name, rights in (("ann", (4, 0, 0, 0)), ("bob", (0, 0, 0, 0)), ("cyd", (2, 6, 0, 0))):
+        measured(filled, name, rights)
+    at = Address(source="embedded", q="come to")
+    assert opening_problem(filled.bench, at).question == "What does cyd come to?"
+    assert opening_problem(filled.bench, Address(q="filler")).question.startswith("A filler problem about 0")
 
 
 def test_problems_are_paged_on_the_server(filled: Filled):

@@ -11,11 +11,12 @@ import gradio as gr
 from db.values import ChainRow, ProblemRow
 from stepviz.ui import actions, render_chain, render_chains, render_dialogs, render_head
 from stepviz.ui.address import Address, parse
+from stepviz.ui.opening import opening_chain, opening_problem
 from stepviz.ui.page import Update, connect, reply, widget
 from stepviz.ui.rows import ChainPage, RunLine
 from stepviz.ui.status import head_of, run_here
 from stepviz.ui.view_chain import chain_page, missing_page, problem_page
-from stepviz.ui.views import chain_list, opening_chain, opening_problem, problem_list
+from stepviz.ui.views import chain_list, problem_list
 from stepviz.ui.workbench import Workbench
 
 _SCRIPTS = ("js/explore.js",)
@@ -148,7 +149,7 @@ class Explore:
             body = render_dialogs.steps(
                 here.chain.chain.text, here.chain.chain.spans, here.chain.chain.rule, here.chain.number
             )
-            update.reply = reply("dialog", body=body)
+            update.reply = reply("dialog", done.said, body=body)
         else:
             update.reply = reply("done", done.said, go=here.at.query() if done.chain else "")
         return update

@@ -20,7 +20,10 @@ DOING = {
     "import": "Importing",
     "continue": "Continuing",
     "branch": "Branching",
+    "score": "Scoring",
+    "refine": "Refining",
     "dataset": "Building",
+    "train": "Training",
 }
 _PREDICTED = '<span class="leg"><i class="l-prd"></i>predicted</span>'
 
@@ -94,9 +97,13 @@ def _measure(v: ChainPage) -> str:
     steps = button("Steps", "spans", kind="", title="Cut the chain into steps another way")
     if v.blocked:
         return f'{steps}<span class="cost" title="{esc(v.blocked)}">cannot be measured</span>'
-    label, kind = ("Measure again", "") if v.measured else ("Measure", "pri")
-    again = "yes" if v.measured else None
-    return f'<span class="cost num">{esc(v.cost)}</span>{steps}{button(label, "measure", "M", kind=kind, again=again)}'
+    if v.measured:
+        title = f"Adds {v.measure_n} continuations to each step: {v.cost}"
+        return f'<span class="cost num">adds {esc(v.cost)}</span>{steps}' + button(
+            f"Measure {v.measure_n} more", "measure", "M", title=title, again="yes"
+        )
+    title = f"Brings each step to {v.measure_n} continuations: {v.cost}"
+    return f'<span class="cost num">{esc(v.cost)}</span>{steps}{button("Measure", "measure", "M", "pri", title)}'
 
 
 def _run(run: RunLine | None) -> str:

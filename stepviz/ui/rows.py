@@ -199,6 +199,7 @@ class ChainPage:
     meta: tuple[str, ...] = ()
     selected: int = 0
     measured: bool = False
+    measure_n: int = 8  # continuations a step that Measure brings or, where they are there, adds
     cost: str = ""  # of Measure: "56 continuations, ≈ 4,300 tokens"
     parent: tuple[str, int, int] | None = None  # chain id, its number, branch step
     run: RunLine | None = None

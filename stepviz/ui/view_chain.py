@@ -72,6 +72,7 @@ def chain_page(
         meta=meta_of(bench, chain, shown),
         selected=_focus(at, known, len(rows)),
         measured=measured,
+        measure_n=MEASURE_N,
         cost=measure_cost(known),
         parent=_parent(bench, chain),
         run=run,

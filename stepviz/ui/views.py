@@ -20,7 +20,7 @@ NO_ANSWER = "(none)"
 
 def problem_list(bench: Workbench, at: Address) -> ProblemList:
     """The page of problems that search and filters leave, in the order of arrival."""
-    wanted = _filter(at)
+    wanted = filter_of(at)
     total = bench.store.count_problems(wanted)
     skip = at.skip if at.skip < total else 0
     rows = bench.store.problems(wanted, limit=PAGE, offset=skip)
@@ -38,29 +38,7 @@ def problem_list(bench: Workbench, at: Address) -> ProblemList:
     return ProblemList(lines, total, skip, PAGE, at.problem)
 
 
-def opening_problem(bench: Workbench, at: Address) -> ProblemRow | None:
-    """Where Explore opens: the first problem of the list with chains, else the first."""
-    rows = bench.store.problems(_filter(at), limit=PAGE, offset=at.skip)
-    return next((r for r in rows if r.n_chains), rows[0] if rows else None)
-
-
-def opening_chain(bench: Workbench, problem_id: str, source: str = "") -> ChainRow | None:
-    """The chain a problem opens with: of the source that was asked for, wrong, and measured, as far as there is one."""
-    rows = bench.store.chains(problem_id)
-    shown = measurement(bench, problem_id)
-    counts = bench.store.continuation_counts(problem_id, shown.model_id, shown.sampling_id) if shown else {}
-    separator = separator_of(bench, shown)
-
-    def rank(row: ChainRow) -> tuple[bool, bool, bool, int]:
-        chain = row.chain
-        measured = chain.n > 0 and prefix_hash(prefix_of(chain, 1, separator)) in counts
-        asked = bool(source) and chain.origin.startswith(source)
-        return not asked, not measured, row.verdict.value != "wrong", row.number
-
-    return min(rows, key=rank, default=None)
-
-
-def _filter(at: Address) -> ProblemFilter:
+def filter_of(at: Address) -> ProblemFilter:
     return ProblemFilter(at.q, at.source or None, None, at.result or None)
 
 

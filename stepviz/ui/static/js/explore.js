@@ -29,8 +29,8 @@
     mark(".prow", "problem", id);
     sv.act("problem");
   }
-  function openChain(id, keyboard = false) {
-    (keyboard ? replace : push)({ chain: id, step: null });
+  function openChain(id, step = null) { // with a step: on the way from chain to chain, which is no page of its own
+    (step === null ? push : replace)({ chain: id, step });
     mark(".crow", "chain", id);
     sv.act("chain");
   }
@@ -57,7 +57,7 @@
     side.innerHTML = list[i].querySelector(".insp").innerHTML;
     sv.typeset(side);
     if (scroll) list[i].scrollIntoView({ block: "nearest" });
-    if (note) replace({ step: i || null });
+    if (note) replace({ step: i });
   }
 
   // After the server sent HTML: the same chain keeps the reader's place, a new one starts at its own.
@@ -75,6 +75,7 @@
     open = { chain: chain ?? null, i: +(selected ?? 0) };
     rows()[open.i]?.scrollIntoView({ block: "nearest" });
     mark(".crow", "chain", chain);
+    if (chain && chain === params().get("chain")) replace({ step: open.i });
   };
   sv.on_chains = () => {
     const on = params().get("chain");
@@ -96,7 +97,7 @@
     const list = all(selector), i = list.findIndex((r) => r.classList.contains("on"));
     return list[i < 0 ? 0 : Math.max(0, Math.min(list.length - 1, i + by))];
   }
-  function stepChain(by) { const to = neighbour("#chains .crow[data-chain]", by); if (to) openChain(to.dataset.chain, true); }
+  function stepChain(by) { const to = neighbour("#chains .crow[data-chain]", by); if (to) openChain(to.dataset.chain, Math.max(0, current())); }
   function stepProblem(by) { const to = neighbour("#problems .prow", by); if (to) openProblem(to.dataset.problem); }
   const railShown = () => !!$("#rail")?.offsetParent;
   const narrow = () => innerWidth < 1500;
