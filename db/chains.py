@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select,
 from db.caches import refresh_chains, refresh_problems
 from db.items import UNGRADED, chain_row, check_parents, numbered
 from db.locks import lock_chains, lock_problems
-from db.models import AnnotationTable, ChainTable, ContinuationTable, ScoreTable
+from db.models import ChainTable, ContinuationTable, ScoreTable
 from db.problems import in_source
+from db.recuts import follow
 from db.rows import chunks, read_spans, table, verdict_columns, write_spans
 from db.session import Database
 from db.values import ChainFilter, ChainRow, ContinuationKey
@@ -91,12 +92,13 @@ class ChainQueries(Database):
             refresh_problems(connection, numbers)
         return new
 
-    def set_spans(self, chain_id: str, spans: Sequence[Span], rule: str) -> None:
-        """Cut the chain into other steps. Scores of its steps go: they belong to the old ones.
+    def set_spans(self, chain_id: str, spans: Sequence[Span], rule: str, was: Sequence[Span] | None = None) -> int:
+        """Cut the chain into other steps, and say how many labels changed places with their steps.
 
-        The borders that a source gave are kept in meta["given"], so that its row can be written out again.
-        StepvizError where people's labels would come to mean another step, or where another chain
-        branches at a border that would vanish.
+        was: the steps that the new ones were made from. Scores of the old steps go. The borders that a source gave
+        are kept in meta["given"], so that its row can be written out again. StepvizError where a label would have to
+        be guessed (stepviz.label_rules.carried), where another chain branches at a border that would vanish, and
+        where the chain is no longer cut as it `was`.
         """
         with self.writing() as connection:
             lock_chains(connection, [chain_id])
@@ -104,17 +106,17 @@ class ChainQueries(Database):
             if row is None:
                 raise StepvizError(f"There is no chain {chain_id}.")
             old = _read(row).chain
+            if was is not None and tuple(was) != old.spans:
+                raise StepvizError("This chain was cut another way meanwhile: look at its steps again.")
             new = replace(old, spans=tuple(spans), rule=rule)
             assert all(a.end <= b.start for a, b in zip(new.spans, new.spans[1:], strict=False)), "spans overlap"
             assert not new.spans or (new.spans[0].start >= 0 and new.spans[-1].end <= len(new.text)), "span outside"
-            if new.spans != old.spans:
-                _refuse_labelled(connection, chain_id)
-                _move_branches(connection, old, new)
-                connection.execute(table(ScoreTable).delete().where(ScoreTable.chain_id == chain_id))
+            moved = follow(connection, old, new) if new.spans != old.spans else 0
             values = {"spans": write_spans(new.spans), "n_steps": new.n, "rule": rule}
             if old.rule.startswith("given/") and "given" not in old.meta:
                 values["meta"] = {**old.meta, "given": write_spans(old.spans)}
             connection.execute(update(table(ChainTable)).where(ChainTable.id == chain_id).values(values))
+        return moved
 
     def set_verdicts(self, verdicts: Mapping[str, Verdict]) -> None:
         """Grade again: chain id → the grader's verdict. A person's stays above it."""
@@ -126,17 +128,27 @@ class ChainQueries(Database):
                 connection.execute(update(chains).where(chains.c.id == bindparam("at")), rows)
             refresh_chains(connection, verdicts)
 
-    def add_scores(self, chain_id: str, model_id: str, scores: Sequence[float]) -> None:
-        """A model's probability after each step, from step 1 on; takes the place of its earlier ones."""
+    def add_scores(
+        self, chain_id: str, model_id: str, scores: Sequence[float], spans: Sequence[Span] | None = None
+    ) -> bool:
+        """A model's probability after each step, from step 1 on; takes the place of its earlier ones.
+
+        spans: the steps that were scored. False, and nothing is stored, where the chain is cut otherwise by now.
+        """
         rows = [
             {"chain_id": chain_id, "model_id": model_id, "step": i, "score": score}
             for i, score in enumerate(scores, start=1)
         ]
         s = table(ScoreTable)
         with self.writing() as connection:
+            lock_chains(connection, [chain_id])
+            stored = select(ChainTable.spans).where(ChainTable.id == chain_id)
+            if spans is not None and read_spans(connection.execute(stored).scalar_one()) != tuple(spans):
+                return False
             connection.execute(s.delete().where(s.c.chain_id == chain_id, s.c.model_id == model_id))
             if rows:
                 connection.execute(insert(s), rows)
+        return True
 
     def scores_for(self, problem_id: str) -> dict[str, list[StepScore]]:
         """Chain id → its scores, for all scored chains of a problem, in one look."""
@@ -223,28 +235,3 @@ def _split_draw(connection: Connection, chain: Chain, key: ContinuationKey) -> t
     own_text = chain.text[: len(chain.text) - len(drawn.text)]
     assert prefix_hash(own_text) == drawn.prefix_hash, "the chain does not start with the drawn prefix"
     return own_text, drawn.id
-
-
-def _refuse_labelled(connection: Connection, chain_id: str) -> None:
-    a = AnnotationTable
-    query = select(a.annotator).where(a.chain_id == chain_id, a.question != "verdict").distinct().order_by(a.annotator)
-    people = list(connection.execute(query).scalars())
-    if people:
-        raise StepvizError(
-            f"This chain's steps carry labels of {', '.join(people[:3])}: other steps would move them. "
-            "Edit a step to branch a copy, and cut that."
-        )
-
-
-def _move_branches(connection: Connection, old: Chain, new: Chain) -> None:
-    """Chains that branch after step i of this one now branch after the step that ends at the same place."""
-    chains = table(ChainTable)
-    query = select(chains.c.id, chains.c.branch_step).where(
-        chains.c.parent == old.id, chains.c.branch_step.is_not(None)
-    )
-    borders = {len(new.prefix(i)): i for i in range(new.n + 1)}
-    for id_, step in connection.execute(query).all():
-        border = len(old.prefix(step))
-        if border not in borders:
-            raise StepvizError(f"Another chain branches after step {step}: that border has to stay.")
-        connection.execute(update(chains).where(chains.c.id == id_).values(branch_step=borders[border]))

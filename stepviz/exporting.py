@@ -35,12 +35,14 @@ def export_processbench(
     else the verdict's (null: unknown).
     """
     for problem, row, labels in _labelled(store, filter):
+        chain, own = row.chain, row.chain.origin.startswith("processbench/")
+        if own and annotator == processbench.ANNOTATOR:
+            chain, labels = _as_given(store, chain, labels)
         said = [a for a in labels if a.annotator == annotator]
-        decided, first_error = _first_error(said, row.chain.n)
+        decided, first_error = _first_error(said, chain.n)
         if decided:
             known = {"correct": True, "wrong": False, "unknown": None}[row.verdict.value]
-            right = row.chain.meta.get("flag") if row.chain.origin.startswith("processbench/") else known
-            yield processbench.row_of(problem.question, row.chain, first_error, right)
+            yield processbench.row_of(problem.question, chain, first_error, chain.meta.get("flag") if own else known)
 
 
 def _first_error(said: list[Annotation], n: int) -> tuple[bool, int | None]:
@@ -73,29 +75,38 @@ def export_prm800k(
     own = ((p, row, ls) for p, row, ls in _labelled(store, filter) if row.chain.origin in prm800k.ORIGINS)
     for _, found in groupby(own, key=lambda entry: prm800k.row_key(entry[1].chain)):
         entries = list(found)
-        chains = tuple(_as_given(row.chain) for _, row, _ in entries)
-        labels = tuple(label for _, _, labels in entries for label in labels)
-        yield from prm800k.write([SourceItem(entries[0][0].problem, chains, labels)])
+        given = [_as_given(store, row.chain, labels) for _, row, labels in entries]
+        labels = tuple(label for _, labels in given for label in labels)
+        yield from prm800k.write([SourceItem(entries[0][0].problem, tuple(chain for chain, _ in given), labels)])
 
 
-def _as_given(chain: Chain) -> Chain:
-    """The chain in the steps that its source gave, whatever it was cut into since (db.chains, set_spans)."""
+def _as_given(store: Store, chain: Chain, labels: list[Annotation]) -> tuple[Chain, list[Annotation]]:
+    """The chain in the steps that its source gave, with the source's labels of them, whatever it was cut into since.
+
+    Labels that moved with their steps are appended (Store.set_spans): those that came with the file are still there.
+    """
     given = chain.meta.get("given")
-    return chain if given is None else replace(chain, spans=tuple(Span(*span) for span in given))
+    if given is None:
+        return chain, labels
+    history = (row.annotation for row in store.annotations(chain.id, history=True))
+    brought = {(a.annotator, a.question, a.step): a for a in history if a.key}  # a corrected label is the later one
+    return replace(chain, spans=tuple(Span(*span) for span in given)), list(brought.values())
 
 
 def export_math_shepherd(store: Store, filter: ChainFilter = _CHAINS) -> Iterator[dict[str, Any]]:
     """Math-Shepherd's rows as they came in."""
     for problem, row, labels in _labelled(store, filter):
         if row.chain.origin.startswith(math_shepherd.ORIGIN):
-            yield from math_shepherd.write([SourceItem(problem.problem, (row.chain,), tuple(labels))])
+            chain, labels = _as_given(store, row.chain, labels)
+            yield from math_shepherd.write([SourceItem(problem.problem, (chain,), tuple(labels))])
 
 
 def export_trl(store: Store, filter: ChainFilter = _CHAINS) -> Iterator[dict[str, Any]]:
     """Stepwise rows as they came in."""
     for problem, row, labels in _labelled(store, filter):
         if any(label.annotator.startswith(f"{trl.ANNOTATOR}/") for label in labels):
-            yield from trl.write([SourceItem(problem.problem, (row.chain,), tuple(labels))])
+            chain, labels = _as_given(store, row.chain, labels)
+            yield from trl.write([SourceItem(problem.problem, (chain,), tuple(labels))])
 
 
 def export_stepviz(store: Store, filter: ProblemFilter = _PROBLEMS) -> Iterator[dict[str, Any]]:

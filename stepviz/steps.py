@@ -20,7 +20,7 @@ from itertools import pairwise
 
 from stepviz import final_answer
 from stepviz.errors import StepvizError
-from stepviz.types import Span
+from stepviz.types import Span, digest
 
 RULES: tuple[str, ...] = ("line", "blank", "numbered", "sentence")
 VERSION = 1
@@ -108,6 +108,11 @@ def split(text: str, spans: Sequence[Span], i: int, offset: int) -> tuple[Span, 
         raise StepvizError(f"Cutting step {i} at {offset} would leave an empty step.")
     head = Span(span.start, span.start + len(left))
     return (*spans[: i - 1], head, replace(span, start=span.end - len(right)), *spans[i:])
+
+
+def cut_id(spans: Sequence[Span]) -> str:
+    """Eight hex digits that name how a chain is cut: a page sends them with what it wants done to a step on show."""
+    return digest("cut", *(f"{span.start}-{span.end}" for span in spans))[:8]
 
 
 def mark_answer(text: str, spans: tuple[Span, ...], found: final_answer.FinalAnswer) -> tuple[Span, ...]:

@@ -94,7 +94,7 @@ def test_mistakes_are_answered_with_a_sentence(store: Store, ids: dict[str, str]
 
 def test_steps_with_labels_stay(store: Store, ids: dict[str, str]):
     at = f"?problem={ids['problem']}&chain={ids['wrong']}"
-    assert "labels of ana" in said(send(store, "merge", at=at, step="1"))
+    assert "labelled by ana" in said(send(store, "merge", at=at, step="1"))
     assert store.chain(ids["wrong"]).chain.n == 4
 
 

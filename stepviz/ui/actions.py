@@ -9,7 +9,7 @@ from typing import Any
 from db.values import ChainRow, ProblemRow
 from stepviz import jobs
 from stepviz.errors import StepvizError
-from stepviz.steps import merge, rule_id, segment, split
+from stepviz.steps import cut_id, merge, rule_id, segment, split
 from stepviz.types import Span
 from stepviz.ui import render_dialogs
 from stepviz.ui.rows import ChainPage
@@ -95,7 +95,7 @@ def resegment(
     row = _some(chain)
     rule = str(sent.get("rule", ""))
     cut_off = row.chain.meta.get("finish_reason") == "length"
-    return _cut(bench, row, segment(row.chain.text, rule, cut_off=cut_off), rule_id(rule))
+    return _cut(bench, row, segment(row.chain.text, rule, cut_off=cut_off), rule_id(rule), sent)
 
 
 def merge_steps(
@@ -105,7 +105,7 @@ def merge_steps(
     step = _step(chain, sent)
     if not 1 <= step < row.chain.n:
         raise StepvizError("There is no step below to merge with.")
-    return _cut(bench, row, merge(row.chain.spans, step), "hand/1")
+    return _cut(bench, row, merge(row.chain.spans, step), "hand/1", sent)
 
 
 def split_step(
@@ -113,12 +113,16 @@ def split_step(
 ) -> Done:
     row = _some(chain)
     step, offset = _step(chain, sent), _natural(sent.get("offset"), 0, most=1_000_000)
-    return _cut(bench, row, split(row.chain.text, row.chain.spans, step, offset), "hand/1")
+    return _cut(bench, row, split(row.chain.text, row.chain.spans, step, offset), "hand/1", sent)
 
 
-def _cut(bench: Workbench, row: ChainRow, spans: tuple[Span, ...], rule: str) -> Done:
-    bench.store.set_spans(row.chain.id, spans, rule)
-    return Done(again=True)
+def _cut(bench: Workbench, row: ChainRow, spans: tuple[Span, ...], rule: str, sent: Mapping[str, Any]) -> Done:
+    """The new cut, if the page shows the present one; labels go with their steps, and the page says so."""
+    if sent.get("of") not in (None, cut_id(row.chain.spans)):
+        raise StepvizError("This chain was cut another way meanwhile: open its steps again.")
+    moved = bench.store.set_spans(row.chain.id, spans, rule, was=row.chain.spans)
+    said = f"{moved} labels moved with their steps." if moved > 1 else "1 label moved with its step." if moved else ""
+    return Done(said, again=True)
 
 
 def cancel(bench: Workbench, _p: ProblemRow | None, _c: ChainRow | None, sent: Mapping[str, Any], _w: str) -> Done:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stepviz.steps import cut_id
 from stepviz.types import Span, VerdictValue
 from stepviz.ui.render import answer, button, esc, icon, said
 from stepviz.ui.render_inspector import continuation
@@ -127,13 +128,13 @@ def steps(text: str, spans: Sequence[Span], rule: str, number: int) -> str:
 
 
 def _cut(text: str, spans: Sequence[Span], i: int) -> str:
-    span, words, at = spans[i], [], 0
+    span, words, at, of = spans[i], [], 0, cut_id(spans)
     step = text[span.start : span.end]
     for word in step.split():
         offset = step.index(word, at)
         words.append(esc(step[at:offset]))
-        start = f' data-act="split" data-step="{i + 1}" data-offset="{offset}"' if offset else ""
+        start = f' data-act="split" data-step="{i + 1}" data-offset="{offset}" data-of="{of}"' if offset else ""
         words.append(f"<span{start}>{esc(word)}</span>")
         at = offset + len(word)
-    merge = button("Merge with next", "merge", kind="sm ghost", step=i + 1) if i + 1 < len(spans) else ""
+    merge = button("Merge with next", "merge", kind="sm ghost", step=i + 1, of=of) if i + 1 < len(spans) else ""
     return f'<div class="cut"><b class="num">{i + 1}</b><p>{"".join(words)}</p>{merge}</div>'

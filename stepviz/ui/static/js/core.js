@@ -45,7 +45,7 @@ window.stepviz ??= (() => {
     if (!box || box.dataset.nonce === sv.lastReply) return;
     sv.lastReply = box.dataset.nonce;
     const { kind, text, go } = box.dataset;
-    if (kind === "dialog") openDialog(box.innerHTML);
+    if (kind === "dialog") { openDialog(box.innerHTML); if (text) toast(text); }
     if (kind === "error") toast(text, true);
     if (kind === "toast") toast(text);
     if (kind === "run") sv.on_run?.(text);
@@ -82,7 +82,8 @@ window.stepviz ??= (() => {
     t.className = "sv-toast" + (bad ? " bad" : "");
     t.setAttribute("role", bad ? "alert" : "status");
     t.textContent = text;
-    document.body.append(t);
+    const d = dialog();
+    (d.open ? d : document.body).append(t); // what is beside an open dialog lies behind its backdrop
     setTimeout(() => t.remove(), bad ? 9000 : 3500);
   }
 
