@@ -20,6 +20,7 @@ FOLDERS = (
     "stepviz/recipes",
     "stepviz/ui",
     "training",
+    "training/reproduce",
     "db",
 )
 WIDTH = 30

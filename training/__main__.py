@@ -84,6 +84,40 @@ def expert_iteration(
     print(made.id)
 
 
+reproduce = typer.Typer(no_args_is_help=True, help="A paper's comparison on the embedded world, table by table.")
+app.add_typer(reproduce, name="reproduce")
+
+
+@reproduce.command("glore")
+def reproduce_glore(
+    seeds: Annotated[int, typer.Option(min=1, help="of training and of the subset of data")] = 3,
+    scale: Annotated[float, typer.Option(min=0.001, help="share of the problems; 1: 5,000 test problems")] = 1.0,
+    arms: Annotated[str, typer.Option(help="core (ORM, SORM, refiner), controls, or all")] = "all",
+    work: Annotated[Path, typer.Option(help="folder for models, scores, refinements; goes on there")] = Path("glore"),
+    student: Annotated[str, typer.Option(help="embedded:NAME, a folder or a hub id")] = "embedded:student",
+    shipped: Annotated[
+        Path | None, typer.Option(help="folder with seed 0's orm, sorm, refiner, used if they fit")
+    ] = None,
+    db: Db = None,
+    write: Annotated[bool, typer.Option("--write", help="also write docs/results/glore.json and plots")] = False,
+) -> None:
+    """GLoRe: step judges, reranking, refinement, and the errors of rollouts' labels."""
+    from db.store import open_store
+    from stepviz import results
+    from training.reproduce import glore
+    from training.reproduce.glore_arms import SETS
+
+    if arms not in SETS:
+        raise StepvizError(f"no set of arms {arms!r}; there are: {', '.join(SETS)}")
+    settings = glore.Settings(seeds, scale, arms, student, shipped and shipped.absolute())
+    with open_store(db) as store:
+        tables = glore.run(store, work.absolute(), settings, lambda line: print(line, flush=True))
+    if write:
+        glore.write(tables, settings)
+    for caption, rows in tables.items():
+        print(f"\n**{caption}**\n\n{results.table(rows)}")
+
+
 @app.command()
 def speed(write: Annotated[bool, typer.Option("--write", help="also write docs/results/speed.json")] = False) -> None:
     """What compiling, packing, batch, vocabulary and bfloat16 each bring."""

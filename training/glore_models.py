@@ -173,15 +173,37 @@ def train(
 ) -> ModelRow:
     """Builds the arm's datasets and trains it, where that is not done yet."""
     ids = [dataset(store, recipe, {**drawn_by, **options}, sizes, arm.name) for recipe, options in arm.datasets]
+    return train_on(store, arm, ids, student, out, sizes.share, seed, log)
+
+
+def made_before(
+    store: Store, arm: Arm, drawn_by: Mapping[str, Any], student: Base, out: Path, sizes: Sizes, seed: int
+) -> ModelRow | None:
+    """The model in `out`, where it is what `train` would make."""
+    ids = [dataset(store, recipe, {**drawn_by, **options}, sizes, arm.name) for recipe, options in arm.datasets]
+    return made(store, out, _identity(arm, [store.dataset(id) for id in ids], student, sizes.share, seed))
+
+
+def train_on(
+    store: Store,
+    arm: Arm,
+    ids: Sequence[int],
+    student: Base,
+    out: Path,
+    share: float,
+    seed: int = 0,
+    log: Log = print,
+) -> ModelRow:
+    """Trains the arm on these datasets, where that is not done yet."""
     chosen = [store.dataset(id) for id in ids]
-    identity = _identity(arm, chosen, student, sizes.share, seed)
+    identity = _identity(arm, chosen, student, share, seed)
     known = made(store, out, identity)
     if known is not None:
         log(json.dumps({"stage": arm.name, "seed": seed, "there": known.id}))
         return known
     shutil.rmtree(out, ignore_errors=True)  # half of a training that was killed
     log(json.dumps({"stage": arm.name, "seed": seed, "rows": sum(d.n_rows for d in chosen), "out": str(out)}))
-    cost = fit(arm, _subset(rows(store, chosen), sizes.share, seed), chosen, student, out, seed, log)
+    cost = fit(arm, _subset(rows(store, chosen), share, seed), chosen, student, out, seed, log)
     return finish(store, out, arm.role, student, chosen, {**cost, "arm": arm.name, "seed": seed, "made_of": identity})
 
 
@@ -234,7 +256,7 @@ def _identity(arm: Arm, chosen: Sequence[DatasetRow], student: Base, share: floa
 
 
 def made(store: Store, out: Path, identity: str) -> ModelRow | None:
-    """The model in `out`, where it is whole and was made of just this; its record is brought into a new store."""
+    """The model in `out`, where it is whole, was made of just this, and has its record in the store."""
     path = out / "training.json"
     if not path.exists() or json.loads(path.read_text(encoding="utf-8")).get("made_of") != identity:
         return None

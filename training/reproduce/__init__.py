@@ -1,0 +1,1 @@
+"""The papers' comparisons on the embedded world, one command each. They show signs and mechanisms, not sizes."""

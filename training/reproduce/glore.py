@@ -1,0 +1,267 @@
+"""`python -m training reproduce glore`: GLoRe's comparison on the embedded world (papers.md, section 1).
+
+    shared    the student's training data, its drafts, samples and rollouts on test: drawn once (glore_data)
+    models    for each seed: the paper's models, ablations, controls (glore_arms); seeds vary training and its subset
+    judges    step accuracy, final-answer accuracy, rerank curves, the easier split (glore_judges)
+    refine    wrong drafts fixed, refining without a gate, rerank against best of three (glore_refine)
+    labels    how many SORM labels of K rollouts are wrong, and why (label_errors)
+
+Every stage prints what it will cost before it starts, and goes on where it was killed: draws and models are in the
+store, scores and refinements in the work folder. Tables and plots are written as soon as a seed is through.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from db.store import Store
+from stepviz import results
+from stepviz.engines import load
+from stepviz.results import Rows
+from training.glore_models import DRAFT, FULL_TRACES, QUESTION, RATES, plan, told
+from training.glore_models import collect as collect_training
+from training.record import base_of
+from training.reproduce import glore_judges as judges
+from training.reproduce import glore_refine as refine
+from training.reproduce import label_errors
+from training.reproduce.glore_arms import SETS, Trained, train_all
+from training.reproduce.glore_data import Scale, Shared, collect
+from training.reproduce.glore_judges import Judge
+from training.reproduce.svg import chart
+from training.reproduce.work import Work
+
+Log = Callable[[str], None]
+SCORING = 30_000  # tokens a second that a scorer reads on two idle cores
+TITLE = "GLoRe on the embedded world"
+COMMAND = "python -m training reproduce glore"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    seeds: int = 3
+    scale: float = 1.0
+    arms: str = "all"  # of glore_arms.SETS
+    student: str = "embedded:student"
+    shipped: Path | None = None  # a folder with orm, sorm, refiner of seed 0, made by `training embedded`
+    sizes: Scale = field(default_factory=Scale)
+
+    @property
+    def scaled(self) -> Scale:
+        return self.sizes.by(self.scale)
+
+
+def budget(settings: Settings) -> list[dict[str, Any]]:
+    """What it will take, a row a stage, on two idle cores: {"stage", "tokens", "minutes"}."""
+    s, arms = settings.scaled, SETS[settings.arms]
+    data = plan(s.data, arms)
+    samples = s.sampled * s.n + max(0, s.three - s.sampled) * refine.BO
+    labels = s.measured * FULL_TRACES + s.deep * FULL_TRACES / 8 * (s.rollouts - 8)
+    drawn = (s.test + s.dev + samples) * DRAFT + labels
+    tries = 6 * s.test * DRAFT
+    read = sum(arm.role != "refiner" for arm in arms) * (s.test + s.dev) + 3 * s.test + refine.BO * s.three
+    read += sum(arm.name in judges.RERANKED for arm in arms) * s.sampled * s.n
+    rows = [
+        *data[:2],
+        {"stage": "test drafts, samples, labels", "tokens": round(drawn), "minutes": _minutes(drawn, RATES["sampled"])},
+    ]
+    for seed in range(settings.seeds):
+        trained = sum(row["tokens"] for row in data[2:])
+        for stage, tokens, rate in (
+            ("models", trained, RATES["trained"]),
+            ("scores", read * (QUESTION + DRAFT), SCORING),
+            ("refinements", tries, RATES["sampled"]),
+        ):
+            rows.append({"stage": f"seed {seed}: {stage}", "tokens": round(tokens), "minutes": _minutes(tokens, rate)})
+    return rows
+
+
+def _minutes(tokens: float, rate: float) -> float:
+    return round(tokens / rate / 60, 1)
+
+
+def run(store: Store, folder: Path, settings: Settings, log: Log = print) -> dict[str, Rows]:
+    """All stages; the tables, which are also in `folder`/tables.json after each seed."""
+    rows = budget(settings)
+    log(told(rows))
+    started, spent = time.monotonic(), []
+    work, scale, student = Work(folder), settings.scaled, base_of(settings.student)
+    engine = load(settings.student)
+    drawn_by = collect_training(store, engine, scale.data, log)
+    shared = collect(store, engine, scale, log)
+    spent.append({"stage": "shared data", "minutes": _since(started)})
+    models: list[dict[str, Trained]] = []
+    refined: list[refine.Refined] = []
+    tables: dict[str, Rows] = {}
+    for seed in range(settings.seeds):
+        started = time.monotonic()
+        arms = SETS[settings.arms]
+        shipped = settings.shipped if seed == 0 else None
+        models.append(
+            train_all(store, arms, drawn_by, student, folder / f"seed-{seed}", scale.data, seed, shipped, log)
+        )
+        refined.append(refine.refine_seed(work, seed, models[-1], shared, log))
+        tables = report(work, models, refined, shared, scale)
+        spent.append({"stage": f"seed {seed}", "minutes": _since(started)})
+        tables["what it took"] = [*_planned(rows), *spent]
+        (folder / "tables.json").write_text(json.dumps(tables, indent=1), encoding="utf-8")
+        log(json.dumps(spent[-1]))
+    engine.close()
+    return tables
+
+
+def _since(started: float) -> float:
+    return round((time.monotonic() - started) / 60, 1)
+
+
+def _planned(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{"stage": row["stage"], "tokens": row["tokens"], "planned minutes": row["minutes"]} for row in rows]
+
+
+def report(
+    work: Work,
+    models: Sequence[Mapping[str, Trained]],
+    refined: Sequence[refine.Refined],
+    shared: Shared,
+    scale: Scale,
+) -> dict[str, Rows]:
+    """Every table, over the seeds that are there."""
+    found = step_judges(work, models, shared)
+    by_name = {judge.name: judge for judge in found}
+    targets = judges.targets(shared)
+    curves = judges.rerank(work, models, shared)
+    fixed = refine.fixed(refined, shared)
+    kept = refine.kept(work, models, refined, shared)
+    return {
+        "the run": [_run(shared, scale, len(models))],
+        "step accuracy before the answer line, %": [judges.figures(judge, targets) for judge in found],
+        "contrasts of step judges: balanced accuracy against `solvable`": _contrasts(by_name, targets),
+        "an easier split": judges.by_difficulty(shared, by_name["sorm"], by_name["orm"]),
+        "final-answer accuracy, %": [judges.final(judge, shared.test) for judge in found],
+        "contrast of final answers": _final_contrast(by_name, shared),
+        "best of n by score, %": judges.rerank_rows(curves, shared),
+        "contrasts of reranking": judges.rerank_contrasts(curves),
+        "wrong drafts fixed": refine.fixed_rows(fixed, refined, shared),
+        "contrasts of fixing": refine.fixed_contrasts(fixed),
+        "right in the end": refine.kept_rows(kept),
+        "contrasts in the end": refine.kept_contrasts(kept),
+        "wrong SORM labels of K rollouts, % of labels": label_errors.table(shared.deep),
+    }
+
+
+def step_judges(work: Work, models: Sequence[Mapping[str, Trained]], shared: Shared) -> list[Judge]:
+    """Every scorer at 0.5, ORM and SORM with tuned thresholds, and position alone."""
+    found = []
+    for arm in models[0]:
+        if arm == "refiner":
+            continue
+        scores = [judges.score(work, f"seed-{s}/test", arms[arm], shared.test) for s, arms in enumerate(models)]
+        learnt = models[0][arm].tokens
+        found.append(Judge(arm, scores, [judges.T] * len(models), learnt))
+        if arm in ("orm", "sorm", "orm-traces"):
+            dev = [judges.score(work, f"seed-{s}/dev", arms[arm], shared.dev) for s, arms in enumerate(models)]
+            found.append(Judge(f"{arm}, tuned", scores, [judges.tuned(shared.dev, row) for row in dev], learnt))
+    alone = judges.position(shared.dev, shared.test)
+    threshold = judges.tuned(shared.dev, judges.position(shared.dev, shared.dev))
+    found.append(Judge("position only, tuned", [alone] * len(models), [threshold] * len(models)))
+    return found
+
+
+PAIRS = (
+    ("sorm", "orm", "8"),
+    ("sorm", "orm, tuned", ""),
+    ("sorm, tuned", "orm, tuned", ""),
+    ("sorm", "balanced-orm", "about 8"),
+    ("sorm", "orm-traces", ""),
+    ("sorm, tuned", "orm-traces, tuned", ""),
+    ("sorm", "position only, tuned", ""),
+    ("sorm", "sorm-any-verifier", ""),
+    ("sorm", "sorm-as-drawn", ""),
+    ("sorm", "sorm-unbalanced", ""),
+    ("oracle-solvable", "sorm", ""),
+)
+
+
+def _contrasts(by_name: Mapping[str, Judge], targets: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for a, b, paper in PAIRS:
+        if a in by_name and b in by_name:
+            name = f"{a} − {b}" + (" (primary)" if (a, b) == ("sorm", "orm") else "")
+            rows.append(judges.contrast(name, targets["solvable"], by_name[a], by_name[b], paper))
+    return rows
+
+
+def _final_contrast(by_name: Mapping[str, Judge], shared: Shared) -> list[dict[str, Any]]:
+    labels = judges.answers(shared.test)
+    pairs = [("orm", "sorm", "5"), ("orm", "balanced-orm", "")]
+    return [
+        judges.contrast(f"{a} − {b}, balanced accuracy", labels, by_name[a], by_name[b], paper)
+        for a, b, paper in pairs
+        if a in by_name and b in by_name
+    ]
+
+
+def _run(shared: Shared, scale: Scale, seeds: int) -> dict[str, Any]:
+    return {
+        "student": shared.student,
+        "seeds": seeds,
+        "test drafts": len(shared.test),
+        "right": round(100 * sum(d.right for d in shared.test) / len(shared.test), 1),
+        "questions with 32 samples": sum(len(group) >= scale.n for group in shared.samples),
+        "drafts with S_8": len(shared.s8),
+        "with 64 rollouts": len(shared.deep),
+        "training problems": scale.data.problems,
+        "sampled tokens, drafts": shared.tokens["drafts"],
+        "sampled tokens, traces": shared.tokens["traces"],
+        **{f"data: {k}": v for k, v in asdict(scale.data).items() if k in ("samples", "wrong", "k", "share")},
+    }
+
+
+# ---- what is written
+
+
+def plots(tables: Mapping[str, Rows]) -> dict[str, str]:
+    """File name → SVG."""
+    made = {}
+    curves = tables.get("best of n by score, %", [])
+    if curves:
+        names = [name for name in curves[0] if name not in ("n", "tokens a question")]
+        lines = {name: [(row["n"], row[name]) for row in curves] for name in names}
+        made["glore-rerank.svg"] = chart("Best of n by score", "samples n", "accuracy, %", lines)
+    errors = [r for r in tables["wrong SORM labels of K rollouts, % of labels"] if r["carried back"]]
+    if errors:
+        lines = {}
+        for rule in (False, True):
+            for what in ("wrong", "incapacity", "finite K", "false success"):
+                name = f"{what}{', consistent' if rule else ''}"
+                lines[name] = [(r["K"], r[what]) for r in errors if r["consistency rule"] == rule]
+        made["glore-labels.svg"] = chart("Wrong labels of K rollouts", "rollouts K", "% of labels", lines)
+    return made
+
+
+def write(tables: Mapping[str, Rows], settings: Settings, folder: Path = results.FOLDER, note: str = "") -> None:
+    """docs/results/glore.json and its plots; `python -m stepviz results` renders the page."""
+    drawn = plots(tables)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, svg in drawn.items():
+        (folder / name).write_text(svg, encoding="utf-8")
+    pictures = " ".join(f"![{name.removesuffix('.svg')}](results/{name})" for name in drawn)
+    results.write("glore", TITLE, command(settings), tables, f"{note or NOTE} {pictures}".strip(), folder)
+
+
+def command(settings: Settings) -> str:
+    more = "" if settings.seeds == Settings.seeds else f" --seeds {settings.seeds}"
+    more += "" if settings.scale == Settings.scale else f" --scale {settings.scale:g}"
+    more += "" if settings.arms == Settings.arms else f" --arms {settings.arms}"
+    return COMMAND + more
+
+
+NOTE = (
+    "Percentile intervals (95 %) from 2,000 paired draws of problems and seeds. The paper's column is Llama-2 13B on "
+    "GSM8K. The primary contrast, named before the first run, is SORM − ORM in balanced accuracy against `solvable`. "
+    "Sampled tokens are those that were generated, prompts not counted."
+)

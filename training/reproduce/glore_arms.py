@@ -1,0 +1,125 @@
+"""The models that GLoRe's comparison trains for each seed: the paper's, their ablations, and the controls.
+
+orm, sorm, refiner   as shipped (training.glore_models): the method
+balanced-orm         as many right as wrong drafts a question: the paper's baseline
+sorm-any-verifier    SORM without the consistency rule
+sorm-as-drawn        SORM without carrying positives back
+sorm-unbalanced      SORM without balance at each prefix length
+orm-traces           drafts and verifying traces, by outcome, for as many steps as the SORM: is it the tokens?
+oracle-solvable      exact `solvable` labels of the drafts: the ceiling (a named oracle)
+oracle-correct       exact `correct` labels, as a process reward model: the ceiling for `correct`
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from db.store import Store
+from db.values import ModelRow
+from stepviz.recipes import Attempt, Case, Orm, orm
+from stepviz.recipes.case import Dropped
+from stepviz.sampling import continue_from, read
+from stepviz.types import Problem, prefix_hash
+from training.drawing import problems_of
+from training.glore_models import HOT, ORM, REFINERS, SCORER, SORM, Arm, Sizes, made_before, to_measure, train, train_on
+from training.record import Base
+
+Log = Callable[[str], None]
+TRACES = 2  # a measured prefix
+
+BALANCED = Arm("balanced-orm", "balanced-orm", (("balanced-orm", {}),), SCORER)
+ABLATIONS = tuple(
+    Arm(name, "sorm", (("sorm", {option: False}),), SORM.settings)
+    for name, option in (
+        ("sorm-any-verifier", "consistent"),
+        ("sorm-as-drawn", "carry_back"),
+        ("sorm-unbalanced", "balance"),
+    )
+)
+ORACLES = tuple(
+    Arm(f"oracle-{question}", "prm", (("stepwise", {"oracle": True, "question": question}),), SORM.settings)
+    for question in ("solvable", "correct")
+)
+ORM_TRACES = Arm("orm-traces", "orm", (), SCORER)
+CORE = (ORM, SORM, REFINERS)
+SETS = {"core": CORE, "all": (*CORE, BALANCED, ORM_TRACES, *ABLATIONS, *ORACLES)}
+SETS["controls"] = (*CORE, BALANCED, ORM_TRACES, ORACLES[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model of a seed; `tokens` it learnt from, repeats counted."""
+
+    arm: str
+    spec: str
+    id: str
+    tokens: int
+
+
+def train_all(
+    store: Store,
+    arms: Sequence[Arm],
+    drawn_by: Mapping[str, Any],
+    student: Base,
+    folder: Path,
+    sizes: Sizes,
+    seed: int,
+    shipped: Path | None = None,
+    log: Log = print,
+) -> dict[str, Trained]:
+    """Every arm for one seed, in `folder`/its name, where it is not there yet; of `shipped` what fits is taken."""
+    found: dict[str, Trained] = {}
+    steps = 0
+    for arm in arms:
+        model: ModelRow | None = None
+        out = folder / arm.name
+        if shipped is not None and arm in CORE:
+            model = made_before(store, arm, drawn_by, student, shipped / arm.name, sizes, seed)
+            out = shipped / arm.name if model else out
+        if model is None and arm.name == ORM_TRACES.name:
+            equal = replace(arm, settings=replace(arm.settings, max_steps=steps or -1))
+            ids = [with_traces(store, drawn_by, sizes)]
+            model = train_on(store, equal, ids, student, out, sizes.share, seed, log)
+        elif model is None:
+            model = train(store, arm, drawn_by, student, out, sizes, seed, log)
+        cost = json.loads((out / "training.json").read_text(encoding="utf-8"))
+        steps = cost["steps"] if arm.name == SORM.name else steps
+        found[arm.name] = Trained(arm.name, f"hf:{out}", model.id, cost["tokens"])
+    return found
+
+
+def with_traces(store: Store, drawn_by: Mapping[str, Any], sizes: Sizes) -> int:
+    """The dataset of the control "equal tokens": the ORM's, and some verifying traces of each measured prefix.
+
+    A trace makes a whole chain with its prefix; each step is labelled with that chain's outcome.
+    """
+    rows = _with_traces(store, drawn_by["model"][0], sizes)
+    config = {**drawn_by, "traces": TRACES, "wrong": sizes.wrong}
+    return store.add_dataset("orm-traces", "orm", config, rows, format="stepwise").id
+
+
+def _with_traces(store: Store, model: str, sizes: Sizes) -> Iterator[dict[str, Any]]:
+    for problem in problems_of(store, "train", sizes.problems):
+        rows = [row for row in store.chains(problem.id, model) if row.sampling_id == HOT.hash]
+        rows = [row for row in rows if row.continuation and row.continuation.j < sizes.samples]
+        attempts = [Attempt(row.chain, row.verdict, row.model_id, row.seed) for row in rows]
+        attempts += traces(store, problem, model, [row.chain for row in to_measure(rows, sizes.wrong)])
+        yield from orm(Case(problem, tuple(attempts)), Orm(), Dropped())
+
+
+def traces(store: Store, problem: Problem, model: str, chains: Sequence[Any]) -> list[Attempt]:
+    """The first draws of each measured prefix of these chains, each as a chain; a shared prefix once."""
+    found: dict[str, Attempt] = {}
+    for chain in chains:
+        for i in range(1, chain.n + 1):
+            if any(span.kind == "answer" for span in chain.spans[:i]):
+                break
+            start = continue_from(chain, i, HOT.style)
+            for draw in store.continuations(problem.id, prefix_hash(start.prefix), model, HOT.hash, TRACES):
+                made = read(draw, HOT, start)
+                found.setdefault(made.chain.id, Attempt(made.chain, made.verdict, model, draw.seed))
+    return list(found.values())
