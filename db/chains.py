@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, exists, func, insert, not_, or_, select, update
 
 from db.caches import refresh_chains, refresh_problems
 from db.items import UNGRADED, chain_row, check_parents, numbered
 from db.locks import lock_chains, lock_problems
-from db.models import ChainTable, ContinuationTable, ScoreTable
+from db.models import ChainTable, ContinuationTable, ProblemTable, ScoreTable
 from db.problems import in_source
 from db.recuts import follow
 from db.rows import chunks, read_spans, table, verdict_columns, write_spans
@@ -117,6 +117,24 @@ class ChainQueries(Database):
                 values["meta"] = {**old.meta, "given": write_spans(old.spans)}
             connection.execute(update(table(ChainTable)).where(ChainTable.id == chain_id).values(values))
         return moved
+
+    def graded_before(self, grader: str) -> list[str]:
+        """Problems with chains or draws that an older version of `grader` ("stepviz/2") judged, in order of arrival.
+
+        "+file:…" behind the grader's name says that it left the judgement to a file's flag; "file:…" alone is older.
+        """
+        p, name = ProblemTable, grader.partition("/")[0] + "/"
+        older = [
+            exists().where(
+                t.problem_id == p.id,
+                or_(t.grader.startswith(name, autoescape=True), t.grader.startswith("file:")),
+                t.grader != grader,
+                not_(t.grader.startswith(grader + "+", autoescape=True)),
+            )
+            for t in (ChainTable, ContinuationTable)
+        ]
+        with self.reading() as connection:
+            return list(connection.execute(select(p.id).where(or_(*older)).order_by(p.seq)).scalars())
 
     def set_verdicts(self, verdicts: Mapping[str, Verdict]) -> None:
         """Grade again: chain id → the grader's verdict. A person's stays above it."""

@@ -33,7 +33,7 @@ from stepviz.numbers import Number, altered, read_number, strip_wrapping
 from stepviz.quantities import Equality, same_quantity, same_time
 from stepviz.types import Verdict, VerdictValue
 
-GRADER = "stepviz/1"
+GRADER = "stepviz/2"  # raised with whatever changes a verdict: `python -m stepviz regrade` looks for older ones
 RULES: tuple[str, ...] = ("auto", "gsm8k", "boxed", "last-number", "choice")
 LONG = 300  # characters; a side without a marked answer that is longer is read for its last sentence only
 CLUSTER_SECONDS = 2.0  # by the clock, of math-verify for one clustering: a page waits for it

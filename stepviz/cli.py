@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stepviz import cli_datasets, cli_jobs, cli_refine, cli_world
+from stepviz import cli_datasets, cli_jobs, cli_refine, cli_regrade, cli_world
 from stepviz.cli_output import Db, Json, emit, fail
 from stepviz.errors import StepvizError
 
@@ -24,6 +24,7 @@ app.command("refine")(cli_refine.refine)
 app.add_typer(cli_jobs.runs, name="run")
 app.add_typer(cli_world.world, name="world")
 app.add_typer(cli_datasets.dataset, name="dataset")
+app.command("regrade")(cli_regrade.regrade)
 app.command("bench")(cli_world.bench)
 app.command("results")(cli_world.results)
 
@@ -127,9 +128,13 @@ def export(
 def stats(db: Db = None, json: Json = False) -> None:
     """How much is in the store."""
     from db.store import open_store
+    from stepviz.answers import GRADER
 
     with open_store(db) as store:
-        counts = store.stats()
+        counts, old = store.stats(), len(store.graded_before(GRADER))
+    if old:
+        have = "1 problem has" if old == 1 else f"{old:,} problems have"
+        print(f"{have} verdicts of an older grader: python -m stepviz regrade", file=sys.stderr)
     emit(counts, json, lambda: "\n".join(f"{name.replace('_', ' '):16} {n:,}" for name, n in counts.items()))
 
 

@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from db.store import Store
-from db.values import ContinuationKey, ItemCounts, ProblemRow
+from db.values import ItemCounts, ProblemRow
 from stepviz import sources
-from stepviz.answers import GRADER, extract, grade, grade_many
 from stepviz.errors import StepvizError
-from stepviz.rollouts import graded_again
+from stepviz.grading import NO_GOLD, grade_again, grade_chains, waits
 from stepviz.sources import Unreadable, rows
 from stepviz.sources.mapping import Mapping as ColumnMapping
-from stepviz.types import Chain, Continuation, Refusal, SourceItem, Verdict
+from stepviz.types import Refusal, SourceItem, Verdict
 
 BATCH = 200  # items a transaction
 HOPELESS = 2_000  # rows refused before one came in, of a file that looks like another format: it is that one
 
-NO_GOLD = grade(None, "").reason  # what the grader says of every answer while the problem has no gold
 NAMED = 100  # refused rows named in an error; a report names all
 
 Progress = Callable[[dict[str, Any]], None]
@@ -199,81 +197,6 @@ def _verdicts(batch: list[SourceItem], known: Mapping[str, ProblemRow | None], a
     return grade_chains(chains, answer_rule)
 
 
-def grade_chains(chains: list[tuple[str | None, Chain]], answer_rule: str = "auto") -> dict[str, Verdict]:
-    """Chain id → verdict on its final answer, for (gold, chain).
-
-    An answer that the source keeps beside the text (meta["answer"], PRM800K) counts instead of the text; one that
-    somebody read out of the text (meta["pred"]) only where we read none. What our grader cannot judge is as the
-    source says (meta["flag"]), with the source as the grader.
-    """
-    whole = [(gold, chain) for gold, chain in chains if not chain.meta.get("partial")]
-    graded = grade_many([(gold, _answer_text(chain, gold, answer_rule)) for gold, chain in whole], answer_rule)
-    verdicts = {chain.id: Verdict("unknown", "the chain ends before its answer", GRADER) for _, chain in chains}
-    for (_, chain), verdict in zip(whole, graded, strict=True):
-        verdicts[chain.id] = _or_flag(chain, verdict)
-    return verdicts
-
-
-def _answer_text(chain: Chain, gold: str | None, answer_rule: str) -> str:
-    stated = chain.meta.get("answer")
-    if stated is None and "pred" in chain.meta and gold and extract(chain.text, answer_rule) is None:
-        stated = chain.meta["pred"]
-    if not isinstance(stated, str):
-        return chain.text
-    return f"#### {stated}" if answer_rule == "gsm8k" else f"\\boxed{{{stated}}}"
-
-
-def _or_flag(chain: Chain, verdict: Verdict) -> Verdict:
-    flag = chain.meta.get("flag")
-    if verdict.value != "unknown" or not isinstance(flag, bool):
-        return verdict
-    reason = f"{verdict.reason}; the file says that the answer is {'right' if flag else 'wrong'}"
-    grader = f"file:{chain.origin.partition('/')[0]}"
-    return Verdict("correct" if flag else "wrong", reason, grader, verdict.answer)
-
-
 def _regrade(store: Store, problem_ids: Iterable[str], rule: str) -> dict[str, Verdict]:
-    """Chain id → verdict for what was stored before its problem had a gold answer, draws too; stored.
-
-    The store says what still waits, not this import: one that was killed here is made good by the next.
-    """
-    late: list[tuple[str | None, Chain]] = []
-    verdicts: dict[str, Verdict] = {}
-    for id_ in store.waiting_for_gold(problem_ids, NO_GOLD):
-        problem = store.problem(id_)
-        assert problem is not None and problem.answer is not None, "it waited for its gold answer"
-        drawn = _regrade_draws(store, id_, problem.answer)
-        for row in store.chains(id_):
-            if not _waits(row.graded):
-                continue
-            if row.continuation is not None:
-                verdicts[row.chain.id] = drawn[row.continuation]
-            else:
-                late.append((problem.answer, row.chain))
-    verdicts |= grade_chains(late, rule)
-    store.set_verdicts(verdicts)
-    return verdicts
-
-
-def _waits(verdict: Verdict) -> bool:
-    """Whether it was given, or not given, for want of a gold answer (Store.waiting_for_gold asks the same)."""
-    return not verdict.grader or verdict.reason.startswith(NO_GOLD)
-
-
-def _regrade_draws(store: Store, problem_id: str, gold: str) -> dict[ContinuationKey, Verdict]:
-    """What the problem's continuations are worth by their keys; those that wait are graded now, and stored."""
-    draws: dict[str, list[Continuation]] = {}
-    for draw in store.continuations_for(problem_id):
-        draws.setdefault(draw.sampling_id, []).append(draw)
-    found: dict[ContinuationKey, Verdict] = {}
-    for sampling_id, some in draws.items():
-        waiting = [c for c in some if _waits(_verdict(c))]
-        again = graded_again(waiting, gold, store.sampling(sampling_id).style.answer_rule)
-        store.set_continuation_verdicts(again)
-        for c in [*some, *again]:  # the new verdict last
-            found[ContinuationKey(c.problem_id, c.prefix_hash, c.model_id, c.sampling_id, c.j)] = _verdict(c)
-    return found
-
-
-def _verdict(draw: Continuation) -> Verdict:
-    return Verdict(draw.verdict, draw.reason, draw.grader, draw.answer)
+    """Chain id → verdict for what was stored before its problem had a gold answer, draws too; stored."""
+    return grade_again(store, store.waiting_for_gold(problem_ids, NO_GOLD), waits, rule)

@@ -117,6 +117,7 @@ def finished(start: Start, problem: Problem, author: str, style: PromptStyle) ->
         text=start.prefix.rstrip(),
         spans=start.spans,
         rule=start.rule,
+        meta={} if style.answer_rule == "auto" else {"answer_rule": style.answer_rule},
         parent=start.parent,
         branch_step=start.branch_step,
     )

@@ -98,7 +98,7 @@ class Verdict:
 
     value: VerdictValue
     reason: str
-    grader: str  # name and version: "stepviz/1"; "person:NAME" for an override
+    grader: str  # name and version: "stepviz/2"; "person:NAME" for an override
     answer: str | None = None  # as extracted
 
 

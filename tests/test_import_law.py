@@ -33,6 +33,7 @@ LEVELS = (
     ),
     ("stepviz.recipes",),
     (
+        "stepviz.grading",
         "stepviz.importing",
         "stepviz.exporting",
         "stepviz.datasets",
@@ -66,6 +67,7 @@ LEVELS = (
         "stepviz.cli_datasets",
         "stepviz.cli_jobs",
         "stepviz.cli_output",
+        "stepviz.cli_regrade",
         "stepviz.cli_refine",
         "stepviz.cli_world",
     ),

@@ -18,6 +18,7 @@ import pytest
 from db.store import Store, open_store
 from db.values import ChainFilter
 from stepviz import exporting
+from stepviz.answers import GRADER
 from stepviz.importing import import_path
 from stepviz.sources import Unreadable
 from stepviz.sources.mapping import Mapping
@@ -55,7 +56,7 @@ def test_gsm8k_with_its_sample_solutions(store: Store, shared_data: Path):
     stats = store.stats()
     assert (stats["problems"], stats["chains"], stats["correct_chains"]) == (1319, 5276, 2001)
     graders = Counter(row.verdict.grader for row in store.chains_of(ChainFilter(verdict="correct")))
-    assert graders == {"stepviz/1": 2001}  # none is correct only because the file says so
+    assert graders == {GRADER: 2001}  # none is correct only because the file says so
     correct = Counter(row.chain.origin for row in store.chains_of(ChainFilter(verdict="correct")))
     assert sorted(correct.values()) == [286, 458, 515, 742]
     again = import_path(store, "gsm8k-solutions", shared_data / "gsm8k/example_model_solutions.jsonl")

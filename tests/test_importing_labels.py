@@ -11,6 +11,7 @@ import pytest
 
 from db.store import Store, open_store
 from stepviz import exporting
+from stepviz.answers import GRADER
 from stepviz.importing import grade_chains, import_path
 from stepviz.sources import stepviz
 from stepviz.steps import segment
@@ -69,7 +70,7 @@ def test_a_label_that_was_withdrawn_stays_withdrawn(store: Store, c: Chain, tmp_
     store.withdraw_verdict(c.id, "ana")
     store.add_annotation(Annotation(c.id, "ben", "correct", 1, None, undone=True))
     assert import_path(store, "stepviz", old).annotations_new == 0
-    assert (store.chain(c.id).verdict.value, store.chain(c.id).verdict.grader) == ("correct", "stepviz/1")
+    assert (store.chain(c.id).verdict.value, store.chain(c.id).verdict.grader) == ("correct", GRADER)
     assert said(store, c) == []
 
 

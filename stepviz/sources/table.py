@@ -150,6 +150,8 @@ class _Reader:
         if isinstance(flag, str):
             flag = {"true": True, "false": False}.get(flag.strip().lower())
         meta: dict[str, Any] = {"columns": kept} if kept else {}
+        if self.mapping.answer_rule != "auto":
+            meta["answer_rule"] = self.mapping.answer_rule  # for whoever grades it again
         if isinstance(flag, bool):
             meta["flag"] = flag
         if type(pred) in (str, int, float) and str(pred).strip():
