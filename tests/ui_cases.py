@@ -23,6 +23,11 @@ HOSTILE_CHAIN = (
 MODEL = "embedded/student@0123456789ab"
 SAMPLING = Sampling()
 SUCCESSES = {0: 4, 1: 6, 2: 0, 3: 0}  # of 8 continuations after so many steps of WRONG
+SORM, ORM = "tiny/sorm@aaaaaaaaaaaa", "tiny/orm@bbbbbbbbbbbb"
+SCORES = {  # after each of the four steps of WRONG, and of RIGHT
+    SORM: ((0.9, 0.6, 0.3, 0.05), (0.95, 0.9, 0.85, 0.97)),
+    ORM: ((0.7, 0.55, 0.1, 0.02), (0.6, 0.7, 0.8, 0.88)),
+}
 
 
 def problem() -> Problem:
@@ -85,3 +90,11 @@ def fill(store: Store) -> dict[str, str]:
         "hostile": hostile.id,
         "bad": bad.id,
     }
+
+
+def add_scores(store: Store, ids: dict[str, str]) -> None:
+    """An ORM's and a SORM's scores of both chains of the first problem, put there as a run would."""
+    for model, role in ((ORM, "orm"), (SORM, "sorm")):
+        store.add_model(ModelRow(model, role, f"hf:{role}"))
+        for name, scores in zip(("wrong", "right"), SCORES[model], strict=True):
+            store.add_scores(ids[name], model, scores)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from urllib.parse import parse_qsl, urlencode
 
 RESULTS = ("solved", "mixed", "unsolved", "disputed", "unsampled")
+_TEXTS = ("problem", "chain", "q", "source", "origin", "answer", "scorer")
 SORTS = ("number", "value", "pit", "length")
 
 
@@ -14,7 +15,8 @@ class Address:
     """Ids and filters of Explore; empty means "none", and stays out of the link.
 
     step 0 is the question. `answer` picks one cluster of answers, `origin` one origin of chains,
-    `skip` is how many problems the list has passed over.
+    `skip` is how many problems the list has passed over. `scorer` is the id or the spec of the model whose scores
+    are drawn, `t` the threshold at or below which a score makes a predicted pit.
     """
 
     problem: str = ""
@@ -27,6 +29,8 @@ class Address:
     origin: str = ""
     answer: str = ""
     sort: str = ""
+    scorer: str = ""
+    t: float | None = None
 
     def query(self) -> str:
         """`?problem=…&chain=…`, or nothing at all for the bare page."""
@@ -38,15 +42,23 @@ class Address:
 def parse(query: str) -> Address:
     """Read a query string written by anyone: unknown names and unusable values are left out."""
     given = dict(parse_qsl(query.removeprefix("?")[:4000], keep_blank_values=False))
-    text = {name: given.get(name, "")[:500] for name in ("problem", "chain", "q", "source", "origin", "answer")}
+    text = {name: given.get(name, "")[:500] for name in _TEXTS}
     return Address(
         **text,
         step=_natural(given.get("step")),
         result=given["result"] if given.get("result") in RESULTS else "",
         skip=_natural(given.get("skip")) or 0,
         sort=given["sort"] if given.get("sort") in SORTS else "",
+        t=_share(given.get("t")),
     )
 
 
 def _natural(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 9 else None
+
+
+def _share(text: str | None) -> float | None:
+    """A number from 0 to 1, to two digits."""
+    if not text or len(text) > 8 or not text.isascii() or not text.replace(".", "", 1).isdigit():
+        return None
+    return round(float(text), 2) if float(text) <= 1 else None

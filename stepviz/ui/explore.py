@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from db.values import ChainRow, ProblemRow
-from stepviz.ui import actions, render_chain, render_chains, render_dialogs, render_head
+from stepviz.ui import actions, render_chain, render_chains, render_dialogs, render_head, render_scoring, scoring
 from stepviz.ui.address import Address, parse
 from stepviz.ui.opening import opening_chain, opening_problem
 from stepviz.ui.page import Update, connect, reply, widget
@@ -19,7 +19,7 @@ from stepviz.ui.view_chain import chain_page, missing_page, problem_page
 from stepviz.ui.views import chain_list, problem_list
 from stepviz.ui.workbench import Workbench
 
-_SCRIPTS = ("js/explore.js",)
+_SCRIPTS = ("js/threshold.js", "js/explore.js")
 _WIDGETS = ("top", "find", "problems", "chains", "view", "reply")
 
 
@@ -69,6 +69,11 @@ class Explore:
         here = self.here(at)
         if name in self.reads:
             return self.reads[name](here, sent)
+        if name == "scorers":
+            return self.scorers(here)
+        if name == "score":
+            scorer = scoring.start(self.bench, here.problem, here.chain, sent)
+            return Update(reply=reply("done", go=replace(here.at, scorer=scorer).query()))
         if name in actions.DIALOGS:
             return self.dialog(here, actions.DIALOGS[name], sent)
         if name in actions.WRITES:
@@ -139,6 +144,14 @@ class Explore:
         if page is None or not page.chain or here.chain is None:
             return Update().error("Open a chain first.")
         return Update(reply=reply("dialog", body=show(page, here.chain, sent)))
+
+    def scorers(self, here: Here) -> Update:
+        """Which model to score with."""
+        page = self.page(here)
+        if page is None or not page.chain or here.problem is None:
+            return Update().error("Open a chain first.")
+        offers = scoring.offered(self.bench.store)
+        return Update(reply=reply("dialog", body=render_scoring.ask(page, offers, here.problem.n_chains)))
 
     def after(self, at: Address, done: actions.Done) -> Update:
         """The page as it is after an action: header, panes, and the dialog again where it stays open."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from stepviz.ui.address import Address
-from stepviz.ui.render import answer, button, esc, icon, k_of_n, number, prose, said, shade
+from stepviz.ui.render import answer, attrs, button, esc, icon, k_of_n, prose, said
+from stepviz.ui.render_curve import LINE, NO_LINE, axis, curve, pit_tag
 from stepviz.ui.render_inspector import inspector
+from stepviz.ui.render_scores import cells, estimates, heads
 from stepviz.ui.rows import ChainPage, ExactMark, Label, RunLine, StepRow
 
 _HINTS = (
@@ -25,7 +27,6 @@ DOING = {
     "dataset": "Building",
     "train": "Training",
 }
-_PREDICTED = '<span class="leg"><i class="l-prd"></i>predicted</span>'
 
 
 def view(v: ChainPage | None) -> str:
@@ -46,24 +47,31 @@ def view(v: ChainPage | None) -> str:
         question = prose(v.rows[0].text, v.tex)
         gold = f'<p class="under">Gold answer: {answer(v.gold, v.tex)}</p>' if v.gold is not None else ""
         return (
-            f'<div class="vhead" data-problem="{esc(v.problem)}"><h2>Problem</h2></div>{_run(v.run)}'
+            f'<div class="vhead" data-problem="{esc(v.problem)}"><h2>Problem</h2></div>{run_bar(v.run)}'
             f'<div class="lone"><div class="body">{question}</div></div>{gold}'
         )
-    scored = any(r.score is not None for r in v.rows)
     css = (
-        "s" if scored else "",
+        "s" if v.columns else "",
         "p" if any(r.labels for r in v.rows) else "",
         "x" if any(r.exact for r in v.rows) else "",
     )
-    rows = "".join(_row(v, i) for i in range(len(v.rows)))
+    rows = "".join(step_row(v, i) for i in range(len(v.rows)))
     notes = "".join(f'<div class="notice"><span>{esc(n)}</span></div>' for n in v.notes)
-    hints = _HINTS.replace("{predicted}", _PREDICTED if scored else "")
+    hints = _HINTS.replace("{predicted}", _predicted(v))
+    sizes = f' style="--n:{len(v.columns)};--t:{v.threshold:g}"' if v.columns else ""
     return (
-        f'{_head(v)}{_run(v.run)}<div class="work">'
-        f'<div class="tab {" ".join(css).strip()}" role="grid" aria-label="Steps">'
-        f"{_columns()}{rows}{notes}</div>"
+        f'{_head(v)}{run_bar(v.run)}<div class="work">'
+        f'<div class="tab {" ".join(css).strip()}"{sizes} role="grid" aria-label="Steps">'
+        f"{columns(v)}{rows}{notes}</div>"
         f'<div class="side" aria-label="Step in focus">{inspector(v, v.rows[v.selected])}</div></div>{hints}'
     )
+
+
+def _predicted(v: ChainPage) -> str:
+    if v.drawn is None:
+        return ""
+    title = f"{v.drawn.name} {estimates(v.drawn)}"
+    return f'<span class="leg" title="{esc(title)}"><i class="l-prd"></i>predicted: {v.drawn.label}</span>'
 
 
 def _head(v: ChainPage) -> str:
@@ -95,6 +103,7 @@ def _head(v: ChainPage) -> str:
 
 def _measure(v: ChainPage) -> str:
     steps = button("Steps", "spans", kind="", title="Cut the chain into steps another way")
+    steps += button("Score", "scorers", "S", title="A step reward model's score after each step")
     if v.blocked:
         return f'{steps}<span class="cost" title="{esc(v.blocked)}">cannot be measured</span>'
     if v.measured:
@@ -106,7 +115,7 @@ def _measure(v: ChainPage) -> str:
     return f'<span class="cost num">{esc(v.cost)}</span>{steps}{button("Measure", "measure", "M", "pri", title)}'
 
 
-def _run(run: RunLine | None) -> str:
+def run_bar(run: RunLine | None) -> str:
     if run is None:
         return '<div class="run" hidden></div>'
     if not run.active:
@@ -160,34 +169,39 @@ def clock(seconds: float) -> str:
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
-def _columns() -> str:
+def columns(v: ChainPage | None) -> str:
+    scores = heads(v) if v else ""
     return (
         '<div class="row hd" role="row"><span class="no"></span><span class="tx">step</span>'
-        '<span class="trk"><span class="ax"><span>0</span><span>value</span><span>1</span></span></span>'
-        '<span class="mv">measured</span><span class="sc">SORM</span><span class="hu">people</span>'
+        f'<div class="trk">{axis(v.drawn if v else None, v.threshold if v else 0)}</div>'
+        f'<span class="mv">measured</span><span class="sc">{scores}</span><span class="hu">people</span>'
         '<span class="xx">exact</span><span></span></div>'
     )
 
 
-def _row(v: ChainPage, i: int) -> str:
+def step_row(v: ChainPage, i: int, text: str = "", kept: bool = False) -> str:
+    """`text`: the step as HTML with its differences marked, `kept`: it has none; then there is no inspector."""
     row, before = v.rows[i], v.rows[i - 1] if i else None
     fault = "" if not row.pits else " fault weak" if all(p.weak for p in row.pits) else " fault"
-    css = f"row{' q' if i == 0 else ''}{fault}{' on' if i == v.selected else ''}"
+    predicted = " ppit" if i and i == v.predicted_pit else ""
+    css = f"row{' q' if i == 0 else ''}{fault}{predicted}{' on' if i == v.selected else ''}{' kept' if kept else ''}"
+    body = text or prose(row.text, v.tex, row.equations)
+    inspected = "" if text else inspector(v, row)
     exact = _exact(row.exact) if i else '<span class="none">·</span>'
-    score = number(row.score) if row.score is not None else '<span class="none">·</span>'
+    line = LINE if v.drawn else NO_LINE
     return (
-        f'<div class="{css}" role="row" data-i="{i}" '
+        f'<div class="{css}" role="row" data-i="{i}"{attrs(data_score=row.score)} '
         f'aria-selected="{"true" if i == v.selected else "false"}">'
         f'<span class="no">{"Q" if i == 0 else i}</span>'
-        f'<div class="tx"><span class="body">{prose(row.text, v.tex, row.equations)}</span> {_tags(row)}</div>'
-        f'<div class="trk"><div>{_curve(row, before)}</div></div><span class="mv">{k_of_n(row.value)}</span>'
-        f'<span class="sc">{score}</span><span class="hu">{_people(row.labels)}</span>'
+        f'<div class="tx"><span class="body">{body}</span> {_tags(v, row)}</div>'
+        f'<div class="trk"><div>{curve(row, before, line)}</div></div><span class="mv">{k_of_n(row.value)}</span>'
+        f'<span class="sc">{cells(row, v.drawn)}</span><span class="hu">{_people(row.labels)}</span>'
         f'<span class="xx">{exact}</span><span></span>'
-        f'<div class="insp">{inspector(v, row)}</div></div>'
+        f'<div class="insp">{inspected}</div></div>'
     )
 
 
-def _tags(row: StepRow) -> str:
+def _tags(v: ChainPage, row: StepRow) -> str:
     tags = []
     if row.pits:  # one tag where several rules put it here
         who, why = " · ".join(p.evidence for p in row.pits), "\n".join(p.title for p in row.pits)
@@ -197,34 +211,9 @@ def _tags(row: StepRow) -> str:
         tags.append(
             f'<span class="tag crit" title="The largest gain of value: V[i] − V[i−1]"><b>critical</b>GPO {gain}</span>'
         )
+    if v.drawn and row.score is not None:
+        tags.append(pit_tag(row, v.drawn, v.threshold))
     return f'<span class="tags">{"".join(tags)}</span>'
-
-
-def _curve(row: StepRow, before: StepRow | None) -> str:
-    """V[i] fills row i, the jump lies on its upper border, the interval is a ribbon; one stretched SVG a row."""
-    at, was = _value(row), _value(before)
-    paths = ['<path class="grid" d="M0 0V100M50 0V100M100 0V100"/>']
-    bounds = row.value.interval() if row.value else None
-    if bounds:
-        low, high = (f"{100 * b:.1f}" for b in bounds)
-        paths.append(f'<path class="rib" d="M{low} 0H{high}V100H{low}Z"/>')
-    if row.score is not None:
-        start = f"M{100 * before.score:.1f} 0H" if before and before.score is not None else "M"
-        x = f"{100 * row.score:.1f}"
-        paths.append(f'<path class="prd" d="{start}{x}{"" if start != "M" else " 0"}V100"/>')
-    dot = ""
-    if at is not None:
-        if was is not None and was != at:
-            jump = "up" if at - was >= 0.25 else "dn" if was - at >= 0.25 else "val"
-            paths.append(f'<path class="{jump}" d="M{100 * was:.1f} 0H{100 * at:.1f}"/>')
-        paths.append(f'<path class="val" d="M{100 * at:.1f} 0V100"/>')
-        end = " end" if row.value and row.value.terminal else ""
-        dot = f'<i class="dot {shade(at)}{end}" style="left:{100 * at:.1f}%"></i>'
-    return f'<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">{"".join(paths)}</svg>{dot}'
-
-
-def _value(row: StepRow | None) -> float | None:
-    return row.value.value if row and row.value else None
 
 
 def _people(labels: tuple[Label, ...]) -> str:
@@ -254,11 +243,11 @@ def view_loading() -> str:
     rows = "".join(
         '<div class="row"><span class="no"><i class="skel" style="--w:10px"></i></span><div class="tx">'
         f'<i class="skel" style="--w:{w}%"></i></div>'
-        f'<div class="trk"><div>{_curve(StepRow(0, ""), None)}</div></div><span class="mv">'
+        f'<div class="trk"><div>{curve(StepRow(0, ""), None)}</div></div><span class="mv">'
         '<i class="skel" style="--w:82px"></i></span></div>'
         for w in widths
     )
     return (
         '<div class="vhead"><i class="skel" style="--w:376px"></i></div><div class="work">'
-        f'<div class="tab sk x" aria-busy="true">{_columns()}{rows}</div></div>'
+        f'<div class="tab sk x" aria-busy="true">{columns(None)}{rows}</div></div>'
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from stepviz.ui.address import Address
 from stepviz.ui.render import answer, attrs, button, esc, icon, interval, number, shade, shares
-from stepviz.ui.rows import Cell, ChainLine, ChainList
+from stepviz.ui.render_scores import estimates
+from stepviz.ui.rows import Cell, ChainLine, ChainList, Scorer
 
 _COUNTS = (1, 4, 8, 16, 32, 64)
 MANY = 8  # chains, from which on an order is worth choosing
@@ -19,8 +20,8 @@ def chains(c: ChainList | None) -> str:
     if c.of == 0:
         return f'{nav}<div class="phead"><h2>Chains</h2></div>{_none(c)}'
     sample = _sample(c) if c.can_sample else ""
-    scored = any(line.score is not None for line in c.lines)
-    rows = "".join(_chain(line, line.id == c.selected, c.problem, c.tex) for line in c.lines)
+    scored = c.scorer is not None and any(line.score is not None for line in c.lines)
+    rows = "".join(_chain(line, line.id == c.selected, c, scored) for line in c.lines)
     if not rows:
         rows = (
             '<div class="empty" style="margin-top:40px"><p>No chain has this answer and origin.'
@@ -104,25 +105,29 @@ def _filters(c: ChainList) -> str:
     )
 
 
+def _said_of(scorer: Scorer) -> str:
+    return f"{scorer.name} after the last step: {estimates(scorer)}"
+
+
 def _header(c: ChainList, scored: bool) -> str:
-    score = '<span class="sc">SORM</span>' if scored else ""
+    score = f'<span class="sc"{attrs(title=_said_of(c.scorer))}>{c.scorer.label}</span>' if scored and c.scorer else ""
     return (
         '<div class="chead"><span class="cid">#</span><span></span><span>answer</span>'
         f"<span>value, step by step</span>{score}</div>"
     )
 
 
-def _chain(line: ChainLine, on: bool, problem: str, tex: bool) -> str:
+def _chain(line: ChainLine, on: bool, c: ChainList, scored: bool) -> str:
     cells = "".join(_cell(cell) for cell in line.cells)
-    score = f'<span class="num sc">{number(line.score)}</span>' if line.score is not None else ""
+    score = f'<span class="num sc">{number(line.score) if line.score is not None else ""}</span>' if scored else ""
     branch = f", branch of chain {line.branch_of}" if line.branch_of else ""
-    link = Address(problem=problem, chain=line.id).query()
+    link = Address(problem=c.problem, chain=line.id).query()
     css = f"crow{' on' if on else ''}{' br' if line.branch_of else ''}"
     return (
         f'<a class="{css}" role="option" aria-selected="{"true" if on else "false"}" href="{esc(link)}" '
         f'data-chain="{esc(line.id)}"'
         f'{attrs(title=line.origin + branch)}><span class="num cid">{line.number}</span>{icon(line.verdict)}'
-        f'<span class="ans">{answer(line.answer, tex)}</span><span class="strip">{cells}</span>{score}</a>'
+        f'<span class="ans">{answer(line.answer, c.tex)}</span><span class="strip">{cells}</span>{score}</a>'
     )
 
 

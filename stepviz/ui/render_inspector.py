@@ -5,6 +5,7 @@ from __future__ import annotations
 from stepviz.rollouts import unfinished
 from stepviz.types import Continuation
 from stepviz.ui.render import answer, button, esc, icon, k_of_n, prose, shares
+from stepviz.ui.render_scores import beside
 from stepviz.ui.rows import ChainPage, ExactMark, Label, StepRow
 
 
@@ -18,7 +19,7 @@ def inspector(v: ChainPage, row: StepRow) -> str:
         f'<div class="ihead"><h3>{name}</h3><span class="num">{k_of_n(row.value)}</span></div>'
         f'<div class="acts">{_actions(v, row)}</div>'
         f'<div class="ends"><span class="lab">Where continuations end</span>{ends}</div>'
-        f'<div class="facts">{_exact(row)}{_people(row.labels)}{_equations(row)}</div>'
+        f'<div class="facts">{beside(row.predicted)}{_exact(row)}{_people(row.labels)}{_equations(row)}</div>'
         f'<div class="conts">{_continuations(v, row)}</div>'
     )
 

@@ -80,6 +80,29 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Scorer:
+    """A model that gives a score after each step; what it estimates is its role's (stepviz.reward.specs.ROLES)."""
+
+    id: str
+    role: str
+    name: str  # "embedded/sorm"
+    spec: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.role.upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """A scorer's score after a step, and beside it what was measured or judged of the very thing it estimates."""
+
+    scorer: Scorer
+    score: float | None
+    beside: tuple[str, ...] = ()  # "measured S₈ .78", "exact judge: no"
+
+
+@dataclass(frozen=True, slots=True)
 class ChainLine:
     id: str
     number: int
@@ -87,7 +110,7 @@ class ChainLine:
     answer: str | None
     cells: tuple[Cell, ...]
     origin: str = ""
-    score: float | None = None
+    score: float | None = None  # the list's scorer after the last step
     branch_of: int | None = None  # number of the chain it branches from
 
 
@@ -118,6 +141,7 @@ class ChainList:
     origin: str = ""
     origins: tuple[tuple[str, int], ...] = ()
     selected: str = ""
+    scorer: Scorer | None = None  # whose scores stand in the lines
     out_of_reach: str = ""  # why the engine cannot be expected to solve this problem
     can_sample: bool = True
     sample_n: int = 8
@@ -169,7 +193,8 @@ class StepRow:
     text: str
     kind: StepKind = "step"
     value: StepValue | None = None
-    score: float | None = None
+    score: float | None = None  # of the scorer whose curve is drawn
+    predicted: tuple[Predicted, ...] = ()  # one a column of scores
     labels: tuple[Label, ...] = ()
     exact: ExactMark | None = None
     equations: tuple[EquationMark, ...] = ()
@@ -201,6 +226,11 @@ class ChainPage:
     measured: bool = False
     measure_n: int = 8  # continuations a step that Measure brings or, where they are there, adds
     cost: str = ""  # of Measure: "56 continuations, ≈ 4,300 tokens"
+    scorers: tuple[Scorer, ...] = ()  # all that scored this chain
+    columns: tuple[Scorer, ...] = ()  # those that are shown, one a role
+    drawn: Scorer | None = None  # the one whose curve is drawn and whose threshold is moved
+    threshold: float = 0.5
+    predicted_pit: int | None = None  # the first step that `drawn` scores at or below the threshold
     parent: tuple[str, int, int] | None = None  # chain id, its number, branch step
     run: RunLine | None = None
     blocked: str = ""  # why nothing can be measured

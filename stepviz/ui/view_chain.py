@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from db.values import AnnotationRow, ChainRow, Measurement, ProblemRow
 from stepviz.answers import cluster
 from stepviz.equations import check_step
+from stepviz.glore import with_consistency
+from stepviz.refinement import THRESHOLD, locate
 from stepviz.rollouts import prefix_of, unfinished
 from stepviz.rollouts import values as measured_values
-from stepviz.types import Continuation, StepScore, StepValue, prefix_hash
+from stepviz.types import Continuation, StepValue, prefix_hash
 from stepviz.ui.address import Address
 from stepviz.ui.mathtext import has_tex, note_around
 from stepviz.ui.pits import Marks, marks_of
-from stepviz.ui.rows import AnswerShare, ChainPage, EquationMark, ExactMark, Label, RunLine, StepRow
+from stepviz.ui.rows import AnswerShare, ChainPage, EquationMark, ExactMark, Label, RunLine, Scorer, StepRow
+from stepviz.ui.view_scores import by_model, columns, predicted, scorers
 from stepviz.ui.views import measurement, rounded, separator_of, tokens
 from stepviz.ui.workbench import MEASURE_N, MORE_N, Workbench
 from stepviz.world import Judgement, exact_for
@@ -32,8 +35,9 @@ class Known:
     draws: tuple[tuple[Continuation, ...], ...]
     labels: Mapping[int, tuple[Label, ...]]
     judgement: Judgement | None
-    scores: Mapping[int, float]
+    scores: Mapping[str, Mapping[int, float]]  # by model and step
     marks: Marks
+    counted: tuple[StepValue, ...]  # the values with GLoRe's consistent successes, for what a SORM is held against
 
 
 def problem_page(bench: Workbench, row: ProblemRow, run: RunLine | None = None) -> ChainPage:
@@ -55,7 +59,11 @@ def chain_page(
     tex = has_tex(row.question, row.answer, row.solution, chain.chain.text)
     texts = (row.question, *chain.chain.steps)
     kinds = ("step", *(s.kind for s in chain.chain.spans))
-    rows = tuple(_row(known, i, text, kinds[i], listed) for i, text in enumerate(texts))
+    found = scorers(bench.store.models(), known.scores) if known.scores else ()
+    shown_scorers, drawn = columns(found, at.scorer)
+    threshold = THRESHOLD if at.t is None else at.t
+    pit = _predicted_pit(known, drawn, threshold)
+    rows = tuple(_row(known, i, text, kinds[i], listed, shown_scorers, drawn) for i, text in enumerate(texts))
     measured = all(v.n >= MEASURE_N or v.terminal for v in known.values)
     return ChainPage(
         problem=row.id,
@@ -70,10 +78,15 @@ def chain_page(
         answer=chain.verdict.answer,
         gold=row.answer,
         meta=meta_of(bench, chain, shown),
-        selected=_focus(at, known, len(rows)),
+        selected=_focus(at, known, len(rows), pit),
         measured=measured,
         measure_n=MEASURE_N,
         cost=measure_cost(known),
+        scorers=found,
+        columns=shown_scorers,
+        drawn=drawn,
+        threshold=threshold,
+        predicted_pit=pit,
         parent=_parent(bench, chain),
         run=run,
         blocked="" if row.answer else "This problem has no gold answer, so no continuation can be judged.",
@@ -95,13 +108,16 @@ def gather(bench: Workbench, row: ProblemRow, chain: ChainRow, shown: Measuremen
     judge = exact_for(row.problem)
     judgement = judge.judge(body.steps) if judge and body.n else None
     annotations = store.annotations(body.id)
-    scores = _scores(store.scores(body.id), {m.id for m in store.models(role="sorm")})
+    scores = by_model(store.scores(body.id))
     marks = marks_of(body, chain.verdict, values, found, judgement, separator)
-    return Known(chain, values, draws, _labels(annotations), judgement, scores, marks)
+    counted = tuple(with_consistency(body, values, judged, separator)) if scores else values
+    return Known(chain, values, draws, _labels(annotations), judgement, scores, marks, counted)
 
 
-def _scores(scores: Sequence[StepScore], scorers: set[str]) -> dict[int, float]:
-    return {s.step: s.score for s in scores if s.model_id in scorers}
+def _predicted_pit(known: Known, drawn: Scorer | None, threshold: float) -> int | None:
+    """GLoRe's "where" by the scorer that is drawn; the browser does the same while the threshold is dragged."""
+    scores = known.scores[drawn.id] if drawn else {}
+    return locate([scores[step] for step in sorted(scores)], threshold)
 
 
 def _labels(annotations: Sequence[AnnotationRow]) -> dict[int, tuple[Label, ...]]:
@@ -119,20 +135,26 @@ def _labels(annotations: Sequence[AnnotationRow]) -> dict[int, tuple[Label, ...]
     return {step: tuple(labels) for step, labels in found.items()}
 
 
-def _row(known: Known, i: int, text: str, kind: str, listed: int) -> StepRow:
+def _row(
+    known: Known, i: int, text: str, kind: str, listed: int, shown: Sequence[Scorer], drawn: Scorer | None
+) -> StepRow:
     draws = known.draws[i]
     newest = tuple(reversed(draws))[:listed]
     said = known.judgement.steps[i - 1] if known.judgement and i else None
+    exact = (
+        ExactMark(said.correct, said.inherited, said.readable, said.solvable, said.progress, said.reason)
+        if said
+        else None
+    )
     return StepRow(
         number=i,
         text=text,
         kind=kind,
         value=known.values[i],
-        score=known.scores.get(i),
+        score=known.scores[drawn.id].get(i) if drawn else None,
+        predicted=predicted(shown, known.scores, i, known.counted[i], exact),
         labels=known.labels.get(i, ()),
-        exact=ExactMark(said.correct, said.inherited, said.readable, said.solvable, said.progress, said.reason)
-        if said
-        else None,
+        exact=exact,
         equations=equation_marks(text) if i else (),
         pits=known.marks.pits.get(i, ()),
         gain=known.marks.gain if known.marks.critical == i and i else None,
@@ -189,11 +211,11 @@ def notes_of(known: Known) -> tuple[str, ...]:
     return ()
 
 
-def _focus(at: Address, known: Known, n_rows: int) -> int:
-    """The step in the address, else the first pit, else the question."""
+def _focus(at: Address, known: Known, n_rows: int, predicted_pit: int | None) -> int:
+    """The step in the address, else the first pit, else the predicted one, else the question."""
     if at.step is not None and at.chain == known.row.chain.id:
         return min(at.step, n_rows - 1)
-    return min(known.marks.pits, default=0)
+    return min(known.marks.pits, default=predicted_pit or 0)
 
 
 def _parent(bench: Workbench, chain: ChainRow) -> tuple[str, int, int] | None:

@@ -13,6 +13,7 @@ from stepviz.types import Chain, StepValue, VerdictValue, prefix_hash
 from stepviz.ui.address import Address
 from stepviz.ui.mathtext import has_tex
 from stepviz.ui.rows import AnswerShare, Cell, ChainLine, ChainList, ProblemLine, ProblemList
+from stepviz.ui.view_scores import last_scores
 from stepviz.ui.workbench import PAGE, SAMPLE_N, Workbench
 
 NO_ANSWER = "(none)"
@@ -115,7 +116,7 @@ def chain_list(bench: Workbench, at: Address, row: ProblemRow, busy: bool = Fals
     counts = judged_counts(bench, row, shown)
     separator = separator_of(bench, shown)
     shares, cluster_of = answer_shares(rows)
-    scores = last_scores(bench, rows)
+    scorer, scores = last_scores(bench, rows, at.scorer)
     numbers = {r.chain.id: r.number for r in rows}
     kept = [
         r
@@ -140,6 +141,7 @@ def chain_list(bench: Workbench, at: Address, row: ProblemRow, busy: bool = Fals
         origin=at.origin,
         origins=tuple(sorted(origins.items())),
         selected=at.chain,
+        scorer=scorer,
         out_of_reach=out_of_reach(bench, row),
         sample_n=SAMPLE_N,
         cost=sample_cost(bench, rows),
@@ -186,16 +188,6 @@ def answer_shares(rows: Sequence[ChainRow]) -> tuple[tuple[AnswerShare, ...], di
         where.update({rows[i].chain.id: key for i in found.members})
     shares.sort(key=lambda s: (s.answer is None, -s.n))
     return tuple(shares), where
-
-
-def last_scores(bench: Workbench, rows: Sequence[ChainRow]) -> dict[str, float]:
-    """Chain id → a SORM's last score, where one scored it."""
-    scorers = {m.id for m in bench.store.models(role="sorm")}
-    if not scorers:
-        return {}
-    scored = bench.store.scores_for(rows[0].chain.problem_id) if rows else {}
-    ours = {id_: [s for s in scores if s.model_id in scorers] for id_, scores in scored.items()}
-    return {id_: found[-1].score for id_, found in ours.items() if found}
 
 
 def sample_cost(bench: Workbench, rows: Sequence[ChainRow]) -> str:

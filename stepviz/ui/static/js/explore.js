@@ -4,7 +4,7 @@
   if (sv.explore) return;
   sv.explore = true;
   const $ = (s) => document.querySelector(s), all = (s) => [...document.querySelectorAll(s)];
-  const ours = ["problem", "chain", "step", "q", "source", "result", "skip", "origin", "answer", "sort"];
+  const ours = ["problem", "chain", "step", "q", "source", "result", "skip", "origin", "answer", "sort", "scorer", "t"];
   const params = () => new URLSearchParams(location.search);
   let retried = null, open = { chain: null, i: 0 };
 
@@ -20,7 +20,7 @@
   const push = (changes) => { const to = address(changes); if (to !== location.search) history.pushState(null, "", to); };
   addEventListener("popstate", () => onExplore() && openHere());
   const onExplore = () => !!document.getElementById("shell");
-  const openHere = () => { open = { chain: null, i: 0 }; sv.act("open"); };
+  const openHere = () => { open = { chain: null, i: 0 }; sv.threshold.forget(); sv.act("open"); };
   sv.visit = (to) => { history.pushState(null, "", to); openHere(); };
 
   function openProblem(id) {
@@ -60,6 +60,10 @@
     if (note) replace({ step: i });
   }
 
+  // The threshold follows the pointer, the address a little later: browsers allow few changes of it a second.
+  let noting = 0;
+  sv.on_threshold = (t) => { clearTimeout(noting); noting = setTimeout(() => replace({ t: t === .5 ? null : t }), 150); };
+
   // After the server sent HTML: the same chain keeps the reader's place, a new one starts at its own.
   sv.on_view = () => {
     const h = head(), here = params();
@@ -69,6 +73,7 @@
     if (problem && !here.get("problem")) replace({ problem });
     if (chain && !want && (!here.get("problem") || here.get("problem") === problem)) replace({ problem, chain });
     retried = null;
+    sv.threshold.keep();
     if (chain && chain === open.chain) { select(open.i, false, false); return; }
     const tab = $("#view .tab");
     if (tab) tab.scrollTop = 0;
@@ -125,7 +130,7 @@
     }
     if (narrow() && railShown() && !e.target.closest("#rail, [data-act=rail]")) $("#shell").classList.remove("open");
     const row = e.target.closest("#view .row[data-i]");
-    if (row && getSelection().isCollapsed) select(+row.dataset.i, false);
+    if (row && !e.target.closest(".thr") && getSelection().isCollapsed) select(+row.dataset.i, false);
   });
   let typing = 0;
   document.addEventListener("input", (e) => {
@@ -141,6 +146,7 @@
     }
     const name = e.target.closest("#chains [data-change]")?.dataset.change;
     if (name) { replace({ [name]: e.target.value }); sv.act("chains"); }
+    if (e.target.matches("#view [data-change=scorer]")) { replace({ scorer: e.target.value }); sv.act("problem"); }
   });
 
   // Keys ------------------------------------------------------------------------------------
@@ -149,7 +155,8 @@
     j: () => select(current() + 1), k: () => select(current() - 1), ArrowDown: () => select(current() + 1), ArrowUp: () => select(current() - 1),
     J: () => stepChain(1), K: () => stepChain(-1), N: () => stepProblem(1), P: () => stepProblem(-1),
     m: press("#view .side [data-act=more]"), c: press("#view .side [data-act=continue]"), e: press("#view .side [data-act=edit]"),
-    M: press("#view [data-act=measure]"), s: press("#chains [data-act=sample]"), "[": rail, "?": () => help(),
+    M: press("#view [data-act=measure]"), S: press("#view [data-act=scorers]"),
+    ",": () => sv.threshold.by(-.05), ".": () => sv.threshold.by(.05), s: press("#chains [data-act=sample]"), "[": rail, "?": () => help(),
     "/": () => { if (!railShown()) rail(); $("#find [name=q]")?.select(); },
     Escape: () => (narrow() && railShown() ? rail() : $("#view .run [data-act=cancel]")?.click()),
   };

@@ -1,0 +1,84 @@
+"""Whose scores Explore shows, and what each is to be held against: an ORM against V, a SORM against S_8 and what is
+solvable, a process reward model against what is correct (design.md, section 1). No HTML, no gradio."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+
+from db.values import ChainRow, ModelRow
+from stepviz.glore import K, chance_of_positive
+from stepviz.reward.specs import ROLES
+from stepviz.types import StepScore, StepValue
+from stepviz.ui.render import number
+from stepviz.ui.rows import ExactMark, Predicted, Scorer
+from stepviz.ui.workbench import Workbench
+
+_FIRST = ("sorm", "orm", "prm")  # from left to right; the first that is there is drawn
+_SAID = {True: "yes", False: "no"}
+_S_K = "S" + "".join(chr(0x2080 + int(digit)) for digit in str(K))  # S₈
+
+
+def scorers(models: Sequence[ModelRow], scored: Collection[str]) -> tuple[Scorer, ...]:
+    """Of the models in the order of their arrival those that scored: by role, the newest first."""
+    found = [m for m in reversed(models) if m.role in ROLES and m.id in scored]
+    names = Counter(m.id.partition("@")[0] for m in found)
+    made = [Scorer(m.id, m.role, _name(m.id, names), m.spec) for m in found]
+    return tuple(sorted(made, key=lambda s: _FIRST.index(s.role)))
+
+
+def _name(id_: str, names: Counter[str]) -> str:
+    """Without its hash, where nobody else has the name."""
+    name, _, weights = id_.partition("@")
+    return name if names[name] == 1 or not weights else f"{name}@{weights[:6]}"
+
+
+def columns(found: Sequence[Scorer], asked: str) -> tuple[tuple[Scorer, ...], Scorer | None]:
+    """One scorer a role, and the one that is drawn: the one asked for by id or spec, else the first role's newest."""
+    wanted = next((s for s in found if asked and asked in (s.id, s.spec)), None)
+    shown = {s.role: s for s in reversed(found)}  # the first of each role wins
+    if wanted:
+        shown[wanted.role] = wanted
+    ordered = tuple(shown[role] for role in _FIRST if role in shown)
+    return ordered, wanted or next(iter(ordered), None)
+
+
+def by_model(scores: Sequence[StepScore]) -> dict[str, dict[int, float]]:
+    found: dict[str, dict[int, float]] = {}
+    for s in scores:
+        found.setdefault(s.model_id, {})[s.step] = s.score
+    return found
+
+
+def last_scores(bench: Workbench, rows: Sequence[ChainRow], asked: str) -> tuple[Scorer | None, Mapping[str, float]]:
+    """The scorer that a problem's list shows, and by chain what it says after the last step."""
+    scored = bench.store.scores_for(rows[0].chain.problem_id) if rows else {}
+    ids = {s.model_id for scores in scored.values() for s in scores}
+    _, drawn = columns(scorers(bench.store.models(), ids), asked) if ids else ((), None)
+    if drawn is None:
+        return None, {}
+    ours = {id_: by_model(scores).get(drawn.id) for id_, scores in scored.items()}
+    return drawn, {id_: found[max(found)] for id_, found in ours.items() if found}
+
+
+def predicted(
+    shown: Sequence[Scorer],
+    scores: Mapping[str, Mapping[int, float]],
+    step: int,
+    value: StepValue,
+    exact: ExactMark | None,
+) -> tuple[Predicted, ...]:
+    """Each scorer's score after a step, with its own target beside it; nothing is predicted of the bare question."""
+    return tuple(Predicted(s, scores[s.id].get(step), _beside(s.role, value, exact) if step else ()) for s in shown)
+
+
+def _beside(role: str, value: StepValue, exact: ExactMark | None) -> tuple[str, ...]:
+    judged = exact if exact and exact.readable else None
+    if role == "orm":
+        return () if value.value is None else (f"measured V {number(value.value)}",)
+    if role == "sorm":
+        drawn = value.k if value.consistent is None else value.consistent
+        chance = chance_of_positive(drawn, value.n) if value.terminal is None else None
+        said = () if chance is None else (f"measured {_S_K} {number(chance)}",)
+        return said if judged is None or judged.solvable is None else (*said, f"exact judge: {_SAID[judged.solvable]}")
+    return () if judged is None else (f"exact judge: {_SAID[judged.correct]}",)

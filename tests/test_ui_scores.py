@@ -1,0 +1,192 @@
+"""Predicted scores in Explore: a column a role, each held against its own target, a threshold, and what Score starts.
+
+Scores are put there by hand (ui_cases.SCORES): the SORM says .9 .6 .3 .05 along the wrong chain, the ORM .7 .55 .1 .02.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from db.store import open_store
+from db.values import ModelRow
+from stepviz import embedded
+from stepviz.ui import render_chain, render_chains, scoring
+from stepviz.ui.address import Address
+from stepviz.ui.explore import Explore
+from stepviz.ui.page import Update, guarded
+from stepviz.ui.rows import ChainPage
+from stepviz.ui.view_chain import chain_page
+from stepviz.ui.views import chain_list
+from stepviz.ui.workbench import Workbench
+from tests import ui_cases
+from tests.test_ui_pages import said
+
+
+@dataclass
+class Filled:
+    bench: Workbench
+    ids: dict[str, str]
+
+    def page(self, name: str = "wrong", **at: object) -> ChainPage:
+        row = self.bench.store.chain(self.ids[name])
+        problem = self.bench.store.problem(row.chain.problem_id)
+        return chain_page(self.bench, Address(problem.id, row.chain.id, **at), problem, row)
+
+    def send(self, act: str, name: str = "wrong", **data: object) -> Update:
+        at = Address(self.ids["problem"], self.ids[name]).query()
+        return guarded(Explore(self.bench).act, {"act": act, "at": at, **data}, "ana")
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Filled]:
+    with open_store(f"sqlite:///{tmp_path}/ui.db") as store:
+        yield Filled(Workbench(store), ui_cases.fill(store))
+
+
+@pytest.fixture
+def scored(filled: Filled) -> Filled:
+    ui_cases.add_scores(filled.bench.store, filled.ids)
+    return filled
+
+
+def test_a_chain_nobody_scored_has_no_column(filled: Filled):
+    page = filled.page()
+    assert (page.columns, page.drawn, page.predicted_pit) == ((), None, None)
+    assert "ppit" not in render_chain.view(page)
+
+
+def test_each_role_has_its_column_and_the_sorm_is_drawn(scored: Filled):
+    page = scored.page()
+    assert [s.label for s in page.columns] == ["SORM", "ORM"]
+    assert page.drawn.name == "tiny/sorm"
+    assert [r.score for r in page.rows] == [None, 0.9, 0.6, 0.3, 0.05]
+    assert [[p.score for p in r.predicted] for r in page.rows[1:3]] == [[0.9, 0.7], [0.6, 0.55]]
+
+
+@pytest.mark.parametrize("asked", [ui_cases.ORM, "hf:orm"])
+def test_whose_curve_is_drawn_is_asked_for_by_id_or_by_spec(scored: Filled, asked: str):
+    page = scored.page(scorer=asked)
+    assert (page.drawn.id, [s.label for s in page.columns]) == (ui_cases.ORM, ["SORM", "ORM"])
+    assert [r.score for r in page.rows] == [None, 0.7, 0.55, 0.1, 0.02]
+    assert scored.page(scorer="hf:nobody").drawn.id == ui_cases.SORM
+
+
+def test_of_two_sorms_the_newest_is_shown_unless_the_other_is_asked_for_and_they_never_mix(scored: Filled):
+    newer = "tiny/sorm@cccccccccccc"
+    scored.bench.store.add_model(ModelRow(newer, "sorm", "hf:sorm2"))
+    scored.bench.store.add_scores(scored.ids["wrong"], newer, (0.8, 0.2))
+    page = scored.page()
+    assert [s.name for s in page.scorers] == ["tiny/sorm@cccccc", "tiny/sorm@aaaaaa", "tiny/orm"]
+    assert (page.drawn.id, [r.score for r in page.rows]) == (newer, [None, 0.8, 0.2, None, None])
+    assert [r.score for r in scored.page(scorer=ui_cases.SORM).rows] == [None, 0.9, 0.6, 0.3, 0.05]
+    assert scored.page("right").drawn.id == ui_cases.SORM  # the newer one has not scored that chain
+
+
+@pytest.mark.parametrize(
+    ("t", "pit"), [(None, 3), (0.5, 3), (0.3, 3), (0.29, 4), (0.04, None), (0.6, 2), (0.59, 3), (0.9, 1), (1.0, 1)]
+)
+def test_the_predicted_pit_is_the_first_step_at_or_below_t(scored: Filled, t: float | None, pit: int | None):
+    page = scored.page(t=t)
+    assert page.predicted_pit == pit
+    drawn = re.findall(r'<div class="row[^"]* ppit[^"]*" role="row" data-i="(\d)"', render_chain.view(page))
+    assert drawn == ([str(pit)] if pit else [])
+
+
+def test_a_chain_opens_at_its_measured_pit_before_the_predicted_one(scored: Filled):
+    assert scored.page().selected == 2
+    assert scored.page("right", t=0.9).selected == 2  # .95 .90: nothing is measured here
+
+
+def test_each_score_stands_beside_its_own_target(scored: Filled):
+    """After step 1 6 of 8 rollouts are right and use its 144: V is 6/8, and of 8 draws one is surely right (S₈ = 1)."""
+    sorm, orm = scored.page().rows[1].predicted
+    assert sorm.beside == ("measured S₈ 1",)
+    assert orm.beside == ("measured V .75",)
+    sorm, orm = scored.page().rows[2].predicted
+    assert (sorm.beside, orm.beside) == (("measured S₈ 0",), ("measured V 0",))
+    html = render_chain.view(scored.page(step=1))
+    assert "<b>SORM .90</b> estimates whether the right answer can still be reached from here" in html
+    assert "<b>ORM .70</b> estimates the student&#x27;s chance to reach the right answer from here (V)" in html
+
+
+def test_a_prm_is_held_against_the_exact_judge_and_finds_errors(filled: Filled):
+    store = filled.bench.store
+    store.add_model(ModelRow("tiny/prm@1", "prm", "hf:prm"))
+    store.add_scores(filled.ids["wrong"], "tiny/prm@1", (0.9, 0.4, 0.8, 0.7))
+    page = filled.page()
+    assert page.predicted_pit == 2
+    html = render_chain.view(page)
+    assert "predicted error" in html
+    assert "predicted pit" not in html
+
+
+def test_lines_of_chains_carry_the_last_score_of_the_drawn_scorer(scored: Filled):
+    problem = scored.bench.store.problem(scored.ids["problem"])
+    by_sorm = chain_list(scored.bench, Address(problem.id), problem)
+    assert [line.score for line in by_sorm.lines] == [0.05, 0.97]
+    by_orm = chain_list(scored.bench, Address(problem.id, scorer="hf:orm"), problem)
+    assert ([line.score for line in by_orm.lines], by_orm.scorer.label) == ([0.02, 0.88], "ORM")
+    assert re.search(r'class="sc"[^>]*>ORM<', render_chains.chains(by_orm))
+
+
+def test_new_borders_take_the_scores_with_them(scored: Filled):
+    scored.send("merge", "right", step="1")
+    assert scored.page("right").columns == ()
+
+
+def test_the_dialog_offers_what_ships_and_what_scored_here(
+    scored: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "embedded"
+    for name, config in (("sorm", {"step_scores": {"role": "sorm"}}), ("student", {"architectures": ["Llama"]})):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "config.json").write_text(json.dumps(config))
+        (folder / name / "model.safetensors").touch()
+    monkeypatch.setattr(embedded, "FOLDER", folder)
+    offers = scoring.offered(scored.bench.store)
+    assert [(s.spec, s.label) for s in offers] == [("embedded:sorm", "SORM"), ("hf:sorm", "SORM"), ("hf:orm", "ORM")]
+    dialog = scored.send("scorers").reply
+    assert 'value="embedded:sorm"' in dialog
+    assert "All 2 chains of this problem" in dialog
+
+
+@pytest.mark.parametrize(
+    ("sent", "spec", "chains"),
+    [
+        ({"model": "hf:sorm", "of": "this"}, {"model": "hf:sorm"}, ("wrong",)),
+        ({"model": "hf:sorm", "of": "all"}, {"model": "hf:sorm"}, ("wrong", "right")),
+        ({"model": "hf:sorm", "other": " Qwen/A-PRM ", "role": ""}, {"model": "hf:Qwen/A-PRM"}, ("wrong", "right")),
+        (
+            {"other": "math-shepherd:some/one", "role": "orm"},
+            {"model": "math-shepherd:some/one", "role": "orm"},
+            ("wrong", "right"),
+        ),
+        ({"model": "hf:sorm", "role": "orm", "other": ""}, {"model": "hf:sorm"}, ("wrong", "right")),
+    ],
+)
+def test_score_starts_a_run(filled: Filled, monkeypatch: pytest.MonkeyPatch, sent: dict, spec: dict, chains: tuple):
+    monkeypatch.setattr("stepviz.jobs.ensure_worker", lambda *_, **__: True)
+    update = filled.send("score", **sent)
+    (run,) = filled.bench.store.runs()
+    assert (run.kind, run.spec) == ("score", spec | {"chains": [filled.ids[name] for name in chains]})
+    assert f"scorer={spec['model'].split(':')[0]}%3A" in update.reply  # and the page will draw it
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        ({}, "Choose a step reward model, or name one"),
+        ({"model": "embedded:nobody"}, "no embedded model"),
+        ({"other": "hf:"}, "unknown scorer"),
+        ({"other": "some/model", "role": "judge"}, "role is one of"),
+    ],
+)
+def test_what_cannot_score_is_answered_with_a_sentence(filled: Filled, sent: dict, answer: str):
+    assert answer in said(filled.send("score", **sent))
+    assert filled.bench.store.runs() == []
