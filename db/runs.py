@@ -24,16 +24,26 @@ _ENDED = ("done", "failed", "cancelled")
 
 
 class RunQueries(Database):
-    def add_run(self, kind: str, spec: Mapping[str, Any]) -> int:
-        """Queue a job; gives its id."""
-        row = {
+    def add_run(
+        self, kind: str, spec: Mapping[str, Any], worker: str | None = None, lease_s: float = LEASE_SECONDS
+    ) -> int:
+        """Queue a job; gives its id. With `worker` it is that one's from the start, and runs."""
+        at = now()
+        row: dict[str, Any] = {
             "kind": kind,
             "spec": dict(spec),
             "state": "queued",
             "progress": {},
             "cancel_requested": False,
-            "created_at": now(),
+            "created_at": at,
         }
+        if worker is not None:
+            row |= {
+                "state": "running",
+                "worker": worker,
+                "started_at": at,
+                "lease_until": at + timedelta(seconds=lease_s),
+            }
         with self.writing() as connection:
             return connection.execute(insert(table(RunTable)).values(row).returning(RunTable.id)).scalar_one()
 
@@ -42,20 +52,24 @@ class RunQueries(Database):
         with self.reading() as connection:
             return _read(_row(connection, id))
 
-    def runs(self, limit: int = 100) -> list[RunRow]:
+    def runs(self, limit: int = 100, kind: str | None = None) -> list[RunRow]:
         """Newest first."""
         query = select(RunTable.__table__).order_by(RunTable.id.desc()).limit(limit)
+        if kind is not None:
+            query = query.where(RunTable.kind == kind)
         with self.reading() as connection:
             return [_read(row) for row in connection.execute(query)]
 
     def claim_run(
-        self, worker: str, lease_s: float = LEASE_SECONDS, kinds: Sequence[str] | None = None
+        self, worker: str, lease_s: float = LEASE_SECONDS, kinds: Sequence[str] | None = None, id: int | None = None
     ) -> RunRow | None:
-        """The oldest queued run (of these kinds) becomes this worker's; None where none waits."""
+        """The oldest queued run (of these kinds, or the one with this id) becomes this worker's; None: none waits."""
         r = table(RunTable)
         oldest = select(r.c.id).where(r.c.state == "queued").order_by(r.c.id).limit(1)
         if kinds is not None:
             oldest = oldest.where(r.c.kind.in_(kinds))
+        if id is not None:
+            oldest = oldest.where(r.c.id == id)
         at = now()
         values = {"state": "running", "worker": worker, "lease_until": at + timedelta(seconds=lease_s), "error": None}
         with self.writing() as connection:

@@ -13,13 +13,16 @@ process a store, claims it, draws, and writes its progress into the row. Nobody 
 | `refine`   | `chains`: ids of drafts, and the settings of stepviz.refine_spec                               |
 | `import`   | `format`, `path`, `mapping`, `split`, `rule`                                                   |
 | `dataset`  | `recipe`, `config`, `name`: see stepviz.datasets.build                                         |
+| `train`    | `recipe`, `datasets`, `base`, `name`, `settings`, `options`: see stepviz.train_job              |
 
-All but `score`, `import` and `dataset` take `engine` ("embedded"), `device`, `tokenizer` and `sampling` (a Sampling,
-its id, or nothing for the default); `score` takes `device`. Jobs over many problems or chains are of the kinds
+`train` is done by a process of its own, which the trainer (stepviz.trainer) starts; all else by the worker.
+
+All but `score`, `import`, `dataset` and `train` take `engine` ("embedded"), `device`, `tokenizer` and `sampling` (a
+Sampling, its id, or nothing for the default); `score` takes `device`. Jobs over many problems or chains are of kinds
 `sample many`, `measure many` and `score many`: the others are somebody's click, and are let in between their batches.
 
 progress: {"done", "total", "unit", "tokens", "tokens_per_s", "eta_s", "note"}; after an import also "report", after a
-build "dataset", its id.
+build "dataset", its id; a training tells "loss" and "losses", and at last "model", its id.
 """
 
 from __future__ import annotations
@@ -33,14 +36,15 @@ from typing import Any
 
 from db.store import Store
 from db.values import RunRow
-from stepviz import engines, refine_spec
+from stepviz import engines, refine_spec, train_job
 from stepviz.errors import StepvizError
 from stepviz.reward.specs import ROLES, place
 from stepviz.types import Sampling
-from stepviz.worker_process import ensure_worker, last_words
+from stepviz.worker_process import Who, ensure_worker, last_words
 
 QUICK = ("sample", "measure", "continue", "branch", "score", "refine")
 LONG = ("sample many", "measure many", "score many", "refine many", "import", "dataset")
+TRAIN = train_job.KIND
 ACTIVE = ("queued", "running", "interrupted")
 RESUMES = 3  # times that `wait` resumes one run
 MANY = 512  # draws, or chains to score; a job over more is not somebody's click
@@ -57,6 +61,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "refine": ("chains", "device", "sampling", *refine_spec.NAMES),
     "import": ("format", "path", "mapping", "split", "rule"),
     "dataset": ("recipe", "config", "name"),
+    TRAIN: ("recipe", "dataset", "datasets", "base", "name", "out", "settings", "options"),
 }
 _NEEDED = {
     "sample": ("problems",),
@@ -67,6 +72,7 @@ _NEEDED = {
     "refine": ("chains",),
     "import": ("format", "path"),
     "dataset": ("recipe",),
+    TRAIN: ("recipe", "base"),
 }
 _ALSO = {"problem_ids": "problems", "chain_ids": "chains", "chain_id": "chain", "prefixes": "steps", "more": "add"}
 
@@ -74,15 +80,17 @@ _ALSO = {"problem_ids": "problems", "chain_ids": "chains", "chain_id": "chain", 
 def start(store: Store, kind: str, spec: Mapping[str, Any], *, worker: bool = True) -> int:
     """Queues a job, or joins the one of the same kind and spec that waits, runs or was interrupted; its run id.
 
-    StepvizError: a kind or a key that there is not. `worker=False` starts no worker process.
+    StepvizError: a kind or a key that there is not, or a training that cannot work. `worker=False` starts no process.
     """
     kind, wanted = normalised(store, kind, spec)
     same = next((r for r in store.runs() if r.kind == kind and r.state in ACTIVE and r.spec == wanted), None)
+    if same is None and kind == TRAIN:
+        train_job.check(store, wanted)
     run_id = store.add_run(kind, wanted) if same is None else same.id
     if same is not None and same.state == "interrupted":
         _resume(store, run_id)
     if worker:
-        ensure_worker(store)
+        ensure(store, kind)
     return run_id
 
 
@@ -90,7 +98,12 @@ def resume(store: Store, run_id: int, *, worker: bool = True) -> None:
     """Queues a run that stopped: it goes on where it was."""
     store.resume_run(run_id)
     if worker:
-        ensure_worker(store)
+        ensure(store, store.run(run_id).kind)
+
+
+def ensure(store: Store, kind: str) -> bool:
+    """Sees to it that the process that does runs of this kind lives; False where it does not start."""
+    return ensure_worker(store, who="trainer") if kind == TRAIN else ensure_worker(store)
 
 
 def wait(store: Store, run_id: int, on_progress: OnProgress | None = None, poll_s: float = 0.2) -> RunRow:
@@ -111,8 +124,9 @@ def wait(store: Store, run_id: int, on_progress: OnProgress | None = None, poll_
         if run.state == "interrupted":
             _resume(store, run_id)
             resumes += 1
-        if run.state != "running" and not ensure_worker(store):
-            raise StepvizError(f"the worker process does not start: {last_words(store)}")
+        if run.state != "running" and not ensure(store, run.kind):
+            who: Who = "trainer" if run.kind == TRAIN else "worker"
+            raise StepvizError(f"the {who} process does not start: {last_words(store, who)}")
         time.sleep(poll_s)
 
 
@@ -137,6 +151,8 @@ def normalised(store: Store, kind: str, spec: Mapping[str, Any]) -> tuple[str, d
         return _score(named)
     if base == "refine":
         return _refine(store, named)
+    if base == TRAIN:
+        return base, _plain(train_job.normalised(store, named))
     named |= {"engine": engines.canonical(str(named.get("engine", "embedded"))), "sampling": _sampling_id(store, named)}
     if base in ("sample", "measure"):
         _check_size(base, named)

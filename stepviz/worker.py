@@ -60,8 +60,8 @@ class Worker:
                 time.sleep(POLL_S)
 
     def run_next(self, kinds: Sequence[str] | None) -> bool:
-        """Claims and does the oldest run of these kinds; False where none waits."""
-        run = self.store.claim_run(self.name, LEASE_S, kinds)
+        """Claims and does the oldest run of these kinds (None: all but trainings); False where none waits."""
+        run = self.store.claim_run(self.name, LEASE_S, tuple(JOBS) if kinds is None else kinds)
         if run is not None:
             self._do(run)
         return run is not None

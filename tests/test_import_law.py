@@ -21,7 +21,7 @@ LEVELS = (
     ("stepviz.equations",),
     ("stepviz.embedded",),
     ("stepviz.world", "stepviz.sources", "stepviz.engines", "stepviz.prompt_styles"),
-    ("stepviz.rollouts", "stepviz.reward"),
+    ("stepviz.rollouts", "stepviz.reward", "stepviz.trainings", "stepviz.checkpoints"),
     ("stepviz.sampling",),
     (
         "stepviz.refinement",
@@ -33,6 +33,7 @@ LEVELS = (
     ),
     ("stepviz.recipes",),
     (
+        "stepviz.import_report",
         "stepviz.grading",
         "stepviz.importing",
         "stepviz.exporting",
@@ -45,9 +46,13 @@ LEVELS = (
         "stepviz.audit_draws",
         "stepviz.first_screen",
         "stepviz.results",
+        "stepviz.train_estimate",
+        "stepviz.train_job",
     ),
     ("stepviz.worker_process",),
     (
+        "stepviz.trainer",
+        "stepviz.model_choices",
         "stepviz.jobs",
         "stepviz.job",
         "stepviz.job_kinds",

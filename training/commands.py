@@ -1,7 +1,8 @@
 """`python -m training sft | orm | balanced-orm | sorm | prm | refiner`: from a dataset of the store to a model in it.
 
 All read a frozen dataset, check it before anything starts, write an ordinary checkpoint with its training.json, and
-leave a record of the model with its parents, so that it can be chosen wherever the store is open.
+leave a record of the model with its parents, so that it can be chosen wherever the store is open. Each is a Run of
+the store while it works, started by hand or by the app; the same command goes on with one that was interrupted.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from training.language_model import Report, Settings
-from training.record import base_of, datasets, empty_folder, finish, rows
+from training.record import base_of, finish, publish, rows, workplace
+from training.watching import KEEP_EVERY_S
 
 Db = Annotated[str | None, typer.Option("--db", help="store; default: STEPVIZ_DB, else sqlite:///stepviz.db")]
 Dataset = Annotated[int, typer.Option(help="id of a dataset of the store")]
@@ -28,6 +30,14 @@ Batch = Annotated[int | None, typer.Option(help="packed blocks a step")]
 Length = Annotated[int | None, typer.Option(help="tokens a block; what is longer is left out, and counted")]
 Seed = Annotated[int, typer.Option()]
 Compile = Annotated[bool, typer.Option()]
+Keep = Annotated[
+    float,
+    typer.Option(
+        "--checkpoint-every",
+        envvar="STEPVIZ_CHECKPOINT_EVERY",
+        help="seconds; a training that was killed goes on from its last checkpoint",
+    ),
+]
 
 
 class Work(NamedTuple):
@@ -36,6 +46,8 @@ class Work(NamedTuple):
     rows: Iterable[Mapping[str, Any]]
     config: Mapping[str, Any]  # of the first dataset
     source: str  # of the base
+    out: Path  # to work in
+    settings: Mapping[str, Any]  # of the run; `said` puts them into the trainer's own
     report: Report
 
 
@@ -53,16 +65,16 @@ def sft(
     length: Length = None,
     seed: Seed = 0,
     compile: Compile = True,
+    checkpoint_every: Keep = KEEP_EVERY_S,
 ) -> None:
     """Supervised fine-tuning on (prompt, completion) rows."""
     from training import sft as trainer
 
-    settings = _settings(trainer.STUDENT, epochs, lr, batch, length, seed, compile)
-
     def train(work: Work) -> dict[str, Any]:
-        return trainer.run(work.rows, work.source, out, settings, work.report)
+        return trainer.run(work.rows, work.source, work.out, said(trainer.STUDENT, work), work.report)
 
-    _through("sft", "generator", (), [dataset], base, out, db, train)
+    given = _given(epochs, lr, batch, length, seed, compile)
+    _through("sft", [dataset], base, out, db, given, {}, train, checkpoint_every)
 
 
 def refiner(
@@ -77,16 +89,17 @@ def refiner(
     seed: Seed = 0,
     compile: Compile = True,
     add_token: Annotated[bool, typer.Option("--add-token", help="give the model [BAD] where it has none")] = False,
+    checkpoint_every: Keep = KEEP_EVERY_S,
 ) -> None:
     """One refiner for both kinds of refinement: give a refine-local and a refine-global dataset."""
     from training import refiner as trainer
 
-    settings = _settings(trainer.REFINER, epochs, lr, batch, length, seed, compile)
-
     def train(work: Work) -> dict[str, Any]:
-        return trainer.run(work.rows, work.source, out, settings, add_token=add_token, report=work.report)
+        settings = said(trainer.REFINER, work)
+        return trainer.run(work.rows, work.source, work.out, settings, add_token=add_token, report=work.report)
 
-    _through("refiner", "refiner", ("refine-local", "refine-global"), dataset, base, out, db, train)
+    given = _given(epochs, lr, batch, length, seed, compile)
+    _through("refiner", dataset, base, out, db, given, {"add_token": add_token}, train, checkpoint_every)
 
 
 def step_scores(name: str) -> Callable[..., None]:
@@ -107,56 +120,75 @@ def step_scores(name: str) -> Callable[..., None]:
             bool, typer.Option("--soft", help="learn k/n in place of labels: the model estimates V")
         ] = False,
         held_out: Annotated[float, typer.Option(help="share of the problems that judge the trained model")] = 0.1,
+        checkpoint_every: Keep = KEEP_EVERY_S,
     ) -> None:
         from training import step_scores as trainer
 
-        recipe = trainer.RECIPES[name]
-        settings = _settings(trainer.SCORER, epochs, lr, batch, length, seed, compile)
-
         def train(work: Work) -> dict[str, Any]:
             options = {"soft": soft, "template": work.config.get("template"), "share": held_out}
-            return trainer.run(work.rows, work.source, out, recipe, settings, **options, report=work.report)
+            recipe, settings = trainer.RECIPES[name], said(trainer.SCORER, work)
+            return trainer.run(work.rows, work.source, work.out, recipe, settings, **options, report=work.report)
 
-        _through(name, recipe.role, recipe.datasets, [dataset], base, out, db, train)
+        given = _given(epochs, lr, batch, length, seed, compile)
+        options = {"soft": soft, "held_out": held_out}
+        _through(name, [dataset], base, out, db, given, options, train, checkpoint_every)
 
     return command
 
 
-def _settings(
-    default: Settings,
-    epochs: float | None,
-    lr: float | None,
-    batch: int | None,
-    length: int | None,
-    seed: int,
-    compile: bool,
-) -> Settings:
-    given = {"epochs": epochs, "learning_rate": lr, "batch": batch, "length": length}
-    return replace(default, seed=seed, compile=compile, **{k: v for k, v in given.items() if v is not None})
+def said(defaults: Settings, work: Work) -> Settings:
+    """The trainer's own settings with those of the run."""
+    return replace(defaults, **work.settings)
+
+
+def _given(
+    epochs: float | None, lr: float | None, batch: int | None, length: int | None, seed: int, compile: bool
+) -> dict[str, Any]:
+    return {
+        "epochs": epochs,
+        "learning_rate": lr,
+        "batch": batch,
+        "length": length,
+        "seed": seed,
+        "compile": compile,
+    }
 
 
 def _through(
     name: str,
-    role: str,
-    recipes: tuple[str, ...],
     ids: list[int],
     base: str,
     out: Path,
     db: str | None,
+    settings: Mapping[str, Any],
+    options: Mapping[str, Any],
     train: Train,
+    keep_every_s: float,
 ) -> None:
     """One line of JSON a report; the last one is the model with what it cost."""
     from db.store import open_store
+    from stepviz import train_job
+    from training.recorded import Recorded
 
-    empty_folder(out)
-    start = base_of(base)
     with open_store(db) as store:
-        chosen = datasets(store, ids, recipes, name)
-        cost = train(Work(rows(store, chosen), chosen[0].config, start.source, _tell))
-        model = finish(store, out, role, start, chosen, cost)
-    print(json.dumps({"model": model.id, "role": role, "spec": model.spec}
-                     | {k: v for k, v in cost.items() if k != "losses"}))  # fmt: skip
-
-
-def _tell(row: Mapping[str, Any]) -> None:
-    print(json.dumps(row), flush=True)
+        given = {"recipe": name, "datasets": ids, "base": base, "out": str(out)}
+        spec = train_job.normalised(store, {**given, "settings": settings, "options": options})
+        with Recorded(store, spec, keep_every_s) as record:
+            start, chosen = base_of(base), [store.dataset(id) for id in spec["datasets"]]
+            cost = record.finished()
+            if cost is None:
+                work = workplace(spec)
+                record.note(f"loading {base}")
+                found = train(
+                    Work(rows(store, chosen), chosen[0].config, start.source, work, spec["settings"], record.watch)
+                )
+                record.watch.stop_if_asked()
+                cost = {**found, **record.about(), "recipe": name, "options": spec["options"]}
+                publish(spec, cost)
+            model = finish(store, Path(spec["out"]), record.role, start, chosen, cost, record.run.id)
+            record.note("", model=model.id)
+    if record.state != "done":
+        raise typer.Exit(1)
+    hidden = ("losses", "options")
+    print(json.dumps({"model": model.id, "role": model.role, "spec": model.spec}
+                     | {k: v for k, v in cost.items() if k not in hidden}))  # fmt: skip

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepviz.errors import StepvizError
 from training.packing import Document, PackedBlocks, pack
+from training.watching import Watch, last_checkpoint, losses_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments
@@ -84,16 +85,16 @@ def train(
 
     check_memory(model)
     blocks = pack(documents, settings.length, settings.seed)
-    log = LossLog(report)
+    log = LossLog(report, settings.batch * settings.length)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id  # never learnt
     trainer = Trainer(
         model=model,
         args=arguments(out, settings, len(blocks)),
         train_dataset=PackedBlocks(blocks, settings.length, pad),
         data_collator=default_data_collator,
-        callbacks=[log.callback()],
+        callbacks=log.callbacks(),
     )
-    result = trainer.train()
+    result = trainer.train(resume_from_checkpoint=resumable(out))
     save(model, tokenizer, out)
     too_long = sum(len(d.ids) > settings.length for d in documents)
     return {
@@ -128,37 +129,66 @@ def _free_memory() -> float:
     return float("inf")
 
 
-class LossLog:
-    """The losses of a training as they come, told to `report` with the time left."""
+def resumable(out: Path) -> str | None:
+    """The checkpoint in `out` to go on from, where a training that was kept has left one."""
+    found = last_checkpoint(out / "trainer")
+    return str(found) if found else None
 
-    def __init__(self, report: Report | None) -> None:
+
+class LossLog:
+    """The losses of a training as they come, told to `report` with tokens a second and the time left.
+
+    a_step: tokens. The first step does not count for the rate: in it a compiled model is made.
+    """
+
+    def __init__(self, report: Report | None, a_step: int = 0) -> None:
         self.report: Report = report or print
+        self.a_step = a_step
         self.losses: list[tuple[int, float]] = []
         self.started, self.cpu = time.monotonic(), time.process_time()
+        self.resumed = 0  # the step of the checkpoint it went on from
+        self.first: tuple[int, float] | None = None  # the first step done here, and when
 
-    def callback(self) -> TrainerCallback:
+    def callbacks(self) -> list[TrainerCallback]:
+        """Of the log, and of a report that is a Watch."""
         from transformers import TrainerCallback
 
         log = self
 
         class Progress(TrainerCallback):
+            def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+                log.resumed, log.losses = state.global_step, losses_of(state)
+
+            def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+                log.first = log.first or (state.global_step, time.monotonic())
+
             def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
                 if logs and "loss" in logs:
                     log.add(state.global_step, state.max_steps, float(logs["loss"]))
 
-        return Progress()
+        watched = [self.report.callback()] if isinstance(self.report, Watch) else []
+        return [Progress(), *watched]
 
     def add(self, step: int, of: int, loss: float) -> None:
         self.losses.append((step, round(loss, 4)))
-        left = (time.monotonic() - self.started) / step * (of - step)
-        self.report({"step": step, "of": of, "loss": self.losses[-1][1], "eta_s": round(left)})
+        row = {"step": step, "of": of, "loss": self.losses[-1][1], "tokens": step * self.a_step}
+        if (each := self.seconds_a_step(step)) is not None:
+            row |= {"tokens_per_s": round(self.a_step / each), "eta_s": round(each * (of - step), 1)}
+        self.report(row)
+
+    def seconds_a_step(self, step: int) -> float | None:
+        """Of the steps done here; None before there are two."""
+        if self.first is None or step <= self.first[0]:
+            return None
+        return max(1e-9, time.monotonic() - self.first[1]) / (step - self.first[0])
 
 
 def arguments(out: Path, settings: Settings, blocks: int, **more: Any) -> TrainingArguments:
-    """What all our trainings share: the schedule, bfloat16 products, static shapes, nothing kept on the way."""
+    """What all our trainings share: the schedule, bfloat16 products, static shapes; a Watch keeps a checkpoint."""
     import torch
     from transformers import TrainingArguments
 
+    steps = settings.max_steps if settings.max_steps > 0 else settings.epochs * max(1, blocks // settings.batch)
     return TrainingArguments(
         output_dir=str(out / "trainer"),
         num_train_epochs=settings.epochs,
@@ -174,7 +204,9 @@ def arguments(out: Path, settings: Settings, blocks: int, **more: Any) -> Traini
         torch_compile=settings.compile,
         bf16=bfloat16_products() if settings.bf16 is None else settings.bf16,
         save_strategy="no",
-        logging_steps=25,
+        save_total_limit=1,
+        logging_steps=min(25, max(1, int(steps) // 100)),
+        logging_first_step=True,
         report_to=[],
         disable_tqdm=True,
         dataloader_drop_last=blocks >= settings.batch,
@@ -198,6 +230,8 @@ def cost(blocks: list[list[Document]], settings: Settings, log: LossLog, steps: 
         "loss_last": log.losses[-1][1] if log.losses else None,
         "losses": log.losses,
         "settings": asdict(settings),
+        **({"resumed_at_step": log.resumed} if log.resumed else {}),
+        **({"tokens_per_s": round(log.a_step / each)} if (each := log.seconds_a_step(steps)) else {}),
     }
 
 
@@ -205,9 +239,9 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path) 
     """An ordinary checkpoint: config.json, model.safetensors, tokenizer.json."""
     import shutil
 
-    shutil.rmtree(out / "trainer", ignore_errors=True)
     model.generation_config.update(
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
+    shutil.rmtree(out / "trainer", ignore_errors=True)  # last: a kill before this can still go on from a checkpoint

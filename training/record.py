@@ -1,8 +1,9 @@
-"""What every training from the store shares: which dataset, which base, where the result goes, and its record."""
+"""What every training from the store shares: which dataset, which base, where it works, and its model's record."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from db.store import Store
 from db.values import DatasetRow, ModelRow
 from stepviz.engines import canonical
 from stepviz.errors import StepvizError
+from stepviz.train_job import partial
+
+SPEC = "spec.json"  # in the folder of a training at work: what it trains
 
 
 class Base(NamedTuple):
@@ -64,8 +68,36 @@ def rows(store: Store, chosen: Sequence[DatasetRow]) -> Iterator[dict[str, Any]]
         yield from store.dataset_rows(dataset.id)
 
 
+def workplace(spec: Mapping[str, Any]) -> Path:
+    """The folder that a training works in; what another one has left there is removed, its own checkpoints stay."""
+    folder, text = partial(Path(spec["out"])), json.dumps(spec, sort_keys=True)
+    try:
+        same = (folder / SPEC).read_text(encoding="utf-8") == text
+    except OSError:
+        same = False
+    if not same:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / SPEC).write_text(text, encoding="utf-8")
+    return folder
+
+
+def publish(spec: Mapping[str, Any], cost: Mapping[str, Any]) -> None:
+    """The model is whole: it gets its name, with training.json beside it; over an empty folder too."""
+    work = partial(Path(spec["out"]))
+    (work / "training.json").write_text(json.dumps(cost, default=_plain) + "\n", encoding="utf-8")
+    (work / SPEC).unlink()
+    work.rename(spec["out"])
+
+
 def finish(
-    store: Store, out: Path, role: str, base: Base, chosen: Sequence[DatasetRow], cost: Mapping[str, Any]
+    store: Store,
+    out: Path,
+    role: str,
+    base: Base,
+    chosen: Sequence[DatasetRow],
+    cost: Mapping[str, Any],
+    run_id: int | None = None,
 ) -> ModelRow:
     """Writes training.json and the model's record, with the base as its parent and what it was made of."""
     from transformers import AutoConfig
@@ -83,6 +115,7 @@ def finish(
         role,
         f"hf:{out.absolute()}",
         parents=(base.id,),
+        run_id=run_id,
         meta=json.loads(json.dumps(meta, default=_plain)),
     )
     store.add_model(model)

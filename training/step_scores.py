@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepviz.errors import StepvizError
-from training.language_model import LossLog, Report, Settings, arguments, check_memory, cost
+from training.language_model import LossLog, Report, Settings, arguments, check_memory, cost, resumable
 from training.packing import IGNORED, pack
 from training.step_rows import Labelled, PackedChains, collate, documents, held_out, read
 
@@ -130,10 +130,10 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path, 
 
     from stepviz.reward.loading import SETTINGS
 
-    shutil.rmtree(out / "trainer", ignore_errors=True)
     setattr(model.config, SETTINGS, dict(said))
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
+    shutil.rmtree(out / "trainer", ignore_errors=True)  # last: a kill before this can still go on from a checkpoint
 
 
 def figures(scorer: Scorer, chains: Sequence[Labelled]) -> dict[str, Any]:
@@ -214,13 +214,13 @@ def _fit(
             return (loss, {"logits": logits}) if return_outputs else loss
 
     pad = tokenizer.pad_token_id or 0
-    log = LossLog(report)
+    log = LossLog(report, settings.batch * settings.length)
     trainer = StepTrainer(
         model=model,
         args=arguments(out, settings, len(blocks), remove_unused_columns=False),
         train_dataset=PackedChains(blocks, settings.length, pad),
         data_collator=collate,
-        callbacks=[log.callback()],
+        callbacks=log.callbacks(),
     )
-    result = trainer.train()
+    result = trainer.train(resume_from_checkpoint=resumable(out))
     return cost(blocks, settings, log, result.global_step)

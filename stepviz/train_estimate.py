@@ -1,0 +1,194 @@
+"""What a training will take: tokens, steps, memory and time, before it starts.
+
+Tokens are counted on a sample of the rows by the base's own tokenizer. Memory is weights, gradients and Adam's two
+moments, and what a batch leaves for its way back: about 34 numbers a layer and hidden unit of each token
+(Korthikanti et al., 2205.05198, without the attention matrix, which our attention does not keep), and the logits.
+Time is arithmetic, 6 operations a parameter and token, at the rate of the last training on this kind of device.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from db.store import Store
+from db.values import DatasetRow
+from stepviz.checkpoints import Checkpoint, tokenizer_file
+from stepviz.trainings import Training
+
+SAMPLE = 160  # rows whose tokens are counted
+PAGES = 4  # places of a dataset they come from
+FILL = 0.95  # of a packed block
+A_LAYER = 34  # numbers kept a layer, hidden unit and token
+CHARACTERS = 3.0  # a token, where no tokenizer is at hand
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where a training would run, in bytes."""
+
+    where: str  # "this machine", "the GPU"
+    total: int
+    free: int
+    on_gpu: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """`tokens` and `steps` are those of the whole training; `long` is the share of rows longer than a block."""
+
+    rows: int
+    tokens: int
+    steps: int
+    long: float
+    memory: int | None
+    seconds: float | None
+    counted: bool  # by the base's tokenizer, not guessed from characters
+
+
+def estimate(
+    store: Store,
+    training: Training,
+    datasets: Sequence[DatasetRow],
+    base: Checkpoint,
+    settings: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> Estimate:
+    machine = memory_of()
+    length = min(settings["length"], base.context or settings["length"])
+    share = 1 - float(options.get("held_out", 0.0))
+    file = tokenizer_file(base)
+    sizes = [(d.n_rows, row_tokens(store, d, file)) for d in datasets]
+    mean = sum(n * sum(min(t, length) for t in found) / max(1, len(found)) for n, found in sizes) * share
+    blocks = math.ceil(mean / (length * FILL)) or 1
+    a_pass = blocks // settings["batch"] or 1  # what is left of a pass is dropped, where it has a whole batch
+    steps = math.ceil(settings["epochs"] * a_pass)
+    tokens = steps * min(settings["batch"], blocks) * length
+    every = [t for _, found in sizes for t in found]
+    return Estimate(
+        rows=sum(n for n, _ in sizes),
+        tokens=tokens,
+        steps=steps,
+        long=sum(t > length for t in every) / len(every) if every else 0.0,
+        memory=memory_needed(base, settings, machine.on_gpu if machine else False),
+        seconds=_seconds(store, base, tokens, machine.on_gpu if machine else False),
+        counted=file is not None,
+    )
+
+
+def row_tokens(store: Store, dataset: DatasetRow, file: Path | None) -> list[int]:
+    """Of rows at a few places of the dataset, which never changes; remembered."""
+    return list(_row_tokens(store, store.url, dataset.id, dataset.hash, dataset.n_rows, file))
+
+
+_counted: dict[tuple[Any, ...], tuple[int, ...]] = {}
+
+
+def _row_tokens(store: Store, url: str, id: int, hash: str, n: int, file: Path | None) -> tuple[int, ...]:
+    key = url, id, hash, str(file), file.stat().st_mtime_ns if file else 0
+    if key not in _counted:
+        if len(_counted) > 500:
+            _counted.clear()
+        each = SAMPLE // PAGES
+        starts = sorted({max(0, min(n - each, n * i // PAGES)) for i in range(PAGES)})
+        texts = [_text(row) for start in starts for row in store.dataset_rows(id, start, min(each, n - start))]
+        count = _tokenizer(file, file.stat().st_mtime_ns) if file else None
+        _counted[key] = tuple(
+            [len(e.ids) for e in count.encode_batch(texts)] if count else [int(len(t) / CHARACTERS) + 1 for t in texts]
+        )
+    return _counted[key]
+
+
+def _text(row: Mapping[str, Any]) -> str:
+    steps = row.get("completions")
+    end = "\n".join(map(str, steps)) + "\n" if isinstance(steps, list) else str(row.get("completion", ""))
+    return f"{row.get('prompt', '')}{end}"
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(file: Path, _stamp: int) -> Any:
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(file))
+
+
+def memory_needed(base: Checkpoint, settings: Mapping[str, Any], on_gpu: bool) -> int | None:
+    """Bytes; None for a base of which nothing is known yet."""
+    parameters = base.parameters
+    if not parameters:
+        return None
+    size = 2 if on_gpu else 4  # bfloat16 on a GPU, float32 else
+    length = min(settings["length"], base.context or settings["length"])
+    layers, hidden = base.size("num_hidden_layers"), base.size("hidden_size")
+    a_token = size * (A_LAYER * layers * hidden) + 10 * base.size("vocab_size")
+    return 4 * size * parameters + settings["batch"] * length * a_token
+
+
+def weights_alone(base: Checkpoint, machine: Machine) -> int:
+    """Bytes of weights, gradients and moments, whatever the batch."""
+    return 4 * (2 if machine.on_gpu else 4) * (base.parameters or 0)
+
+
+def memory_of() -> Machine | None:
+    """The GPU's where torch uses one, else the machine's; None where the system does not say."""
+    return _gpu(int(time.monotonic() / 10)) or _ram()
+
+
+@lru_cache(maxsize=1)
+def _gpu(_now: int) -> Machine | None:
+    """Asked of the driver: the app does not load torch for it."""
+    asked = shutil.which("nvidia-smi")
+    try:
+        if asked is None or "+cpu" in version("torch"):
+            return None
+        command = [asked, "--query-gpu=memory.total,memory.free", "--format=csv,noheader,nounits"]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
+        total, free = (int(x) << 20 for x in said.splitlines()[0].split(","))
+    except (OSError, ValueError, IndexError, subprocess.SubprocessError, PackageNotFoundError):
+        return None
+    return Machine("the GPU", total, free, on_gpu=True)
+
+
+def _ram() -> Machine | None:
+    try:
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines() if ":" in line)
+        total, free = (1024 * int(lines[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
+    except (OSError, ValueError, KeyError):
+        return None
+    return Machine("this machine", total, free)
+
+
+def _seconds(store: Store, base: Checkpoint, tokens: int, on_gpu: bool) -> float | None:
+    """At the rate of the newest training here, else of the shipped student's, which was made on two cores."""
+    parameters, device = base.parameters, "cuda" if on_gpu else "cpu"
+    if not parameters:
+        return None
+    for model in reversed(store.models()):
+        meta = model.meta
+        if meta.get("device") == device and meta.get("tokens_per_s") and meta.get("parameters"):
+            return tokens * parameters / (meta["tokens_per_s"] * meta["parameters"])
+    shipped = None if on_gpu else _shipped()
+    return tokens * parameters / shipped if shipped else None
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> float | None:
+    """Parameters times tokens a second."""
+    from stepviz.checkpoints import look
+    from stepviz.embedded import path
+    from stepviz.errors import StepvizError
+
+    try:
+        cost = json.loads((path("student") / "training.json").read_text(encoding="utf-8"))
+        return cost["tokens"] / cost["seconds"] * (look("embedded:student").parameters or 0)
+    except (OSError, ValueError, KeyError, ZeroDivisionError, StepvizError):
+        return None

@@ -1,0 +1,219 @@
+"""A training as a job: its settings in one spelling, what is wrong with them before anything starts, its command.
+
+spec: {"recipe", "datasets": ids, "base", "name", "out": folder, "settings": {…}, "options": {…}}. The models of the
+app lie in `models/` beside the database. Nothing here loads torch: what it needs to know stands in the files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from db.session import store_url
+from db.store import Store
+from db.values import DatasetRow
+from stepviz.checkpoints import Checkpoint, look
+from stepviz.errors import StepvizError
+from stepviz.train_estimate import memory_needed, memory_of, weights_alone
+from stepviz.trainings import BAD, COLUMNS, Defaults, Training, defaults_for, learns_from, named
+
+KIND = "train"
+ACTIVE = ("queued", "running", "interrupted")
+LOOKED_AT = 500  # runs among which a name that is taken is looked for
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LIMITS: dict[str, tuple[float, float]] = {
+    "epochs": (0.001, 1000),
+    "learning_rate": (1e-9, 1.0),
+    "batch": (1, 4096),
+    "length": (16, 131072),
+    "seed": (0, 2**31 - 1),
+    "held_out": (0.0, 0.9),
+}
+_WHOLE = ("batch", "length", "seed")
+WORDS = {
+    "epochs": "number of epochs",
+    "learning_rate": "learning rate",
+    "held_out": "held-out share",
+    "length": "block length",
+    "batch": "batch",
+}
+
+
+def models_folder(store: Store) -> Path:
+    """`models` beside the SQLite file; for a server's database in the working directory."""
+    url = store_url(store.url)
+    beside = Path(url.database).parent if url.get_backend_name() == "sqlite" and url.database else Path()
+    return (beside / "models").absolute()
+
+
+def normalised(store: Store, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting with its value. StepvizError for what cannot be read."""
+    known = {"recipe", "dataset", "datasets", "base", "name", "out", "settings", "options"}
+    if unknown := sorted(spec.keys() - known):
+        raise StepvizError(f"a train job does not know {', '.join(unknown)}")
+    training = named(str(spec.get("recipe", "")))
+    base = look(str(spec.get("base") or ""))
+    ids = [int(id) for id in spec.get("datasets") or [spec[k] for k in ("dataset",) if k in spec]]
+    if not ids:
+        raise StepvizError(f"choose a dataset: {training.name} learns from {' or '.join(training.datasets)}")
+    name = str(spec.get("name") or (Path(spec["out"]).name if spec.get("out") else "")).strip()
+    if not _NAME.fullmatch(name):
+        raise StepvizError("a model's name has 1 to 64 letters, digits, dots, dashes or underscores, such as my-sorm")
+    return {
+        "recipe": training.name,
+        "datasets": list(dict.fromkeys(ids)),
+        "base": base.spec,
+        "name": name,
+        "out": str(Path(spec["out"]).absolute() if spec.get("out") else models_folder(store) / name),
+        "settings": _settings(defaults_for(training, base.parameters), spec.get("settings") or {}),
+        "options": _options(training, spec.get("options") or {}),
+    }
+
+
+def check(store: Store, spec: Mapping[str, Any], run_id: int | None = None) -> None:
+    """StepvizError, saying what to do, where this training could not work. `run_id`: the run that asks."""
+    training, base = named(spec["recipe"]), look(spec["base"])
+    check_name(store, spec, run_id)
+    check_datasets(store, training, spec["datasets"], bool(spec["options"].get("soft")))
+    check_base(training, base, bool(spec["options"].get("add_token")))
+    check_memory(base, spec)
+
+
+def check_name(store: Store, spec: Mapping[str, Any], run_id: int | None = None) -> None:
+    name, out = spec["name"], Path(spec["out"])
+    for run in store.runs(LOOKED_AT, KIND):
+        if run.id != run_id and run.state in ACTIVE and run.spec.get("out") == str(out):
+            what = "is being trained by" if run.state != "interrupted" else "belongs to the interrupted"
+            raise StepvizError(f"the name {name} {what} run {run.id}: cancel that one, or choose another name")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not finished_by(out, run_id):
+        raise StepvizError(f"{out} is not empty; choose another --out (another name)")
+
+
+def check_datasets(store: Store, training: Training, ids: Sequence[int], soft: bool = False) -> list[DatasetRow]:
+    """The datasets: there, of a kind that this training learns from, and not empty."""
+    found = [store.dataset(id) for id in ids]
+    if len(found) > 1 and not training.mixed:
+        raise StepvizError(f"{training.name} learns from one dataset, not from {len(found)}")
+    for dataset in found:
+        unfit(training, dataset)
+        if dataset.n_rows == 0:
+            raise StepvizError(f"dataset {dataset.id} ({dataset.name}) is empty: nothing to train on")
+        _check_columns(training, dataset, next(iter(store.dataset_rows(dataset.id, 0, 1))), soft)
+    return found
+
+
+def unfit(training: Training, dataset: DatasetRow) -> None:
+    """StepvizError for a dataset of another kind. sft takes whatever imitates, by its columns."""
+    other = [t for t in learns_from(dataset.recipe) if t != training.name]
+    if dataset.recipe not in training.datasets and (other or training.name != "sft"):
+        hint = f" ({dataset.recipe} is for {' or '.join(other)})" if other else ""
+        raise StepvizError(
+            f"dataset {dataset.id} ({dataset.name}) was built by the recipe {dataset.recipe}; {training.name} learns "
+            f"from {' or '.join(training.datasets)}: build one with `python -m stepviz dataset build "
+            f"{training.datasets[0]}`{hint}"
+        )
+
+
+def _check_columns(training: Training, dataset: DatasetRow, row: Mapping[str, Any], soft: bool) -> None:
+    where, columns = f"dataset {dataset.id} ({dataset.name})", COLUMNS[training.format]
+    lacking = [name for name in columns if name not in row]
+    if lacking:
+        raise StepvizError(
+            f"{where} has no columns {', '.join(columns[:-1])} and {columns[-1]}; "
+            f"build one by the recipe {' or '.join(training.datasets)}"
+        )
+    if soft and not (isinstance(row.get("k"), list) and isinstance(row.get("n"), list)):
+        raise StepvizError(
+            f"{where} has no counts k and n for each step: train without --soft, or build it with --soft"
+        )
+    labels = dataset.counts.get("labels")
+    if isinstance(labels, Mapping) and labels and not any(n for key, n in labels.items() if key != "masked"):
+        raise StepvizError(f"no step of {where} has a label: measure chains first, then build it again")
+
+
+def check_base(training: Training, base: Checkpoint, add_token: bool = False) -> None:
+    if base.causal is False:
+        kind = ", ".join(map(str, base.config.get("architectures", ())))
+        raise StepvizError(
+            f"{base.name} is no language model ({kind}): start {training.name} from embedded:base, embedded:student "
+            "or another causal checkpoint"
+        )
+    if training.role == "refiner" and not add_token and base.has_token(BAD) is False:
+        raise StepvizError(
+            f"{base.name} has no {BAD} token, by which a refiner is told where to begin: start from embedded:base or "
+            "embedded:student, or let the training add it (--add-token)"
+        )
+
+
+def check_memory(base: Checkpoint, spec: Mapping[str, Any]) -> None:
+    machine = memory_of()
+    if machine is None or (need := memory_needed(base, spec["settings"], machine.on_gpu)) is None:
+        return
+    if need > machine.total:
+        fits = weights_alone(base, machine) < machine.total
+        raise StepvizError(
+            f"this training needs about {need / 1e9:.1f} GB, and {machine.where} has {machine.total / 1e9:.1f} GB: "
+            f"take {'a smaller batch, shorter blocks or ' if fits else ''}a smaller base model"
+        )
+
+
+def finished_by(out: Path, run_id: int | None) -> bool:
+    """Whether the folder is what this run itself has made: killed after that and before its record."""
+    try:
+        return run_id is not None and json.loads((out / "training.json").read_text()).get("run") == run_id
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def words(spec: Mapping[str, Any]) -> list[str]:
+    """`RECIPE --dataset 3 --base …`: what stands behind `python -m training`."""
+    command = [spec["recipe"]]
+    for id in spec["datasets"]:
+        command += ["--dataset", str(id)]
+    command += ["--base", spec["base"], "--out", spec["out"]]
+    flags = {**spec["settings"], **spec["options"]}
+    for name, value in flags.items():
+        option = "--lr" if name == "learning_rate" else f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            command += [option] if value else ["--no-compile"] if name == "compile" else []
+        else:
+            command += [option, str(value)]
+    return command
+
+
+def partial(out: Path) -> Path:
+    """Where a training works until its model is whole."""
+    return out.with_name(f".{out.name}.partial")
+
+
+def _settings(defaults: Defaults, given: Mapping[str, Any]) -> dict[str, Any]:
+    made = asdict(defaults)
+    if unknown := sorted(given.keys() - made.keys()):
+        raise StepvizError(f"a training has no setting {', '.join(unknown)}; there are: {', '.join(made)}")
+    made |= {k: v for k, v in given.items() if v is not None}
+    return {name: _number(name, value, name in _WHOLE) for name, value in made.items()}
+
+
+def _options(training: Training, given: Mapping[str, Any]) -> dict[str, Any]:
+    if unknown := sorted(given.keys() - training.options.keys()):
+        raise StepvizError(f"{training.name} has no option {', '.join(unknown)}")
+    made = dict(training.options) | {k: v for k, v in given.items() if v is not None}
+    return {name: _number(name, value, False) for name, value in made.items()}
+
+
+def _number(name: str, value: Any, whole: bool) -> Any:
+    if name not in _LIMITS:
+        return bool(value)
+    called, (low, high) = WORDS.get(name, name), _LIMITS[name]
+    try:
+        number = int(str(value)) if whole else float(value)
+    except (TypeError, ValueError):
+        kind = "a whole number" if whole else "a number"
+        raise StepvizError(f"the {called} is {kind}, not {str(value)[:40]!r}") from None
+    if not low <= number <= high:
+        raise StepvizError(f"the {called} is between {low:g} and {high:g}, not {number:g}")
+    return number

@@ -1,0 +1,83 @@
+"""What can be trained: each trainer with its role, the datasets it learns from, and its settings' defaults. Light.
+
+The app reads this and never the trainers themselves (it may not import them); a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from stepviz.errors import StepvizError
+
+BAD = "[BAD]"
+LARGE = 100_000_000  # parameters from which on a model is trained as published ones are
+LARGE_RATE = 1e-5
+COLUMNS = {"prompt-completion": ("prompt", "completion"), "stepwise": ("prompt", "completions", "labels")}
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """For the embedded base. `length` is tokens a block, `batch` blocks a step."""
+
+    epochs: float
+    learning_rate: float
+    batch: int
+    length: int
+    seed: int = 0
+    compile: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """`python -m training NAME`. datasets: recipes it learns from; mixed: of several datasets at once."""
+
+    name: str
+    role: str
+    format: str
+    datasets: tuple[str, ...]
+    defaults: Defaults
+    options: dict[str, bool | float] = field(default_factory=dict)
+    mixed: bool = False
+
+
+_SCORER = Defaults(epochs=4, learning_rate=1e-3, batch=16, length=384)
+_SCORED: dict[str, bool | float] = {"soft": False, "held_out": 0.1}
+
+TRAININGS: dict[str, Training] = {
+    t.name: t
+    for t in (
+        Training("sft", "generator", "prompt-completion", ("sft", "rft"), Defaults(5, 1.5e-3, 16, 384)),
+        Training("orm", "orm", "stepwise", ("orm",), _SCORER, _SCORED),
+        Training("balanced-orm", "orm", "stepwise", ("balanced-orm",), _SCORER, _SCORED),
+        Training("sorm", "sorm", "stepwise", ("sorm",), _SCORER, _SCORED),
+        Training("prm", "prm", "stepwise", ("stepwise",), _SCORER, _SCORED),
+        Training(
+            "refiner",
+            "refiner",
+            "prompt-completion",
+            ("refine-local", "refine-global"),
+            Defaults(4, 1.5e-3, 8, 768),
+            {"add_token": False},
+            mixed=True,
+        ),
+    )
+}
+
+
+def named(name: str) -> Training:
+    """StepvizError for a training there is not."""
+    if name not in TRAININGS:
+        raise StepvizError(f"no training {name!r}; there are: {', '.join(TRAININGS)}")
+    return TRAININGS[name]
+
+
+def learns_from(recipe: str) -> tuple[str, ...]:
+    """The trainings that take datasets of this recipe."""
+    return tuple(t.name for t in TRAININGS.values() if recipe in t.datasets)
+
+
+def defaults_for(training: Training, parameters: int | None) -> Defaults:
+    """The training's own, for the embedded models; the rates of published models from LARGE parameters on."""
+    if parameters is None or parameters < LARGE:
+        return training.defaults
+    return replace(training.defaults, epochs=2, learning_rate=LARGE_RATE, batch=8, length=1024)

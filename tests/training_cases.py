@@ -1,0 +1,76 @@
+"""Small training sets, a tiny base, and a training as the app starts it, for tests of trainings as Runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from db.store import Store
+from db.values import DatasetRow
+from tests import tiny
+
+QUICK = {"epochs": 2, "batch": 4, "length": 64, "compile": False}
+LONG = {**QUICK, "epochs": 400}  # about 8,400 steps: killed or cancelled before they are through
+
+
+def solutions(store: Store, n: int = 200, name: str = "sums", recipe: str = "sft") -> DatasetRow:
+    rows = [{"prompt": f"Tom has {i}.\n", "completion": f"{i}+12={i + 12}\n#### {i + 12}\n"} for i in range(n)]
+    return store.add_dataset(name, recipe, {}, rows, format="prompt-completion", counts={"problems": n})
+
+
+def labelled(store: Store, n: int = 60, recipe: str = "sorm", name: str = "steps") -> DatasetRow:
+    rows = []
+    for i in range(n):
+        bad = i % 4  # 3: none
+        steps = ["has apples" if j == bad else "buys 12" for j in range(3)]
+        rows.append({"prompt": f"Tom {i}\n", "completions": steps, "labels": [int(j < bad) for j in range(3)]})
+    config = {"template": "{question}\n"}
+    counts = {"labels": {"1": sum(sum(r["labels"]) for r in rows), "0": n}}
+    return store.add_dataset(name, recipe, config, rows, format="stepwise", counts=counts)
+
+
+def drafts(store: Store, n: int = 30, name: str = "drafts") -> DatasetRow:
+    row = {"prompt": "Tom has 3.\n[BAD]3+12=16\n", "completion": "3+12=15\n#### 15\n"}
+    return store.add_dataset(name, "refine-local", {}, [row] * n, format="prompt-completion")
+
+
+def without_bad(folder: Path) -> Path:
+    """A base whose tokenizer spells [BAD] out."""
+    tiny.build(folder)
+    file = folder / "tokenizer.json"
+    file.write_text(file.read_text(encoding="utf-8").replace("[BAD]", "[ODD]"), encoding="utf-8")
+    return folder
+
+
+def scorer(folder: Path) -> Path:
+    from tests import tiny_scorers
+
+    return tiny_scorers.lines(folder)
+
+
+def spec(dataset: DatasetRow, base: Path | str, name: str = "mine", **settings: Any) -> dict[str, Any]:
+    return {
+        "recipe": dataset.recipe,
+        "dataset": dataset.id,
+        "base": str(base),
+        "name": name,
+        "settings": {**QUICK, **settings},
+    }
+
+
+def training_process(out: Path) -> int | None:
+    """The process that trains the model of this folder, as the trainer has started it."""
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+        except OSError:
+            continue
+        if b"training" in words and str(out).encode() in words:
+            return int(entry.name)
+    return None
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    return load_file(folder / "model.safetensors")

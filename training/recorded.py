@@ -1,0 +1,161 @@
+"""A training's own side of its Run: it keeps the row alive, writes how far it is, hears of a cancel, says how it ended.
+
+Started by the trainer (stepviz.trainer) the run is there already and named in STEPVIZ_RUN; started by hand the
+training makes one, so that the app shows it, or goes on with the interrupted run of the same command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import threading
+import traceback
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from db.store import Store
+from db.values import RunRow, RunState
+from stepviz import train_job
+from stepviz.checkpoints import look
+from stepviz.errors import StepvizError
+from stepviz.trainings import named
+from training.watching import Cancelled, Watch, last_checkpoint
+
+LEASE_S = 20.0
+BEAT_S = 0.7
+GRACE_S = 3.0  # a training that does not come to a step's end (it loads or compiles) is ended at once
+POINTS = 240  # of the loss curve in the row
+
+
+class Recorded:
+    """`with Recorded(store, spec) as record:` around the training; what it raises decides how the run ends."""
+
+    def __init__(self, store: Store, spec: Mapping[str, Any], keep_every_s: float | None = None) -> None:
+        self.store, self.spec = store, spec
+        self.run, self.worker = _run_of(store, spec)
+        self.role = named(spec["recipe"]).role
+        self.state = "running"
+        self.out, self.partial = Path(spec["out"]), train_job.partial(Path(spec["out"]))
+        self.cancel, self.ended = threading.Event(), threading.Event()
+        before = {k: v for k, v in self.run.progress.items() if k in ("done", "total", "losses", "loss")}
+        self.progress: dict[str, Any] = {**before, "note": "starting", "unit": "steps"}
+        self.watch = Watch(self.tell, self.cancel.is_set, keep_every_s)
+        self.beat = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> Recorded:
+        self.beat.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> bool:
+        """A cancel ends here; all else goes on to whoever called."""
+        self.ended.set()
+        self.beat.join()
+        if error is None:
+            self._finish("done")
+        elif isinstance(error, Cancelled | KeyboardInterrupt):
+            shutil.rmtree(self.partial, ignore_errors=True)
+            self._finish("cancelled")
+        else:
+            if not isinstance(error, StepvizError):
+                self.store.log(self.run.id, *"".join(traceback.format_exception(error)).splitlines())
+            if isinstance(error, StepvizError) or last_checkpoint(self.partial / "trainer") is None:
+                shutil.rmtree(self.partial, ignore_errors=True)
+            self._finish("failed", said(error))
+        return isinstance(error, Cancelled)
+
+    def finished(self) -> dict[str, Any] | None:
+        """training.json of a model that this run made before it was killed, just short of the model's record."""
+        if not train_job.finished_by(self.out, self.run.id):
+            return None
+        return json.loads((self.out / "training.json").read_text(encoding="utf-8"))
+
+    def about(self) -> dict[str, Any]:
+        """For training.json: the run, where it ran, and how large the model is."""
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return {"run": self.run.id, "device": device, "parameters": look(str(self.partial)).parameters}
+
+    def tell(self, row: Mapping[str, Any]) -> None:
+        """A row of the trainer's report: a line of JSON, and for the next heartbeat. Another thread reads it there."""
+        print(json.dumps(row), flush=True)
+        losses = self.progress.get("losses", [])
+        if "loss" in row:
+            before = [point for point in losses if point[0] < row["step"]]  # it may go on from an earlier checkpoint
+            losses = thinned([*before, [row["step"], row["loss"]]])
+        known = {k: row[k] for k in ("loss", "tokens", "tokens_per_s", "eta_s") if k in row}
+        self.progress = {
+            **self.progress,
+            "note": "",
+            "done": row["step"],
+            "total": row["of"],
+            "losses": losses,
+            **known,
+        }
+
+    def note(self, text: str, **more: Any) -> None:
+        self.progress = {**self.progress, "note": text, **more}
+
+    def _beat(self) -> None:
+        while not self.ended.wait(BEAT_S):
+            with contextlib.suppress(Exception):  # a database that is busy for a while: the next beat will do
+                if self.store.heartbeat(self.run.id, self.worker, self.progress, LEASE_S):
+                    self.cancel.set()
+                    if not self.ended.wait(GRACE_S):
+                        self._leave()
+                    return
+
+    def _leave(self) -> None:
+        """Ends this process from beside a main thread that hears nothing; no half model stays."""
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self._finish("cancelled")
+        os._exit(1)
+
+    def _finish(self, state: RunState, error: str | None = None) -> None:
+        self.state = state
+        self.store.heartbeat(self.run.id, self.worker, self.progress, LEASE_S)
+        self.store.finish_run(self.run.id, state, error, worker=self.worker)
+
+
+def said(error: BaseException) -> str:
+    """An exception for people."""
+    name, text = type(error).__name__, str(error)
+    if isinstance(error, StepvizError):
+        return text
+    if name == "OutOfMemoryError" or isinstance(error, MemoryError) or "can't allocate memory" in text:
+        return f"out of memory: take a smaller batch, shorter blocks or a smaller base model ({text.splitlines()[0]})"
+    return f"{name}: {text}"
+
+
+def thinned(losses: list[list[float]]) -> list[list[float]]:
+    """At most POINTS: every second one goes when there are more, the newest stays."""
+    return losses if len(losses) <= POINTS else [*losses[:-1:2], losses[-1]]
+
+
+def _run_of(store: Store, spec: Mapping[str, Any]) -> tuple[RunRow, str]:
+    """(the run, the name that its lease is held under)."""
+    given = os.environ.get("STEPVIZ_RUN", "")
+    if given:
+        number, _, worker = given.partition(" ")
+        run = store.run(int(number))
+        assert run.spec == spec, (run.spec, spec)  # the command says all that the run does
+        try:
+            train_job.check(store, spec, run.id)
+        except StepvizError as mistake:
+            store.finish_run(run.id, "failed", str(mistake), worker=worker)
+            raise
+        return run, worker
+    worker = f"{os.uname().nodename}:by hand:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+    left = next((r for r in store.runs(100, train_job.KIND) if r.state == "interrupted" and r.spec == spec), None)
+    if left is not None:
+        store.resume_run(left.id)
+        run = store.claim_run(worker, LEASE_S, (train_job.KIND,), left.id)
+        if run is None:
+            raise StepvizError(f"run {left.id}, of the same command, was just taken up by another process: see Runs")
+        return run, worker
+    train_job.check(store, spec)
+    return store.run(store.add_run(train_job.KIND, spec, worker, LEASE_S * 3)), worker
