@@ -92,7 +92,8 @@ app.add_typer(reproduce, name="reproduce")
 def reproduce_glore(
     seeds: Annotated[int, typer.Option(min=1, help="of training and of the subset of data")] = 3,
     scale: Annotated[float, typer.Option(min=0.001, help="share of the problems; 1: 5,000 test problems")] = 1.0,
-    arms: Annotated[str, typer.Option(help="core (ORM, SORM, refiner), controls, or all")] = "all",
+    problems: Annotated[int | None, typer.Option(help="of training; default: 800 times the scale")] = None,
+    arms: Annotated[str, typer.Option(help="core (ORM, SORM, refiner), controls, all, more")] = "all",
     work: Annotated[Path, typer.Option(help="folder for models, scores, refinements; goes on there")] = Path("glore"),
     student: Annotated[str, typer.Option(help="embedded:NAME, a folder or a hub id")] = "embedded:student",
     shipped: Annotated[
@@ -109,7 +110,7 @@ def reproduce_glore(
 
     if arms not in SETS:
         raise StepvizError(f"no set of arms {arms!r}; there are: {', '.join(SETS)}")
-    settings = glore.Settings(seeds, scale, arms, student, shipped and shipped.absolute())
+    settings = glore.Settings(seeds, scale, problems, arms, student, shipped and shipped.absolute())
     with open_store(db) as store:
         tables = glore.run(store, work.absolute(), settings, lambda line: print(line, flush=True))
     if write:

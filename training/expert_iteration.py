@@ -34,13 +34,13 @@ from stepviz.errors import StepvizError
 from stepviz.types import Problem, Sampling, digest
 from training import sft
 from training.drawing import Drawing, problems_of
+from training.embedded import TRAINING_PROBLEMS
 from training.glore_models import DRAFT, HOT, QUESTION, RATES, made
 from training.language_model import Settings
 from training.record import Base, finish
 
 Log = Callable[[str], None]
 GREEDY = Sampling(temperature=0.0)
-TRAINING = 7_500  # problems of the embedded world's fixed training set
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Plan:
                 raise StepvizError(f"{name} must be at least 1, not {getattr(self, name)}")
 
 
-EMBEDDED = Plan(questions=1_500, samples=16, rounds=3, supervised=TRAINING)
+EMBEDDED = Plan(questions=1_500, samples=16, rounds=3, supervised=TRAINING_PROBLEMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def run(
 
 def budget(plan: Plan, questions: int) -> str:
     sampled = questions * plan.samples * DRAFT
-    trained = 8 * (plan.supervised or questions) * (QUESTION + DRAFT)
+    trained = sft.STUDENT.epochs * (plan.supervised or questions) * (QUESTION + DRAFT)
     minutes = sampled / RATES["sampled"] / 60 + trained / RATES["trained"] / 60
     return (
         f"expert iteration: a round samples {sampled / 1e6:.1f}M tokens and learns about {trained / 1e6:.1f}M, "
@@ -122,7 +122,7 @@ def budget(plan: Plan, questions: int) -> str:
 def _problems(store: Store, plan: Plan) -> tuple[list[Problem], list[Problem]]:
     """(questions to sample, development problems)."""
     if plan.source == "embedded":
-        problems_of(store, plan.split, plan.supervised or plan.questions or TRAINING)
+        problems_of(store, plan.split, plan.supervised or plan.questions or TRAINING_PROBLEMS)
         problems_of(store, plan.dev_split, plan.dev)
     found = []
     for split, count in ((plan.split, plan.questions), (plan.dev_split, plan.dev)):

@@ -11,7 +11,7 @@ whose training.json says that it was made of these datasets, this base, seed and
 What it takes is computed from the sizes before it starts (`plan`): tokens, and minutes at RATES, which were measured
 on two idle cores. Choices:
 
-1. Drafts at temperature 1 from the 7,500 training problems; at most `wrong` distinct wrong ones a question measured.
+1. Drafts at temperature 1 of the first training problems; at most `wrong` distinct wrong ones a question measured.
 2. Backwards, since a positive label is carried back anyway: the labels are those of a whole measurement, for two
    thirds of its tokens (`full` measures all prefixes, which only the ablation without carrying back needs).
 3. All start from the student. A model learns from `share` of the problems, drawn by its seed.
@@ -41,7 +41,7 @@ Log = Callable[[str], None]
 Start = Callable[[], Engine]
 
 HOT = Sampling(temperature=1.0)  # drafts and rollouts
-RATES = {"sampled": 9_000, "trained": 13_000}  # tokens a second, two idle cores
+RATES = {"sampled": 9_000, "trained": 15_000}  # tokens a second, two idle cores
 DRAFT, QUESTION, TRACES = 135, 80, 1_850  # tokens: a draft, its question, the rollouts of a wrong draft backwards
 FULL_TRACES = 2_800  # … of all its prefixes
 
@@ -58,10 +58,10 @@ class Sizes:
     share: float = 0.9  # of the problems, of which a seed learns
 
 
-PRESETS = {"small": Sizes(1_000, wrong=2), "full": Sizes(3_000, wrong=2)}
+PRESETS = {"small": Sizes(800, wrong=2), "full": Sizes(3_000, wrong=2)}
 
 SCORER = replace(step_scores.SCORER, epochs=2, learning_rate=1e-3)
-REFINER = replace(refiner.REFINER, epochs=3, learning_rate=1e-3)
+REFINER = replace(refiner.REFINER, epochs=2, learning_rate=1e-3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Arm:
 
 
 ORM = Arm("orm", "orm", (("orm", {}),), SCORER)
-SORM = Arm("sorm", "sorm", (("sorm", {}),), replace(SCORER, epochs=3))
+SORM = Arm("sorm", "sorm", (("sorm", {}),), SCORER)
 REFINERS = Arm("refiner", "refiner", (("refine-local", {}), ("refine-global", {})), REFINER)
 SHIPPED = (ORM, SORM, REFINERS)
 

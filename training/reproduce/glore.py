@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ from training.reproduce.svg import chart
 from training.reproduce.work import Work
 
 Log = Callable[[str], None]
-SCORING = 30_000  # tokens a second that a scorer reads on two idle cores
+SCORING = 50_000  # tokens a second that a scorer reads on two idle cores
+DISTINCT = 0.6  # of a question's samples
 TITLE = "GLoRe on the embedded world"
 COMMAND = "python -m training reproduce glore"
 
@@ -45,6 +46,7 @@ COMMAND = "python -m training reproduce glore"
 class Settings:
     seeds: int = 3
     scale: float = 1.0
+    problems: int | None = None  # of training; None: by the scale
     arms: str = "all"  # of glore_arms.SETS
     student: str = "embedded:student"
     shipped: Path | None = None  # a folder with orm, sorm, refiner of seed 0, made by `training embedded`
@@ -52,7 +54,8 @@ class Settings:
 
     @property
     def scaled(self) -> Scale:
-        return self.sizes.by(self.scale)
+        found = self.sizes.by(self.scale)
+        return replace(found, data=replace(found.data, problems=self.problems)) if self.problems else found
 
 
 def budget(settings: Settings) -> list[dict[str, Any]]:
@@ -62,9 +65,9 @@ def budget(settings: Settings) -> list[dict[str, Any]]:
     samples = s.sampled * s.n + max(0, s.three - s.sampled) * refine.BO
     labels = s.measured * FULL_TRACES + s.deep * FULL_TRACES / 8 * (s.rollouts - 8)
     drawn = (s.test + s.dev + samples) * DRAFT + labels
-    tries = 6 * s.test * DRAFT
-    read = sum(arm.role != "refiner" for arm in arms) * (s.test + s.dev) + 3 * s.test + refine.BO * s.three
-    read += sum(arm.name in judges.RERANKED for arm in arms) * s.sampled * s.n
+    tries = (3 + 3 * 0.45) * s.test * DRAFT  # every draft three times, wrong ones three times more
+    read = sum(arm.role != "refiner" for arm in arms) * s.test + 3 * (s.dev + s.test) + refine.BO * s.three
+    read += DISTINCT * sum(arm.name in judges.RERANKED for arm in arms) * s.sampled * s.n
     rows = [
         *data[:2],
         {"stage": "test drafts, samples, labels", "tokens": round(drawn), "minutes": _minutes(drawn, RATES["sampled"])},
@@ -256,6 +259,7 @@ def write(tables: Mapping[str, Rows], settings: Settings, folder: Path = results
 def command(settings: Settings) -> str:
     more = "" if settings.seeds == Settings.seeds else f" --seeds {settings.seeds}"
     more += "" if settings.scale == Settings.scale else f" --scale {settings.scale:g}"
+    more += f" --problems {settings.problems}" if settings.problems else ""
     more += "" if settings.arms == Settings.arms else f" --arms {settings.arms}"
     return COMMAND + more
 

@@ -46,8 +46,8 @@ ORACLES = tuple(
 )
 ORM_TRACES = Arm("orm-traces", "orm", (), SCORER)
 CORE = (ORM, SORM, REFINERS)
-SETS = {"core": CORE, "all": (*CORE, BALANCED, ORM_TRACES, *ABLATIONS, *ORACLES)}
-SETS["controls"] = (*CORE, BALANCED, ORM_TRACES, ORACLES[0])
+CONTROLS = (*CORE, BALANCED, ORM_TRACES, ORACLES[0])
+SETS = {"core": CORE, "controls": CONTROLS, "all": (*CONTROLS, *ABLATIONS), "more": (*CONTROLS, *ABLATIONS, ORACLES[1])}
 
 
 @dataclass(frozen=True, slots=True)

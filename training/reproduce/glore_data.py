@@ -47,8 +47,8 @@ class Scale:
     sampled: int = 1_000
     n: int = 32
     three: int = 5_000  # questions with at least three samples, for best of three
-    measured: int = 700
-    deep: int = 120
+    measured: int = 500
+    deep: int = 100
     rollouts: int = 64
     data: Sizes = DATA
 

@@ -97,11 +97,17 @@ def _flat(labels: Labels, scores: Scores) -> tuple[list[int], list[float]]:
 
 def counts(labels: Labels, judge: Judge) -> np.ndarray:
     """[seeds, drafts, 4] of a judge against labels of the first drafts."""
-    n = len(labels)
-    return np.stack([
-        st.counts(labels, [[s > t for s in row] + [False] * 99 for row in scores[:n]])
-        for scores, t in zip(judge.scores, judge.thresholds, strict=True)
-    ])  # fmt: skip
+    return np.stack(
+        [
+            st.counts(labels, [_called(row, s, t) for row, s in zip(labels, scores, strict=False)])
+            for scores, t in zip(judge.scores, judge.thresholds, strict=True)
+        ]
+    )
+
+
+def _called(row: Sequence[int | None], scores: Sequence[float], threshold: float) -> list[bool]:
+    """Good or bad for each step; a chain that could not be scored is called bad throughout."""
+    return [s > threshold for s in scores] if scores else [False] * len(row)
 
 
 def figures(judge: Judge, targets: Mapping[str, Labels]) -> dict[str, Any]:
