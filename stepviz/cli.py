@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stepviz import cli_datasets, cli_jobs, cli_refine, cli_regrade, cli_world
 from stepviz.cli_output import Db, Json, emit, fail
 from stepviz.errors import StepvizError
+
+if TYPE_CHECKING:
+    from stepviz.import_report import ImportReport
+    from stepviz.sources.mapping import Mapping as ColumnMapping
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("sample")(cli_jobs.sample)
@@ -36,8 +40,10 @@ def main() -> None:
 
 @app.command("import")
 def import_(
-    format: Annotated[str, typer.Argument(help="gsm8k, gsm8k-solutions, svamp, math, aqua, processbench, prm800k, …")],
-    path: Annotated[str, typer.Argument(help="a file, a `datasets` folder, or a hub id")],
+    format: Annotated[
+        str, typer.Argument(help="auto, table, gsm8k, gsm8k-solutions, svamp, math, aqua, processbench, prm800k, …")
+    ],
+    path: Annotated[str, typer.Argument(help="a file (also gzipped), a `datasets` folder, or a hub id")],
     db: Db = None,
     json: Json = False,
     map: Annotated[list[str] | None, typer.Option(help="for tables: ROLE=COLUMN, such as question=prompt")] = None,
@@ -46,34 +52,44 @@ def import_(
 ) -> None:
     """Read a public format, or any JSONL, CSV or Parquet; the same file twice changes nothing."""
     from db.store import open_store
+    from stepviz.import_report import named
     from stepviz.importing import import_path
-    from stepviz.sources import named, table
+    from stepviz.sources import detect
+    from stepviz.sources import named as format_named
 
-    mapping = None
-    if named(format).NAME == "table":
-        changes = dict(_pair(text) for text in map or [])
-        guessed = table.guess(path)
-        mapping = guessed.corrected(changes, table.columns(table.sample(path))) if changes else guessed
-    elif map:
-        raise StepvizError(f"--map is for tables (import table PATH); {format} knows its own columns")
+    name = detect(path) or "table" if format == "auto" else format_named(format).NAME
+    mapping = _mapping(path, map or []) if name == "table" else None
+    if map and mapping is None:
+        raise StepvizError(f"--map is for tables (import table PATH); {name} knows its own columns")
     with open_store(db) as store:
-        report = import_path(store, format, path, mapping=mapping, split=split, rule=rule)
-    for refusal in report.refused:
-        print(refusal, file=sys.stderr)
-    counts = {
-        name: getattr(report, name)
-        for name in ("format", "path", "rows", "problems_new", "chains_new", "annotations_new", "unchanged",
-                     "correct", "wrong", "unknown", "regraded")
-    }  # fmt: skip
+        report = import_path(store, name, path, mapping=mapping, split=split, rule=rule)
+    for line in named(report.refused, NAMED):
+        print(line, file=sys.stderr)
     refused = [{"file": r.file, "line": r.line, "reason": r.reason} for r in report.refused]
     flags = [
         {"line": d.line, "chain": d.chain_id, "flag": d.flag, "verdict": d.verdict.value, "reason": d.verdict.reason}
         for d in report.disagreements
     ]
-    emit({**counts, "refused": refused, "flags_settled_otherwise": flags}, json, lambda: _told(counts, refused, flags))
+    value = {"format": name, "path": path, **report.counts()}
+    value |= {"refused": refused, "disagreements": len(flags), "flags_settled_otherwise": flags}
+    emit(value, json, lambda: _told(report, db))
 
 
-_NEW = {"problems": "problems", "chains": "chains", "annotations": "labels"}
+NAMED = 20  # rows refused for one reason that are named one by one; --json names all
+
+
+def _mapping(path: str, changes: list[str]) -> ColumnMapping:
+    """The guess with the user's ROLE=COLUMN."""
+    from stepviz.sources import table
+
+    guessed, columns = table.guess(path), table.columns(table.sample(path))
+    mapping = guessed.corrected(dict(_pair(text) for text in changes), columns)
+    if mapping.question is None:
+        raise StepvizError(
+            f"{path}: no column was taken for the question; say which of {', '.join(columns)} it is "
+            f"(--map question={columns[0]})"
+        )
+    return mapping
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -83,16 +99,16 @@ def _pair(text: str) -> tuple[str, str]:
     return role.strip(), column.strip()
 
 
-def _told(counts: dict[str, Any], refused: list[Any], flags: list[Any]) -> str:
-    new = ", ".join(f"{counts[f'{what}_new']} new {label}" for what, label in _NEW.items())
-    judged = f"{counts['correct']} correct, {counts['wrong']} wrong, {counts['unknown']} cannot be judged"
-    lines = [f"{counts['rows']} rows read as {counts['format']}: {new}", f"chains: {judged}"]
-    if counts["unchanged"]:
-        lines.append(f"{counts['unchanged']} rows were here already and changed nothing")
-    if flags:
-        lines.append(f"{len(flags)} chains are judged otherwise than the file's own flag says (--json lists them)")
-    if refused:
-        lines.append(f"{len(refused)} rows did not come in; each is named above with its line and reason")
+def _told(report: ImportReport, db: str | None) -> str:
+    from stepviz.import_report import source_of, told
+
+    lines = told(report.format, report.counts())
+    if report.refused:
+        lines.append("Why rows were refused stands above, with their lines; --json lists every one.")
+    if report.disagreements:
+        lines.append("--json lists the chains on which we decide otherwise than the file (flags_settled_otherwise).")
+    app, source = f"python app.py --db {db}" if db else "make app", source_of(report.format, report.path)
+    lines.append(f"To look at them: {app}{f', then the source {source}' if source else ''}.")
     return "\n".join(lines)
 
 

@@ -7,65 +7,28 @@ it was when it is started again, and the same file twice changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from db.store import Store
-from db.values import ItemCounts, ProblemRow
+from db.values import ProblemRow
 from stepviz import sources
 from stepviz.errors import StepvizError
 from stepviz.grading import NO_GOLD, grade_again, grade_chains, waits
-from stepviz.sources import Unreadable, rows
+from stepviz.import_report import Disagreement, ImportReport, Kind, counted, named
+from stepviz.sources import Unreadable, rows, table
+from stepviz.sources.mapping import ROLES
 from stepviz.sources.mapping import Mapping as ColumnMapping
 from stepviz.types import Refusal, SourceItem, Verdict
 
 BATCH = 200  # items a transaction
 HOPELESS = 2_000  # rows refused before one came in, of a file that looks like another format: it is that one
 
-NAMED = 100  # refused rows named in an error; a report names all
+EXAMPLES = 3  # rows named of those refused for one reason, where none came in
+TRIED = 20  # rows on which a format is tried before it is recommended
 
 Progress = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """A chain whose file calls its answer right or wrong where our grader says otherwise."""
-
-    line: int
-    chain_id: str
-    flag: bool
-    verdict: Verdict
-    gold: str | None
-
-
-@dataclass(slots=True)
-class ImportReport:
-    """What an import did. correct, wrong and unknown count the chains read, new or not."""
-
-    format: str
-    path: str
-    rows: int = 0
-    problems_new: int = 0
-    chains_new: int = 0
-    annotations_new: int = 0
-    unchanged: int = 0  # items that brought nothing new
-    refused: list[Refusal] = field(default_factory=list)
-    correct: int = 0
-    wrong: int = 0
-    unknown: int = 0
-    regraded: int = 0  # chains stored before whose problem has a gold answer only now
-    disagreements: list[Disagreement] = field(default_factory=list)
-    cancelled: bool = False
-
-    def add(self, counts: ItemCounts) -> None:
-        self.problems_new += counts.problems_new
-        self.chains_new += counts.chains_new
-        self.annotations_new += counts.annotations_new
-        self.unchanged += counts.unchanged
-
-    def count(self, verdict: Verdict) -> None:
-        setattr(self, verdict.value, getattr(self, verdict.value) + 1)
 
 
 def import_path(
@@ -105,7 +68,7 @@ def import_path(
     _store(store, batch, report, answer_rule)
     _tell(on_progress, report, total)
     if report.rows == len(report.refused) and not report.unchanged:
-        raise Unreadable(_nothing_read(report))
+        raise _nothing_read(report)
     return report
 
 
@@ -118,30 +81,51 @@ def _counted(found: Iterable[SourceItem | Refusal], report: ImportReport) -> Ite
             continue
         report.refused.append(entry)
         if len(report.refused) == report.rows == HOPELESS and _looks_like_another(report):
-            raise Unreadable(_nothing_read(report))
+            raise _nothing_read(report)
 
 
-def _nothing_read(report: ImportReport) -> str:
+def _nothing_read(report: ImportReport) -> Unreadable:
+    """The error that says so, with what to do and some examples; its `refused` holds all."""
     if not report.refused:
-        return f"{report.path}: there is not one row in it."
-    looks = _looks_like_another(report)
-    hint = f" It looks like {looks}: import it as that." if looks else ""
-    if not looks and sources.detect(report.path) and report.format != "table":
-        hint = " It has rows: import it as a table, and say which column is what."
-    named = "\n".join(map(str, report.refused[:NAMED]))
-    more = f"\n… and {len(report.refused) - NAMED} more" if len(report.refused) > NAMED else ""
-    return f"{report.path}: none of {report.rows} rows could be read as {report.format}.{hint}\n{named}{more}"
+        return Unreadable(f"{report.path}: there is not one row in it.")
+    first = "the first " if len(report.refused) == HOPELESS else ""
+    none = f"none of {first}{counted(report.rows, 'row')}" if report.rows > 1 else "its only row could not be read"
+    none += f" could be read as {report.format}" if report.rows > 1 else f" as {report.format}"
+    lines = "\n".join(named(report.refused, EXAMPLES))
+    error = Unreadable(f"{report.path}: {none}.{_hint(report)}\n{lines}")
+    error.refused = tuple(report.refused)
+    return error
 
 
-def _looks_like_another(report: ImportReport) -> str | None:
-    """A format, other than the one asked for and than any table, that the first rows look like."""
+def _hint(report: ImportReport) -> str:
+    """How else the file could be read; a format is recommended only where it reads its first rows."""
     looks = sources.detect(report.path)
-    return looks if looks not in (None, report.format, "table") else None
+    if looks is None and report.refused[0].reason.startswith(("malformed JSON", "a row must be")):
+        return " Each line must be one JSON object, or the whole file one list of them."
+    if looks in (None, report.format):
+        return ""
+    mapping = table.guess(report.path) if looks == table.NAME else None
+    if mapping and mapping.question is None:
+        columns = ", ".join(table.columns(table.sample(report.path)))
+        return f" It has rows with {columns}: import it as a table, and say which of them is the question."
+    tried = islice(sources.read(looks, report.path), TRIED)
+    if not any(isinstance(entry, SourceItem) for entry in tried):
+        return ""
+    if mapping is None:
+        return f" It looks like {looks}: import it as {looks}."
+    roles = ", ".join(f"{role}={column}" for role in ROLES if (column := getattr(mapping, role)))
+    return f" As a table it can be read: {roles}."
+
+
+def _looks_like_another(report: ImportReport) -> bool:
+    """Whether the first rows look like a format other than the one asked for and than any table."""
+    return sources.detect(report.path) not in (None, report.format, table.NAME)
 
 
 def _tell(on_progress: Progress | None, report: ImportReport, total: int | None) -> None:
     if on_progress:
-        note = f"{report.chains_new} new chains, {len(report.refused)} rows refused"
+        refused = f", {counted(len(report.refused), 'row')} refused" if report.refused else ""
+        note = f"{counted(report.chains_new, 'new chain')}{refused}"
         on_progress(
             {"done": report.rows, "total": max(total, report.rows) if total else None, "unit": "rows", "note": note}
         )
@@ -155,7 +139,11 @@ def _store(store: Store, batch: list[SourceItem], report: ImportReport, answer_r
     verdicts = _verdicts(batch, known, answer_rule)
     stored = _add(store, batch, verdicts, report)
     late = _regrade(store, {item.problem.id for item in stored}, answer_rule)
-    report.regraded += len(late.keys() - verdicts.keys())
+    for id_ in late.keys() - verdicts.keys():
+        if report.knows(id_):
+            report.judged(id_, _kind(late[id_]))
+        else:
+            report.regraded += 1
     for item in stored:
         _count(store, item, verdicts | late, report)
 
@@ -179,12 +167,18 @@ def _add(
 
 
 def _count(store: Store, item: SourceItem, verdicts: Mapping[str, Verdict], report: ImportReport) -> None:
+    report.met(item)
     for chain in item.chains:
         verdict, flag = verdicts[chain.id], chain.meta.get("flag")
-        report.count(verdict)
-        if isinstance(flag, bool) and verdict.value != "unknown" and flag != (verdict.value == "correct"):
+        again = report.knows(chain.id)
+        report.judged(chain.id, "partial" if chain.meta.get("partial") else _kind(verdict))
+        if not again and isinstance(flag, bool) and verdict.value != "unknown" and flag != (verdict.value == "correct"):
             gold = _gold(item, store.problem(item.problem.id))
             report.disagreements.append(Disagreement(item.line, chain.id, flag, verdict, gold))
+
+
+def _kind(verdict: Verdict) -> Kind:
+    return "no_gold" if verdict.value == "unknown" and verdict.reason.startswith(NO_GOLD) else verdict.value
 
 
 def _gold(item: SourceItem, row: ProblemRow | None) -> str | None:

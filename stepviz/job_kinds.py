@@ -21,8 +21,9 @@ from stepviz.job import Job, Tally, draw_all, draw_chains
 from stepviz.refine_job import refine
 from stepviz.rollouts import PrefixKey, Want, wanted
 from stepviz.sampling import Start, branch, continue_from, finished
+from stepviz.sources import Unreadable
 from stepviz.sources.mapping import Mapping as ColumnMapping
-from stepviz.types import Chain, Continuation, Sampling
+from stepviz.types import Chain, Continuation, Refusal, Sampling
 
 if TYPE_CHECKING:
     from stepviz.reward.scorer import Scorer
@@ -135,18 +136,25 @@ def read_file(job: Job) -> None:
         job.tell(**progress)
         job.let_in()
 
-    report = import_path(
-        job.store,
-        job.spec["format"],
-        Path(job.spec["path"]) if Path(job.spec["path"]).exists() else job.spec["path"],
-        mapping=None if mapping is None else ColumnMapping().corrected(mapping),
-        on_progress=on_progress,
-        cancelled=job.cancelled,
-        **options,
-    )
-    counts = {name: value for name in report.__slots__ if isinstance(value := getattr(report, name), int)}
-    job.tell(report={**counts, "refused": len(report.refused), "disagreements": len(report.disagreements)})
-    for refusal in report.refused[:LINES]:
+    try:
+        report = import_path(
+            job.store,
+            job.spec["format"],
+            Path(job.spec["path"]) if Path(job.spec["path"]).exists() else job.spec["path"],
+            mapping=None if mapping is None else ColumnMapping().corrected(mapping),
+            on_progress=on_progress,
+            cancelled=job.cancelled,
+            **options,
+        )
+    except Unreadable as error:
+        _log_refused(job, error.refused)
+        raise
+    job.tell(report=report.counts())
+    _log_refused(job, report.refused)
+
+
+def _log_refused(job: Job, refused: Sequence[Refusal]) -> None:
+    for refusal in refused[:LINES]:
         job.store.log(job.run.id, str(refusal))
 
 

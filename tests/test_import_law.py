@@ -35,6 +35,7 @@ LEVELS = (
     (
         "stepviz.import_report",
         "stepviz.grading",
+        "stepviz.import_report",
         "stepviz.importing",
         "stepviz.exporting",
         "stepviz.datasets",

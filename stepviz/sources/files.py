@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from stepviz.errors import StepvizError
+from stepviz.types import Refusal
 
 MAX_LINE = 16 * 2**20  # bytes of one line or one CSV field: longer ones are refused, not loaded
 BROKEN_OFF = (EOFError, OSError, zlib.error, UnicodeError)  # what reading on may raise in the middle of a file
@@ -40,7 +41,9 @@ _KNOWN = (
 
 
 class Unreadable(StepvizError):
-    """Nothing could be read; the command line ends with exit code 2."""
+    """Nothing could be read; the command line ends with exit code 2. refused: why not, row by row."""
+
+    refused: tuple[Refusal, ...] = ()
 
 
 def layout(path: Path) -> str:

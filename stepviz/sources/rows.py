@@ -68,7 +68,7 @@ def _until_broken(found: Iterator[Numbered]) -> Iterator[Numbered]:
 
 
 def count(path: Path | str) -> int | None:
-    """How many rows there are at most, for a progress bar; None where counting means reading all."""
+    """How many rows there are, blank lines counted; None where counting means reading all."""
     path = Path(path)
     if not path.is_file():
         return None
@@ -78,8 +78,10 @@ def count(path: Path | str) -> int | None:
     if kind != "jsonl" or path.suffix.lower() == ".gz":
         return None
     with opened(path) as file:
-        blocks = iter(lambda: file.read(2**20), b"")
-        return sum(block.count(b"\n") for block in blocks) + 1
+        number, last = 0, b"\n"
+        while block := file.read(2**20):
+            number, last = number + block.count(b"\n"), block[-1:]
+    return number + (last != b"\n")
 
 
 def storable(value: Any) -> Any:
