@@ -35,7 +35,6 @@ LEVELS = (
     (
         "stepviz.import_report",
         "stepviz.grading",
-        "stepviz.import_report",
         "stepviz.importing",
         "stepviz.exporting",
         "stepviz.datasets",
