@@ -21,7 +21,7 @@ from stepviz.types import Problem, SourceItem
 from stepviz.world import embedded_problems
 from training import pretrain, sft
 
-TRAINING_PROBLEMS = 7_500
+TRAINING_PROBLEMS = 12_000
 STAGES = ("base", "student", "glore", "first-screen")
 Log = Callable[[str], None]
 
@@ -68,7 +68,7 @@ def glore(store: Store, out: Path, preset: str, log: Log) -> None:
 
 
 def training_set(store: Store, count: int = TRAINING_PROBLEMS) -> int:
-    """The fixed 7,500 problems with one reference solution each, as a frozen dataset of the store; its id."""
+    """The fixed 12,000 problems with one reference solution each, as a frozen dataset of the store; its id."""
     add(store, list(embedded_problems("train", count)))
     config = {"source": "embedded", "split": "train", "limit": count}
     return build(store, "sft", config, name="embedded-train").id
@@ -146,7 +146,7 @@ tags: [stepviz, embedded-world]
 
 # stepviz embedded student
 
-`base` of the same folder, fine-tuned for eight epochs on the reference solutions of 7,500 embedded problems (split
+`base` of the same folder, fine-tuned for five epochs on the reference solutions of 12,000 embedded problems (split
 `train`), one each.
 Prompt: the question and a newline; it answers with steps in GSM8K's style and a last line `#### N`.
 Accuracy on unseen problems with unseen templates: docs/results.md.
