@@ -111,7 +111,8 @@ def _conditions(filter: RefinementFilter) -> list[Any]:
         conditions.append(r.chosen.is_(_one_of(filter.when, {"refined": True, "spared": False})))
     if filter.where is not None:
         given, flagged = r.at.is_not(None), r.step.is_not(None)
-        places = {"hand": given, "flagged": and_(flagged, ~given), "unflagged": and_(r.chosen, ~flagged)}
+        unflagged = and_(r.chosen, r.how != "global", ~flagged)
+        places = {"hand": given, "flagged": and_(flagged, ~given), "unflagged": unflagged}
         conditions.append(_one_of(filter.where, places))
     if filter.gain is not None:
         unjudged = (_Draft.verdict == "unknown") | (_Kept.verdict == "unknown")

@@ -262,8 +262,8 @@ class RefinementRow:
 class RefinementFilter:
     """Which lines of the ledger; empty fields do not filter.
 
-    when: "refined" or "spared" by the gate. where: "flagged", "unflagged" or "hand" (E was given). gain: "fixed",
-    "broken", "same", "unknown".
+    when: "refined" or "spared" by the gate. where: "flagged", "unflagged" (looked for, and not found) or "hand" (E was
+    given). gain: "fixed", "broken", "same", "unknown".
     """
 
     draft: str | None = None

@@ -46,7 +46,7 @@ def refine(job: Job) -> None:
         work.do([job.chain(id) for id in some])
         if job.cancelled():
             return
-    job.tell(report=report(job.store.refinement_lines(work.lines)))
+    job.tell(report=report(job.store.refinement_lines(work.lines)), line=work.lines[-1] if work.lines else None)
     _say_left_out(job, work.left_out, len(ids))
 
 
@@ -106,7 +106,7 @@ class Judge:
         """The scores of a chain's steps, where all of them have one."""
         scores = self([(question, chain.steps)])[0]
         if scores and len(scores) == chain.n:
-            self.job.store.add_scores(chain.id, self.scorer.model_id, scores)
+            self.job.store.add_scores(chain.id, self.scorer.model_id, scores, chain.spans)
 
 
 @dataclass

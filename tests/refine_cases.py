@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from db.store import Store
+from stepviz import jobs
 from stepviz.steps import segment
 from stepviz.types import Chain, Completion, Request, Sampling
+from stepviz.worker import Worker
 from tests import tiny, tiny_scorers
 
 FIXED = "Tom has 3 apples.\n3+12=15\n#### 15"
@@ -89,6 +92,8 @@ class ScriptedScorer:
                 found.append([])
             else:
                 found.append([self.of.get(step, self.other) for step in steps])
+                if on_scores is not None:
+                    on_scores(i, found[-1])
         return found
 
     def close(self) -> None: ...
@@ -96,3 +101,41 @@ class ScriptedScorer:
 
 def draft(problem_id: str, key: str, text: str, cut: bool = True) -> Chain:
     return Chain(problem_id, "student", key, text, segment(text) if cut else (), "line/1")
+
+
+# ---- the store that the page's tests look at
+
+LOCAL = (
+    "She buys 6 * 24 = 144 candles.\nShe keeps 12, so 144 - 12 = 132 are left for sale.\nAt $2 each: 132 * 2 = 264.\n"
+    "#### 264"
+)
+GLOBAL = "6 * 24 = 148 candles are bought.\n148 - 12 = 136 are for sale.\n136 * 2 = 272\n#### 272"
+KEEPS = "She keeps 12, so 144 - 12 = 122 are left."
+SORM = {KEEPS: 0.31, "At $2 each: 122 * 2 = 244.": 0.22, "#### 244": 0.05}
+ORM = {"#### 244": 0.21, "#### 272": 0.12, "#### 264": 0.91}
+
+
+class Scripted:
+    """A worker in this process whose refiner and scorers answer from a script, under the specs they are given."""
+
+    def __init__(self, store: Store, specs: dict[str, str]) -> None:
+        self.store, self.specs = store, specs
+        self.refiner = ScriptedRefiner(specs["refiner"], LOCAL, GLOBAL)
+        scorers = {
+            specs["orm"]: ScriptedScorer(specs["orm"], "orm", ORM, 0.8),
+            specs["sorm"]: ScriptedScorer(specs["sorm"], "sorm", SORM, 0.93),
+        }
+        self.worker = Worker(store, lambda *_, **__: self.refiner, lambda spec, _: scorers[spec])
+
+    def refine(self, chain: str, **settings: object) -> int:
+        """The id of the ledger's newest line."""
+        spec = {"chains": [chain], **self.specs, **settings}
+        run = jobs.start(self.store, "refine", spec, worker=False)
+        self.work()
+        found = self.store.run(run)
+        assert found.state == "done", found.error
+        return self.store.refinements(limit=1)[0].id
+
+    def work(self) -> None:
+        while self.worker.run_next(None):
+            pass

@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from db.store import Store
 from stepviz import first_screen
 from stepviz.types import Sampling
-from stepviz.ui import datasets_page, explore, import_page, runs
+from stepviz.ui import datasets_page, explore, import_page, refine_page, runs
 from stepviz.ui.download import download_route
 from stepviz.ui.page import STATIC, stylesheets
 from stepviz.ui.workbench import Workbench
@@ -38,7 +38,7 @@ def build_app(
     sampling: Sampling | None = None,
     warm: bool = False,
 ) -> gr.Blocks:
-    """Explore at /, Import at /import, Datasets at /datasets, Runs at /runs.
+    """Explore at /, Refine at /refine, Import at /import, Datasets at /datasets, Runs at /runs.
 
     The engine lives in the worker process; `warm` starts that now, to stay as long as this one.
     """
@@ -48,6 +48,8 @@ def build_app(
     first_screen.seed(store)  # an empty store: embedded problems, a chain sampled and measured already
     with gr.Blocks(title="stepviz", fill_width=True, fill_height=True, analytics_enabled=False) as app:
         explore.build(bench)
+    with app.route("Refine", "/refine"):
+        refine_page.build(bench)
     with app.route("Import", "/import"):
         import_page.build(bench)
     with app.route("Datasets", "/datasets"):

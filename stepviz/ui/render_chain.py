@@ -104,6 +104,8 @@ def _head(v: ChainPage) -> str:
 def _measure(v: ChainPage) -> str:
     steps = button("Steps", "spans", kind="", title="Cut the chain into steps another way")
     steps += button("Score", "scorers", "S", title="A step reward model's score after each step")
+    title = "From where it goes wrong, or as a whole; the ORM chooses"
+    steps += f'<a class="btn" href="/refine?chain={esc(v.chain)}" title="{title}" data-refine>Refine <kbd>r</kbd></a>'
     if v.blocked:
         return f'{steps}<span class="cost" title="{esc(v.blocked)}">cannot be measured</span>'
     if v.measured:

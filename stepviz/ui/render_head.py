@@ -9,6 +9,7 @@ from stepviz.ui.rows import Head, ProblemLine, ProblemList, RunLine
 
 PAGES = (
     ("explore", "Explore", "/"),
+    ("refine", "Refine", "/refine"),
     ("import", "Import", "/import"),
     ("datasets", "Datasets", "/datasets"),
     ("runs", "Runs", "/runs"),

@@ -1,0 +1,144 @@
+"""Refine: a draft beside its refinement, when, where and how, and the ledger of all refinements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from stepviz import jobs
+from stepviz.errors import StepvizError
+from stepviz.refine_spec import NONE
+from stepviz.ui import render_head, render_ledger, render_refine
+from stepviz.ui.page import Update, connect, reply, widget
+from stepviz.ui.refine_address import At, parse
+from stepviz.ui.status import head_of
+from stepviz.ui.view_ledger import Ledger
+from stepviz.ui.view_refine import Bar, RefinePage, page_of, run_of
+from stepviz.ui.workbench import Workbench
+
+_SCRIPTS = ("js/threshold.js", "js/refine.js")
+_FORM = ("gate", "t", "how", "step", "refiner", "orm", "sorm")
+
+
+def build(bench: Workbench) -> None:
+    """The page, inside its route."""
+    page = Refine(bench)
+    nothing = RefinePage(At(), Bar(), Ledger())
+    top = widget("top", render_head.head(head_of(bench, "refine")), _SCRIPTS, hub=True)
+    with gr.Row(elem_id="refine"):
+        bar = widget("rform", '<form class="rbar"></form>', _SCRIPTS)
+        view = widget("rview", '<div class="pair" aria-busy="true"></div>', _SCRIPTS)
+        ledger = widget("ledger", render_ledger.ledger(nothing), _SCRIPTS)
+    answer = widget("reply", "", _SCRIPTS)
+    connect(top, {"top": top, "rform": bar, "rview": view, "ledger": ledger, "reply": answer}, page.act)
+
+
+class Refine:
+    """The page's actions. The form travels with them; nothing of a visitor is kept here."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self.bench = bench
+        self.actions: dict[str, Callable[[At, Mapping[str, Any]], Update]] = {
+            "open": self.open,
+            "look": self.open,
+            "list": self.list,
+            "refine": self.refine,
+            "score": self.score,
+            "cancel": self.cancel,
+            "resume": self.resume,
+            "dismiss": self.dismiss,
+            "poll": self.poll,
+        }
+
+    def act(self, sent: Mapping[str, Any], _who: str) -> Update:
+        name = str(sent.get("act", ""))
+        if name not in self.actions:
+            return Update().error(f"This page has no action {name!r}: reload it.")
+        return self.actions[name](parse(str(sent.get("at", ""))), sent)
+
+    def open(self, at: At, _sent: Mapping[str, Any]) -> Update:
+        page = page_of(self.bench, at)
+        return Update(
+            {
+                "top": render_head.head(head_of(self.bench, "refine")),
+                "rform": render_refine.bar(page),
+                "rview": render_refine.view(page),
+                "ledger": render_ledger.ledger(page),
+            }
+        )
+
+    def list(self, at: At, _sent: Mapping[str, Any]) -> Update:
+        """The ledger alone: the reader's place in the tables stays."""
+        return Update({"ledger": render_ledger.ledger(page_of(self.bench, at))})
+
+    def refine(self, at: At, sent: Mapping[str, Any]) -> Update:
+        """Starts the run; what cannot work is said before that."""
+        page = self._opened(self._with_form(at, sent))
+        b = page.bar
+        spec = {"chains": [page.draft.page.chain], "refiner": b.refiner, "orm": b.orm, "sorm": b.sorm, "gate": b.gate,
+                "threshold": b.threshold, "how": b.how, "at": b.step, "device": self.bench.device}  # fmt: skip
+        if b.step or b.how == "global":
+            spec["sorm"] = b.sorm if not b.lacks else NONE
+        return self._started(at, jobs.start(self.bench.store, "refine", spec))
+
+    def score(self, at: At, _sent: Mapping[str, Any]) -> Update:
+        """The draft's steps by both scorers, so that the threshold has something to be drawn over."""
+        page = self._opened(at)
+        runs = [
+            jobs.start(
+                self.bench.store,
+                "score",
+                {"chains": [page.draft.page.chain], "model": spec, "device": self.bench.device},
+            )
+            for spec in dict.fromkeys((page.bar.orm, page.bar.sorm))
+            if spec != NONE
+        ]
+        return self._started(at, runs[-1])
+
+    def cancel(self, at: At, sent: Mapping[str, Any]) -> Update:
+        self.bench.store.request_cancel(_number(sent.get("run")))
+        return self.open(at, sent)
+
+    def resume(self, at: At, sent: Mapping[str, Any]) -> Update:
+        jobs.resume(self.bench.store, _number(sent.get("run")))
+        return self.open(at, sent)
+
+    def dismiss(self, at: At, sent: Mapping[str, Any]) -> Update:
+        self.bench.dismissed.add(_number(sent.get("run")))
+        return self.open(at, sent)
+
+    def poll(self, at: At, sent: Mapping[str, Any]) -> Update:
+        """While something runs: its bar; once the run of the address is through, all that it changed."""
+        head = head_of(self.bench, "refine")
+        if head.seen == sent.get("seen"):
+            return Update(reply=reply("poll"))
+        run = run_of(self.bench, at)
+        update = self.open(at, sent)
+        if run is not None and run.active:
+            update.html.pop("ledger")
+        return update
+
+    def _opened(self, at: At) -> RefinePage:
+        page = page_of(self.bench, at)
+        if page.draft is None:
+            raise StepvizError("Open a chain first: press r on one in Explore.")
+        return page
+
+    def _with_form(self, at: At, sent: Mapping[str, Any]) -> At:
+        return replace(at, **{name: str(sent.get(name) or "")[:500] for name in _FORM if name in sent})
+
+    def _started(self, at: At, run: int) -> Update:
+        self.bench.dismissed.discard(run)
+        update = self.open(replace(at, run=str(run)), {})
+        update.reply = reply("run", str(run))
+        return update
+
+
+def _number(value: Any) -> int:
+    text = str(value)
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise StepvizError(f"{text[:40]!r} is not a number of a run: reload the page.")
+    return int(text)

@@ -1,0 +1,202 @@
+"""The Refine page without a browser: what it shows of a draft, its refinements and the ledger, and what it starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from db.store import Store, open_store
+from stepviz.ui import render_ledger, render_refine
+from stepviz.ui.refine_address import At, parse
+from stepviz.ui.refine_page import Refine
+from stepviz.ui.view_refine import page_of
+from stepviz.ui.workbench import Workbench
+from tests import ui_cases
+from tests.refine_cases import KEEPS, LOCAL, Scripted, checkpoints
+from tests.store_cases import new_url
+
+
+class Page:
+    """A store with one refined draft, and the page over it."""
+
+    def __init__(self, store: Store, specs: dict[str, str]) -> None:
+        self.store, self.ids = store, ui_cases.fill(store)
+        self.script = Scripted(store, specs)
+        self.line = self.script.refine(self.ids["wrong"])
+        self.bench = Workbench(store)
+        self.page = Refine(self.bench)
+
+    def html(self, query: str, act: str = "open", **sent: object) -> dict[str, str]:
+        return self.page.act({"act": act, "at": query, **sent}, "ana").html
+
+    def text(self, query: str, pane: str) -> str:
+        return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", self.html(query)[pane]))
+
+
+@pytest.fixture(scope="module")
+def specs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return checkpoints(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def page(tmp_path: Path, specs: dict[str, str]) -> Iterator[Page]:
+    with open_store(new_url(tmp_path)) as store:
+        yield Page(store, specs)
+
+
+def underlined(html: str) -> list[str]:
+    return [re.sub("<.*?>", "", u) for u in re.findall(r"<u>(.*?)</u>", html)]
+
+
+def test_a_draft_stands_beside_what_the_orm_picked(page: Page) -> None:
+    shown = page_of(page.bench, At(chain=page.ids["wrong"]))
+    assert shown.draft is not None
+    assert shown.refined is not None
+    assert (shown.draft.page.chain, shown.refined.note) == (page.ids["wrong"], "rewritten from step 2")
+    assert page.store.chain(shown.refined.page.chain).chain.text == LOCAL
+    assert [(c.name, c.score, c.verdict, c.picked) for c in shown.cards] == [
+        ("draft", 0.21, "wrong", False),
+        ("global", 0.12, "wrong", False),
+        ("local", 0.91, "correct", True),
+    ]
+    assert (shown.bar.when, shown.bar.flagged, shown.bar.threshold, shown.bar.how) == (0.21, 2, 0.5, "both")
+    assert shown.bar.lacks == ""
+
+
+def test_what_stays_is_grey_and_what_changed_is_underlined(page: Page) -> None:
+    html = page.html(f"?chain={page.ids['wrong']}")["rview"]
+    left, right = html.split('<section class="half right">')
+    assert left.count(" kept") == right.count(" kept") == 1
+    assert underlined(left) == ["122", "122", "244", "244"]
+    assert underlined(right) == ["132", "for sale", "132", "264", "264"]
+    assert "Fixed" in html
+
+
+def test_another_candidate_is_an_address(page: Page) -> None:
+    html = page.html(f"?refinement={page.line}&show=global")["rview"]
+    assert "rewritten as a whole" in html
+    assert 'aria-checked="true" data-act="show" data-name="global"' in html
+    assert "272" in html
+
+
+def test_the_threshold_of_the_address_moves_the_flag(page: Page) -> None:
+    at = f"?chain={page.ids['wrong']}&t="
+    assert page_of(page.bench, parse(at + "0.25")).bar.flagged == 3
+    assert page_of(page.bench, parse(at + "0.01")).bar.flagged is None
+    assert "no step" in page.text(at + "0.01", "rform")
+    by_hand = page_of(page.bench, parse(f"?chain={page.ids['wrong']}&step=3")).bar
+    assert by_hand.step == 3
+    assert "from step 3, by hand" in page.text(f"?chain={page.ids['wrong']}&step=3", "rform")
+
+
+def test_the_gate_says_what_it_would_decide(page: Page) -> None:
+    page.script.refine(page.ids["right"], gate=0.5)
+    assert "ORM .91 spared" in page.text(f"?chain={page.ids['right']}", "rform")
+    assert "The ORM believes this draft (.91 > .50)" in page.text(f"?chain={page.ids['right']}", "rview")
+    assert "spared" not in page.text(f"?chain={page.ids['right']}&gate=always", "rform")
+
+
+def test_every_line_of_the_ledger_is_a_link_and_the_filters_work(page: Page) -> None:
+    page.script.refine(page.ids["right"], gate=0.5)
+    page.script.refine(page.ids["wrong"], at=3)
+    everything = page.html("?")["ledger"]
+    links = re.findall(r'href="\?([^"]*)" data-line="(\d+)"', everything)
+    assert [int(line) for _, line in links] == [3, 2, 1]
+    assert all(f"refinement={line}" in link for link, line in links)
+    for query, lines in (("?when=spared", [2]), ("?where=hand", [3]), ("?gain=same", [2]), ("?by=global", []),
+                         (f"?of=chain&chain={page.ids['wrong']}", [3, 1]), ("?gain=nonsense", [3, 2, 1])):  # fmt: skip
+        found = re.findall(r'data-line="(\d+)"', page.html(query)["ledger"])
+        assert [int(line) for line in found] == lines, query
+    assert "gain=fixed" in re.findall(r'href="([^"]*)"', page.html("?gain=fixed")["ledger"])[0], "a link keeps filters"
+
+
+def test_addresses_of_nowhere_say_so(page: Page) -> None:
+    assert "There is no refinement 99" in page.text("?refinement=99", "rview")
+    assert "names no refinement" in page.text("?refinement=x", "rview")
+    assert "This chain is not in this store" in page.text("?chain=nobody", "rview")
+    assert "No chain is open" in page.text("?", "rview")
+    assert f"?chain={page.ids['wrong']}" in page.html("?")["rview"]
+    assert page.text(f"?chain={page.ids['wrong']}&run=99&t=9&gate=x&skip=5&show=nobody", "rview")
+
+
+def test_hostile_text_is_escaped_on_both_sides(page: Page) -> None:
+    page.script.refiner.local = page.script.refiner.globally = ui_cases.HOSTILE_CHAIN + "\n<u>not ours</u>"
+    page.script.refine(page.ids["bad"])
+    panes = page.html(f"?chain={page.ids['bad']}")
+    for html in panes.values():
+        assert "<script" not in html
+        assert "<img" not in html
+        assert "<u>not ours" not in html
+        assert "<i>x</i>" not in html
+    assert "&lt;script&gt;" in panes["rview"]
+
+
+def test_what_is_odd_about_a_refinement_is_said(page: Page) -> None:
+    draft = page.store.chain(page.ids["right"]).chain.text
+    page.script.refiner.local, page.script.refiner.globally = draft, "[BAD] " + draft.replace("264", "265")
+    page.script.refine(page.ids["right"], at=2)
+    notes = [card.notes for card in page_of(page.bench, At(chain=page.ids["right"])).cards]
+    assert notes == [(), ("the refiner repeated [BAD] 1 time; taken out",), ("says what the draft says",)]
+    page.script.refiner.local, page.script.refiner.reason = "She buys 6 * 24 = 144 candles.\nShe", "length"
+    page.script.refine(page.ids["wrong"], how="local", threshold=0.4)
+    page.script.refine(page.ids["wrong"], how="local", at=3)
+    cut = page_of(page.bench, At(chain=page.ids["wrong"])).cards[1]
+    assert cut.notes == ("cut off by the token limit, so never picked",)
+
+
+def test_without_models_the_page_says_how_to_train_them(tmp_path: Path) -> None:
+    with open_store(new_url(tmp_path)) as store:
+        ids = ui_cases.fill(store)
+        shown = page_of(Workbench(store), At(chain=ids["wrong"], refiner="embedded:nobody"))
+        assert (
+            "there is no model embedded:nobody here yet: train one by `python -m stepviz dataset build"
+            in shown.bar.lacks
+        )
+        html = render_refine.bar(shown)
+        assert re.search(r"<button[^>]*pri[^>]* disabled", html)
+        assert "<code>python -m stepviz dataset build refine-local</code>" in html
+        assert "Nothing has been refined yet" in render_ledger.ledger(shown)
+        reply = Refine(Workbench(store)).act({"act": "nonsense", "at": "?"}, "ana").reply
+        assert "no action" in reply
+
+
+def test_refine_starts_the_run_that_the_form_describes(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepviz.jobs.ensure_worker", lambda *_, **__: True)
+    monkeypatch.setattr("stepviz.ui.status.ensure_worker", lambda *_, **__: True)
+    at = f"?chain={page.ids['wrong']}"
+    form = {"gate": "0.5", "t": "0.25", "how": "local", "step": "", **page.script.specs}
+    update = page.page.act({"act": "refine", "at": at, **form}, "ana")
+    run = page.store.runs()[0]
+    assert (run.kind, run.spec["chains"]) == ("refine", [page.ids["wrong"]])
+    assert (run.spec["gate"], run.spec["threshold"], run.spec["how"]) == (0.5, 0.25, "local")
+    assert 'data-kind="run" data-nonce' in update.reply
+    assert f'data-text="{run.id}"' in update.reply
+    page.script.work()
+    done = page_of(page.bench, parse(f"{at}&run={run.id}"))
+    assert (done.line.where, done.line.threshold) == (3, 0.25)
+    with pytest.raises(Exception, match="Open a chain first"):
+        page.page.act({"act": "refine", "at": "?", **form}, "ana")
+
+
+def test_the_same_settings_again_open_the_line_that_is_there(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    page.script.refine(page.ids["wrong"], threshold=0.25)
+    run_line = page.script.refine(page.ids["wrong"])  # as the first time
+    assert page.store.count_refinements() == 2
+    assert run_line == 2, "the newest line is the other one"
+    run = page.store.runs()[0].id
+    assert page_of(page.bench, parse(f"?chain={page.ids['wrong']}&run={run}")).line.id == page.line
+
+
+def test_score_is_offered_where_nothing_was_scored(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepviz.jobs.ensure_worker", lambda *_, **__: True)
+    monkeypatch.setattr("stepviz.ui.status.ensure_worker", lambda *_, **__: True)
+    at = f"?chain={page.ids['right']}"
+    assert 'data-act="score"' in page.html(at)["rview"]
+    page.html(at, "score")
+    page.script.work()
+    assert page_of(page.bench, parse(at)).bar.scored
+    assert 'data-act="score"' not in page.html(at)["rview"]
+    assert KEEPS not in page.html(at)["rview"]
