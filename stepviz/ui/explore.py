@@ -9,7 +9,16 @@ from typing import Any
 import gradio as gr
 
 from db.values import ChainRow, ProblemRow
-from stepviz.ui import actions, render_chain, render_chains, render_dialogs, render_head, render_scoring, scoring
+from stepviz.ui import (
+    actions,
+    render_chain,
+    render_chains,
+    render_dialogs,
+    render_head,
+    render_legend,
+    render_scoring,
+    scoring,
+)
 from stepviz.ui.address import Address, parse
 from stepviz.ui.opening import opening_chain, opening_problem
 from stepviz.ui.page import Update, connect, reply, widget
@@ -60,6 +69,7 @@ class Explore:
             "chains": self.chains,
             "find": self.find,
             "poll": self.poll,
+            "help": lambda _here, _sent: Update(reply=reply("dialog", body=render_legend.help_sheet())),
         }
 
     def act(self, sent: Mapping[str, Any], who: str) -> Update:

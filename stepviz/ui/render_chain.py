@@ -108,13 +108,14 @@ def _measure(v: ChainPage) -> str:
     steps += f'<a class="btn" href="/refine?chain={esc(v.chain)}" title="{title}" data-refine>Refine <kbd>r</kbd></a>'
     if v.blocked:
         return f'{steps}<span class="cost" title="{esc(v.blocked)}">cannot be measured</span>'
+    spent = v.cost.rpartition(", ")[2]
     if v.measured:
         title = f"Adds {v.measure_n} continuations to each step: {v.cost}"
-        return f'<span class="cost num">adds {esc(v.cost)}</span>{steps}' + button(
+        return f'<span class="cost num">adds {esc(spent)}</span>{steps}' + button(
             f"Measure {v.measure_n} more", "measure", "M", title=title, again="yes"
         )
     title = f"Brings each step to {v.measure_n} continuations: {v.cost}"
-    return f'<span class="cost num">{esc(v.cost)}</span>{steps}{button("Measure", "measure", "M", "pri", title)}'
+    return f'<span class="cost num">{esc(spent)}</span>{steps}{button("Measure", "measure", "M", "pri", title)}'
 
 
 def run_bar(run: RunLine | None) -> str:
@@ -189,7 +190,7 @@ def step_row(v: ChainPage, i: int, text: str = "", kept: bool = False) -> str:
     css = f"row{' q' if i == 0 else ''}{fault}{predicted}{' on' if i == v.selected else ''}{' kept' if kept else ''}"
     body = text or prose(row.text, v.tex, row.equations)
     inspected = "" if text else inspector(v, row)
-    exact = _exact(row.exact) if i else '<span class="none">·</span>'
+    exact = exact_mark(row.exact) if i else '<span class="none">·</span>'
     line = LINE if v.drawn else NO_LINE
     return (
         f'<div class="{css}" role="row" data-i="{i}"{attrs(data_score=row.score)} '
@@ -231,7 +232,7 @@ def label_mark(label: Label) -> str:
     return f'<i class="hl {css}" title="{esc(label.who)}: {esc(label.question)}">{sign}</i>'
 
 
-def _exact(mark: ExactMark | None) -> str:
+def exact_mark(mark: ExactMark | None) -> str:
     if mark is None:
         return '<span class="none">·</span>'
     if not mark.readable:

@@ -118,7 +118,7 @@ def _header(c: ChainList, scored: bool) -> str:
 
 
 def _chain(line: ChainLine, on: bool, c: ChainList, scored: bool) -> str:
-    cells = "".join(_cell(cell) for cell in line.cells)
+    cells = "".join(map(cell, line.cells))
     score = f'<span class="num sc">{number(line.score) if line.score is not None else ""}</span>' if scored else ""
     branch = f", branch of chain {line.branch_of}" if line.branch_of else ""
     link = Address(problem=c.problem, chain=line.id).query()
@@ -131,9 +131,9 @@ def _chain(line: ChainLine, on: bool, c: ChainList, scored: bool) -> str:
     )
 
 
-def _cell(cell: Cell) -> str:
-    css = shade(cell.value) + (" pit" if cell.pit else "")
-    fill = f' style="--h:{cell.value:.2f}"' if cell.value is not None and 0 < cell.value < 1 else ""
+def cell(c: Cell) -> str:
+    css = shade(c.value) + (" pit" if c.pit else "")
+    fill = f' style="--h:{c.value:.2f}"' if c.value is not None and 0 < c.value < 1 else ""
     return f'<i class="{css}"{fill}></i>'
 
 

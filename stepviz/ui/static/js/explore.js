@@ -116,7 +116,6 @@
     answer: (d) => { replace({ answer: params().get("answer") === d.answer ? null : d.answer }); sv.act("chains"); },
     unfilter: () => { replace({ answer: null, origin: null }); sv.act("chains"); },
     home: () => { history.pushState(null, "", location.pathname); openHere(); },
-    help: () => help(),
   });
 
   document.addEventListener("click", (e) => {
@@ -156,7 +155,7 @@
     J: () => stepChain(1), K: () => stepChain(-1), N: () => stepProblem(1), P: () => stepProblem(-1),
     m: press("#view .side [data-act=more]"), c: press("#view .side [data-act=continue]"), e: press("#view .side [data-act=edit]"),
     M: press("#view [data-act=measure]"), r: press("#view [data-refine]"), S: press("#view [data-act=scorers]"),
-    ",": () => sv.threshold.by(-.05), ".": () => sv.threshold.by(.05), s: press("#chains [data-act=sample]"), "[": rail, "?": () => help(),
+    ",": () => sv.threshold.by(-.05), ".": () => sv.threshold.by(.05), s: press("#chains [data-act=sample]"), "[": rail, "?": () => sv.act("help"),
     "/": () => { if (!railShown()) rail(); $("#find [name=q]")?.select(); },
     Escape: () => (narrow() && railShown() ? rail() : $("#view .run [data-act=cancel]")?.click()),
   };
@@ -167,13 +166,6 @@
     e.preventDefault();
     KEYS[e.key]();
   });
-  function help() {
-    const keys = [["j k", "next, previous step"], ["J K", "next, previous chain"], ["N P", "next, previous problem"], ["/", "search problems"], ["[", "show or hide problems"], ["s", "sample more chains"], ["M", "measure this chain"], ["m", "32 more from this step"], ["r", "refine this chain"], ["c", "continue from this step"], ["e", "edit this step and branch"], ["Esc", "close, or cancel the run"], ["?", "this sheet"]];
-    const kbds = (k) => k.split(" ").map((x) => `<kbd>${x}</kbd>`).join(" ");
-    const rows = keys.map(([k, what]) => `<div><span>${what}</span><span>${kbds(k)}</span></div>`).join("");
-    sv.openDialog(`<div class="dhead" data-name="help"><h2>Keys</h2><span class="sp"></span><button type="button" class="btn ghost sm" data-act="close" aria-label="Close"><i class="ic x"></i></button></div><div class="dbody"><div class="keys">${rows}</div><p class="dim">Blue is good, vermilion bad. A filled dot is measured (k of n continuations reach the right answer, with a 95 % interval), violet is predicted, a ring is a person's label, a bare mark is the exact judge. A red line above a step is its first pit.</p></div>`);
-  }
-
   if (onExplore()) openHere();
   else new MutationObserver((_, o) => { if (onExplore()) { o.disconnect(); openHere(); } }).observe(document, { childList: true, subtree: true });
 })();
