@@ -25,8 +25,8 @@ from tests import training_cases as cases
 from tests.job_cases import wait_for
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 240.0
-pytestmark = pytest.mark.timeout(600)
+PATIENCE = 400.0
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from typing import Any
 from db.values import DatasetRow
 from stepviz.datasets_config import Selection
 from stepviz.recipes import RECIPES
+from stepviz.trainings import learns_from
 from stepviz.ui.recipe_words import option_words
 from stepviz.ui.render import button, esc
 from stepviz.ui.render_dataset_rows import legend, row
@@ -45,12 +46,13 @@ def _head(o: OpenDataset) -> str:
         for name, label, title in _FILES
     )
     form = f"<span>{esc(d.format)}</span>" if d.format else ""
+    train = f'<a class="btn" href="/train?dataset={d.id}">Train on this</a>' if learns_from(d.recipe) else ""
     return (
         f'<div class="phead" data-dataset="{d.id}" data-row="{o.start}"><h2 title="{esc(d.name)}">{esc(d.name)}</h2>'
         f'<i class="ver num">v{d.version}</i><div class="meta"><span>{esc(d.recipe)}</span>{form}'
         f'<span class="hash" title="{esc(d.hash)}, over recipe, configuration and rows">{esc(d.hash[:8])}</span>'
         f'<span>{esc(o.age)}</span></div><span class="sp"></span>'
-        f'<span class="files"><span class="lab">Download</span>{files}</span></div>'
+        f'<span class="files"><span class="lab">Download</span>{files}{train}</span></div>'
     )
 
 

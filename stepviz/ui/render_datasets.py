@@ -14,9 +14,9 @@ from stepviz.ui.view_recipe import Field, RecipeForm
 
 def form(f: RecipeForm) -> str:
     """Recipe with its options, selection, name, and the button."""
-    options = "".join(_field(x) for x in f.options)
+    options = "".join(field(x) for x in f.options)
     recipes = "".join(_recipe(name, name == f.recipe, options if name == f.recipe else "") for name in RECIPES)
-    more = "".join(_field(x) for x in f.more)
+    more = "".join(field(x) for x in f.more)
     changed = sum(x.changed for x in f.more)
     note = f' <span class="dim">{changed} set</span>' if changed else ""
     return (
@@ -25,7 +25,7 @@ def form(f: RecipeForm) -> str:
         '<section><h1>Build a training set</h1><p class="dim">Frozen rows with a version, a hash, and where each '
         f'came from.</p></section><section><h3>1 · Recipe</h3><div class="recipes" role="radiogroup" '
         f'aria-label="Recipe">{recipes}</div></section>'
-        f'<section><h3>2 · Problems and chains</h3><div class="opts">{"".join(_field(x) for x in f.basic)}</div>'
+        f'<section><h3>2 · Problems and chains</h3><div class="opts">{"".join(field(x) for x in f.basic)}</div>'
         f'<details><summary>More{note}</summary><div class="opts">{more}</div></details></section>'
         f'<section><h3>3 · Name</h3><input class="field" name="name" maxlength="80" value="{esc(f.name)}" '
         f'placeholder="{esc(f.recipe)}" aria-label="Name" spellcheck="false"></section></div>{_foot(f)}</form>'
@@ -34,7 +34,7 @@ def form(f: RecipeForm) -> str:
 
 def _foot(f: RecipeForm) -> str:
     said = (
-        f'<div class="notice" role="status"><span>{_commands(f.lacks)}</span></div>'
+        f'<div class="notice" role="status"><span>{commands(f.lacks)}</span></div>'
         if f.lacks
         else '<div class="notice" hidden></div>'
     )
@@ -45,7 +45,7 @@ def _foot(f: RecipeForm) -> str:
     )
 
 
-def _commands(message: str) -> str:
+def commands(message: str) -> str:
     """A sentence with its command set as code."""
     before, command, rest = message.partition("python -m ")
     return f"{esc(before)}<code>{esc(command + rest)}</code>" if command else esc(message)
@@ -62,7 +62,7 @@ def _recipe(name: str, on: bool, options: str) -> str:
     )
 
 
-def _field(f: Field) -> str:
+def field(f: Field) -> str:
     about = f"<small>{esc(f.about)}</small>" if f.about else "<small hidden></small>"
     label = f"<span>{esc(f.label)}{about}</span>"
     return f'<label class="{f.kind}{" changed" if f.changed else ""}">{label}{_input(f)}</label>'
@@ -116,7 +116,7 @@ def _build(run: RunLine) -> str:
 def _ended(run: RunLine) -> str:
     """A build that did not end well: why, and what to do."""
     said = {
-        "failed": _commands(in_words(run.error or "the build failed")),
+        "failed": commands(in_words(run.error or "the build failed")),
         "cancelled": "The build was stopped; nothing was stored.",
         "interrupted": "The build was interrupted; nothing was stored.",
     }[run.state]

@@ -15,7 +15,7 @@ def runs(lines: tuple[RunLine, ...], opened: int | None = None) -> str:
         return (
             '<div class="pagehead"><h1>Runs</h1></div><div class="empty"><div class="glyph"><i></i><i></i>'
             "<i></i><i></i><i></i></div>"
-            "<b>Nothing has run yet</b><p>Sampling, measuring, imports and builds show up here, with their cost.</p>"
+            "<b>Nothing has run yet</b><p>Sampling, measuring, imports, builds and trainings show up here.</p>"
             '<a class="btn" href="/">Open Explore</a></div>'
         )
     rows = "".join(_run(line, line.id == opened) for line in lines)
@@ -63,6 +63,6 @@ def _details(r: RunLine) -> str:
     settings = "".join(f"<tr><td>{esc(name)}</td><td>{esc(value)}</td></tr>" for name, value in r.settings)
     error = f'<p class="bad why">{esc(r.error)}</p>' if r.error else ""
     log = f"<pre>{esc(chr(10).join(r.log))}</pre>" if r.log else ""
-    show = "Show the dataset" if r.kind == "dataset" else "Show in Explore"
+    show = {"dataset": "Show the dataset", "train": "Show the training"}.get(r.kind, "Show in Explore")
     link = f'<a class="btn sm" href="{esc(r.link)}">{show}</a>' if r.link else ""
     return f'<div class="rmore">{error}<table class="plain"><tbody>{settings}</tbody></table>{log}{link}</div>'

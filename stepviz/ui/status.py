@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from db.values import ChainRow, ProblemRow, RunRow
+from stepviz import jobs
 from stepviz.types import Sampling
 from stepviz.ui.rows import Head, RunLine
 from stepviz.ui.workbench import Workbench
@@ -27,6 +28,10 @@ def head_of(bench: Workbench, page: str) -> Head:
 
 def engine_state(bench: Workbench, runs: tuple[RunLine, ...]) -> tuple[str, str]:
     """The header's dot and what it says. A run that waits while no worker lives gets one started."""
+    waiting_to_train = any(run.state == "queued" and run.kind == jobs.TRAIN for run in runs)
+    if waiting_to_train and not jobs.ensure(bench.store, jobs.TRAIN):
+        return "bad", f"The trainer process does not start: {last_words(bench.store, 'trainer')}"
+    runs = tuple(run for run in runs if run.kind != jobs.TRAIN)  # those are no work of the engine
     if any(run.state == "running" for run in runs):
         return "on", "at work"
     waiting = any(run.state == "queued" for run in runs)
@@ -119,7 +124,9 @@ def took(row: RunRow) -> str:
 
 
 def link(row: RunRow) -> str:
-    """The address of the dataset a run has built, or of the only problem or chain it is about."""
+    """The address of a training, of the dataset a run has built, or of the only problem or chain it is about."""
+    if row.kind == jobs.TRAIN:
+        return f"/train?run={row.id}"
     if isinstance(made := row.progress.get("dataset"), int):
         return f"/datasets?dataset={made}"
     spec = row.spec

@@ -1,0 +1,61 @@
+"""What the Train page says of each training and each of its settings. What they do is in training/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """makes: one sentence; paper: where it comes from; use: what the finished model is chosen for."""
+
+    makes: str
+    paper: str
+    use: str
+
+
+GLORE = "GLoRe, 2402.10963"
+TRAININGS: dict[str, Words] = {
+    "sft": Words("Learns to write solutions like those of the dataset.", GLORE, "samples chains"),
+    "orm": Words(
+        "Estimates after each step how likely the chain ends right.", GLORE, "scores steps, says when to refine"
+    ),
+    "balanced-orm": Words("The same, from as many right as wrong chains.", GLORE, "scores steps, says when to refine"),
+    "sorm": Words("Says after each step whether it can still be solved.", GLORE, "scores steps, says where to refine"),
+    "prm": Words("Says of each step whether it is correct.", "PRM800K, 2305.20050", "scores steps"),
+    "refiner": Words("Rewrites a draft, from its [BAD] on or as a whole.", GLORE, "refines drafts"),
+}
+
+# setting → label, what it does in one line
+SETTINGS: dict[str, tuple[str, str]] = {
+    "learning_rate": ("Learning rate", "The peak, after a short warm-up; then a cosine down to a twentieth."),
+    "epochs": ("Epochs", "Passes over the dataset."),
+    "batch": ("Batch", "Blocks of packed rows a step."),
+    "length": ("Block length", "Tokens a block. A row that is longer is left out, and counted."),
+    "seed": ("Seed", "Of the order of the rows, and of a scorer's new head."),
+    "compile": ("Compile", "About a tenth faster, after a minute's start."),
+    "soft": ("Soft labels", "Learns k of n rollouts, and so estimates V; the dataset must have the counts."),
+    "held_out": ("Share held out", "Of the problems, by which the trained model is judged. Between 0 and 0.9."),
+    "add_token": ("Give it [BAD]", "For a base whose tokenizer has no such token."),
+}
+
+ROLES = {
+    "generator": "writes chains",
+    "orm": "scores V: the student's chance to end right from here",
+    "sorm": "scores whether the right answer can still be reached",
+    "prm": "scores whether the step is correct",
+    "refiner": "refines drafts, globally and locally",
+}
+
+
+def default_note(large: bool) -> str:
+    """What stands above the settings: where their defaults come from."""
+    if large:
+        return (
+            "GLoRe keeps its rates and batches in an appendix that could not be read. These are what is usual for "
+            "published models of this size."
+        )
+    return (
+        "GLoRe keeps its rates and batches in an appendix that could not be read. These were found on the embedded "
+        "models; a 7B wants a rate of about 1e-5."
+    )

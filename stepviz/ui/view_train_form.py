@@ -1,0 +1,269 @@
+"""The form of a training: what, on which dataset, from which base, with which settings, and what it will take.
+
+Everything in the form travels with each request as text; `spec_of` reads it for stepviz.train_job, which says what
+is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from db.store import Store
+from db.values import DatasetRow
+from stepviz import train_job
+from stepviz.checkpoints import Checkpoint, look
+from stepviz.errors import StepvizError
+from stepviz.model_choices import bases, described
+from stepviz.train_estimate import Estimate, Machine, estimate, memory_of
+from stepviz.trainings import LARGE, TRAININGS, Training, defaults_for, learns_from
+from stepviz.ui.train_words import SETTINGS
+from stepviz.ui.view_recipe import Field, Kind
+
+FIRST, FIRST_BASE = "sft", "embedded:base"
+OWN = "own"  # the base's choice that opens a field for a folder or a hub id
+BASIC = ("learning_rate", "epochs", "batch")
+MORE = ("length", "seed", "compile")
+FITTING = 40  # datasets to choose from
+_SWITCHES = ("compile", "soft", "add_token")
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetChoice:
+    id: int
+    name: str
+    version: int
+    recipe: str
+    rows: int
+    on: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrainForm:
+    """`large`: the base is of a published model's size. lacks: why it cannot start; notes: what to think of before."""
+
+    training: Training
+    datasets: tuple[DatasetChoice, ...] = ()
+    base: str = FIRST_BASE
+    choices: tuple[tuple[str, str], ...] = ()
+    own: str = ""
+    about: str = ""
+    large: bool = False
+    basic: tuple[Field, ...] = ()
+    more: tuple[Field, ...] = ()
+    name: str = ""
+    suggested: str = ""
+    estimate: Estimate | None = None
+    machine: Machine | None = None
+    notes: tuple[str, ...] = ()
+    lacks: str = ""
+
+
+def form_of(store: Store, sent: Mapping[str, Any], dataset: int | None = None) -> TrainForm:
+    """The form as it was sent; `dataset`: the one of the address, which a fresh form begins with."""
+    training = _training(store, sent, dataset)
+    every = store.datasets()
+    fitting = [d for d in every if d.recipe in training.datasets][:FITTING]
+    chosen = _chosen(training, fitting, sent, dataset)
+    base, own = _base(sent)
+    choices = _bases(store)
+    found, mistake = _looked(base)
+    size = found.parameters if found else None
+    settings = _settings(training, sent, size)
+    name = str(sent.get("name", "")).strip()[:80]
+    form = TrainForm(
+        training=training,
+        datasets=tuple(DatasetChoice(d.id, d.name, d.version, d.recipe, d.n_rows, d in chosen) for d in fitting),
+        base=OWN if own is not None else base,
+        choices=choices,
+        own=own or "",
+        about=_about(found),
+        large=bool(size and size >= LARGE),
+        name=name,
+        suggested=_suggested(store, training),
+        machine=memory_of(),
+    )
+    return _filled(store, form, chosen, found, mistake, settings)
+
+
+def spec_of(store: Store, sent: Mapping[str, Any]) -> dict[str, Any]:
+    """For jobs.start. StepvizError names what cannot be read."""
+    training = _training(store, sent, None)
+    base, _ = _base(sent)
+    given = {name: sent[name] for name in (*BASIC, *MORE) if str(sent.get(name, "")).strip()}
+    given["compile"] = bool(sent.get("compile"))
+    options = {
+        name: bool(sent.get(name)) if name in _SWITCHES else sent[name]
+        for name in training.options
+        if name in _SWITCHES or str(sent.get(name, "")).strip()
+    }
+    return {
+        "recipe": training.name,
+        "datasets": _ids(sent),
+        "base": base,
+        "name": str(sent.get("name", "")).strip() or _suggested(store, training),
+        "settings": given,
+        "options": options,
+    }
+
+
+def sent_of(spec: Mapping[str, Any]) -> dict[str, str]:
+    """The form that would start this training again, under another name."""
+    sent = {key: str(value) for key, value in {**spec["settings"], **spec["options"]}.items()}
+    sent = {key: "on" if value == "True" else value for key, value in sent.items() if value != "False"}
+    sent |= {f"dataset-{id}": "on" for id in spec["datasets"]}
+    return sent | {"recipe": spec["recipe"], "of": spec["recipe"], "base": OWN, "own": spec["base"], "ofsize": "any"}
+
+
+def _training(store: Store, sent: Mapping[str, Any], dataset: int | None) -> Training:
+    name = str(sent.get("recipe", ""))
+    if not name and dataset is not None:
+        try:
+            name = next(iter(learns_from(store.dataset(dataset).recipe)), "")
+        except StepvizError:
+            name = ""
+    return TRAININGS.get(name, TRAININGS[FIRST])
+
+
+def _ids(sent: Mapping[str, Any]) -> list[int]:
+    """A radio's value, and every ticked box."""
+    texts = [
+        str(sent.get("dataset", "")),
+        *(key.removeprefix("dataset-") for key in sent if key.startswith("dataset-")),
+    ]
+    return [int(t) for t in texts if t.isascii() and t.isdigit() and len(t) < 12]
+
+
+def _chosen(
+    training: Training, fitting: Sequence[DatasetRow], sent: Mapping[str, Any], dataset: int | None
+) -> list[DatasetRow]:
+    """Those that were chosen and fit; else the one of the address, else the newest of each recipe that it mixes."""
+    ids = _ids(sent) if sent.get("of") == training.name else [dataset] if dataset is not None else []
+    found = [d for d in fitting if d.id in ids]
+    if found or sent.get("of") == training.name:
+        return found if training.mixed else found[:1]
+    newest = {d.recipe: d for d in reversed(fitting)}
+    kinds = training.datasets if training.mixed else (fitting[0].recipe,) if fitting else ()
+    return [newest[recipe] for recipe in kinds if recipe in newest]
+
+
+def _base(sent: Mapping[str, Any]) -> tuple[str, str | None]:
+    """(the base, what stands in the field of one's own where that is chosen)."""
+    base = str(sent.get("base", FIRST_BASE))[:500]
+    own = str(sent.get("own", "")).strip()[:500]
+    return (own, own) if base == OWN else (base, None)
+
+
+def _bases(store: Store) -> tuple[tuple[str, str], ...]:
+    listed = []
+    for c in bases(store):
+        size = described(c.spec)
+        listed.append((c.spec, " · ".join(part for part in (c.label, size, c.about) if part)))
+    return (*listed, (OWN, "a folder, or a model of the hub …"))
+
+
+def _looked(base: str) -> tuple[Checkpoint | None, str]:
+    try:
+        return look(base), ""
+    except StepvizError as error:
+        return None, str(error)
+
+
+def _about(found: Checkpoint | None) -> str:
+    if found is None:
+        return ""
+    if found.folder is None:
+        return "It is not on this machine yet: it is fetched when the training starts."
+    kind = ", ".join(map(str, found.config.get("architectures") or ()))
+    return " · ".join(part for part in (kind, described(found.spec)) if part)
+
+
+def _settings(training: Training, sent: Mapping[str, Any], size: int | None) -> dict[str, tuple[str, str]]:
+    """name → (value, default) as text. What was left at the default follows it when the training or base changes."""
+    now = _texts(training, size)
+    shown = TRAININGS.get(str(sent.get("of", "")))
+    if shown is None:
+        return {name: (value, value) for name, value in now.items()}
+    before = _texts(shown, LARGE if sent.get("ofsize") == "large" else None)
+    out = {}
+    for name, default in now.items():
+        given = ("on" if sent.get(name) else "") if name in _SWITCHES else str(sent.get(name, default)).strip()[:40]
+        kept = name in before and (given != before[name] or sent.get("ofsize") == "any")
+        out[name] = (given if kept else default, default)
+    return out
+
+
+def _texts(training: Training, size: int | None) -> dict[str, str]:
+    values = asdict(defaults_for(training, size)) | training.options
+    return {name: ("on" if v else "") if isinstance(v, bool) else f"{v:g}" for name, v in values.items()} | {
+        "compile": ""
+    }
+
+
+def _filled(
+    store: Store,
+    form: TrainForm,
+    chosen: Sequence[DatasetRow],
+    base: Checkpoint | None,
+    mistake: str,
+    settings: Mapping[str, tuple[str, str]],
+) -> TrainForm:
+    """With fields, what the training will take, and what is wrong with it."""
+    basic, more = (tuple(_field(n, *settings[n]) for n in names) for names in (BASIC, (*form.training.options, *MORE)))
+    form = replace(form, basic=basic, more=more)
+    if not chosen:
+        return replace(form, lacks=_no_dataset(form))
+    if base is None:
+        return replace(
+            form, lacks=mistake if form.own or form.base != OWN else "Give the folder or the hub id of a model."
+        )
+    sent = {n: value for n, (value, _) in settings.items()} | {f"dataset-{d.id}": "on" for d in chosen}
+    sent |= {"recipe": form.training.name, "base": form.base, "own": form.own, "name": form.name}
+    try:
+        spec = train_job.normalised(store, spec_of(store, sent))
+    except StepvizError as error:
+        return replace(form, lacks=str(error))
+    told = estimate(store, form.training, chosen, base, spec["settings"], spec["options"])
+    form = replace(form, estimate=told, notes=tuple(_notes(told, form.machine)))
+    try:
+        train_job.check(store, spec)
+    except StepvizError as error:
+        return replace(form, lacks=str(error))
+    return form
+
+
+def _field(name: str, value: str, default: str) -> Field:
+    label, about = SETTINGS[name]
+    kind: Kind = (
+        "switch" if name in _SWITCHES else "share" if name in ("learning_rate", "epochs", "held_out") else "number"
+    )
+    return Field(name, label, about, kind, value, changed=value != default)
+
+
+def _no_dataset(form: TrainForm) -> str:
+    if form.datasets:
+        return "Choose a dataset."
+    kinds = " or ".join(form.training.datasets)
+    return f"{form.training.name} learns from a dataset of the recipe {kinds}, and there is none yet: build one first."
+
+
+def _notes(told: Estimate, machine: Machine | None) -> list[str]:
+    found = []
+    if told.steps < 20:
+        found.append(
+            f"Only {told.steps} step{'s' if told.steps != 1 else ''}: too few to learn much. "
+            "More rows, more epochs or a smaller batch give more."
+        )
+    if told.long >= 0.01:
+        found.append(f"About {100 * told.long:.0f} % of the rows are longer than a block and will be left out.")
+    if machine and told.memory and machine.free < told.memory <= machine.total:
+        found.append(f"Only {machine.free / 1e9:.1f} GB are free on {machine.where} at this moment.")
+    return found
+
+
+def _suggested(store: Store, training: Training) -> str:
+    """my-sorm, my-sorm-2, …: the first that is not taken."""
+    folder, taken = train_job.models_folder(store), {r.spec.get("name") for r in store.runs(200, train_job.KIND)}
+    names = (f"my-{training.name}{f'-{i}' if i > 1 else ''}" for i in range(1, 1000))
+    return next(name for name in names if name not in taken and not (folder / name).exists())

@@ -1,0 +1,132 @@
+"""Train in a real Chromium: a tiny model is trained from a dataset, its loss is seen, and the model in the end."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from db.store import open_store
+from stepviz.model_choices import scorers
+from tests import chromium, tiny
+from tests import training_cases as cases
+from tests.job_cases import wait_for
+from tests.test_ui_browser import Running
+from tests.ui_cases import HOSTILE
+
+pytestmark = [*chromium.MARKS, pytest.mark.timeout(600)]
+PATIENCE = 90_000
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    from stepviz.ui.build import build_app, launch_options
+
+    folder = tmp_path_factory.mktemp("train")
+    base = tiny.build(folder / "base", sharp=1.0)
+    with open_store(f"sqlite:///{folder}/ui.db") as store, socket.socket() as free:
+        steps, sums = cases.labelled(store, 200), cases.solutions(store, name=HOSTILE)
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        app = build_app(store, "embedded", "cpu")
+        app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options(store))
+        ids = {"base": str(base), "steps": str(steps.id), "sums": str(sums.id)}
+        yield Running(f"http://127.0.0.1:{port}", store, ids)
+        app.close()
+
+
+def patient(page: Page) -> None:
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+
+
+def fill(page: Page, **fields: str) -> None:
+    for name, value in fields.items():
+        page.locator(f"#tform input[name={name}]").fill(value)
+
+
+def start_from(page: Page, running: Running) -> None:
+    page.locator("#tform select[name=base]").select_option("own")
+    own = page.locator("#tform input[name=own]")
+    expect(own).to_be_visible()
+    own.fill(running.ids["base"])
+    own.blur()
+    expect(page.locator("#tform")).to_contain_text("LlamaForCausalLM")
+
+
+def more(page: Page, **fields: str) -> None:
+    page.locator("#tform details summary").click()
+    fill(page, **fields)
+
+
+def test_from_a_dataset_to_a_model_with_its_loss_seen_falling(page: Page, running: Running):
+    patient(page)
+    page.goto(f"{running.url}/datasets?dataset={running.ids['steps']}")
+    page.get_by_role("link", name="Train on this").click()
+    expect(page.locator("#tform input[value=sorm]")).to_be_checked()
+    expect(page.locator(f"#tform input[name=dataset][value='{running.ids['steps']}']")).to_be_checked()
+    expect(page.locator("#topen")).to_contain_text("No training yet")
+    start_from(page, running)
+    expect(page.locator("#tform input[name=learning_rate]")).to_have_value("0.001")
+    more(page, length="64")
+    fill(page, epochs="40", batch="4", name="judge")
+    page.locator("#tform input[name=name]").blur()
+    expect(page.locator("#tform .takes")).to_contain_text("steps")
+    page.get_by_role("button", name="Train sorm").click()
+    expect(page.locator("#topen .phead h2")).to_have_text("judge")
+    assert "run=" in page.url
+    expect(page.locator("#topen .loss .now.live")).to_be_visible()  # while it runs
+    first = page.locator("#topen .loss").get_attribute("aria-label")
+    expect(page.locator("#top .status").first).to_contain_text("training")
+    expect(page.locator("#topen .result header b")).to_contain_text("judge@", timeout=2 * PATIENCE)
+    assert page.locator("#topen .loss").get_attribute("aria-label") != first
+    (model,) = running.store.models("sorm")
+    expect(page.locator("#topen .result")).to_contain_text(f"--sorm {model.spec}")
+    page.locator("#topen .result").get_by_role("link", name="steps v1").click()
+    expect(page.locator("#dopen .phead h2")).to_have_text("steps")
+    losses = [loss for _, loss in running.store.runs(1, "train")[0].progress["losses"]]
+    assert losses[-1] < losses[0]
+    assert [c.spec for c in scorers(running.store, "sorm") if c.model_id] == [model.spec]
+
+
+def test_cancel_and_what_cannot_start(page: Page, running: Running):
+    patient(page)
+    page.goto(f"{running.url}/train?dataset={running.ids['sums']}")
+    expect(page.locator("#tform .picks label b")).to_have_text(HOSTILE)
+    start_from(page, running)
+    fill(page, batch="many")
+    page.locator("#tform input[name=batch]").blur()
+    expect(page.locator("#tform .foot .notice")).to_contain_text("the batch is a whole number")
+    page.get_by_role("button", name="Train sft").click()
+    expect(page.locator(".sv-toast.bad")).to_contain_text("the batch is a whole number")
+    fill(page, batch="4", epochs="900", name="never")
+    page.get_by_role("button", name="Train sft").click()
+    expect(page.locator("#topen .phead h2")).to_have_text("never")
+    expect(page.locator("#topen .loss .now")).to_be_visible()
+    page.locator("#topen").get_by_role("button", name="Cancel").click()
+    expect(page.locator("#topen")).to_contain_text("Nothing of the model was kept.")
+    assert not any(m.id.startswith("never") for m in running.store.models())
+    run = running.store.runs(1, "train")[0]
+    assert not Path(run.spec["out"]).exists()
+    page.locator("#tlist .drow").last.click()
+    expect(page.locator("#topen .phead h2")).not_to_have_text("never")
+
+
+@pytest.mark.parametrize("width", [420, 1024, 1280, 1920])
+def test_the_page_fits(page: Page, running: Running, width: int):
+    patient(page)
+    page.set_viewport_size({"width": width, "height": 800})
+    wait_for(lambda: not any(r.state == "running" for r in running.store.runs(5, "train")))
+    page.goto(f"{running.url}/train")
+    expect(page.locator("#tform .picks label")).not_to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.documentElement.scrollHeight") <= 800
+    for pane in ("#tform", "#tlist", "#topen"):
+        assert page.locator(pane).evaluate("e => e.scrollWidth <= e.clientWidth"), pane
+    if width > 420:
+        box = page.get_by_role("button", name="Train sft").bounding_box()
+        assert box["y"] + box["height"] <= 800
