@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from db.store import Store
 from stepviz import first_screen
 from stepviz.types import Sampling
-from stepviz.ui import datasets_page, explore, import_page, refine_page, runs
+from stepviz.ui import datasets_page, explore, import_page, refine_page, runs, train_page
 from stepviz.ui.download import download_route
 from stepviz.ui.page import STATIC, stylesheets
 from stepviz.ui.workbench import Workbench
@@ -38,7 +38,7 @@ def build_app(
     sampling: Sampling | None = None,
     warm: bool = False,
 ) -> gr.Blocks:
-    """Explore at /, Refine at /refine, Import at /import, Datasets at /datasets, Runs at /runs.
+    """Explore at /, Refine at /refine, Import at /import, Datasets at /datasets, Train at /train, Runs at /runs.
 
     The engine lives in the worker process; `warm` starts that now, to stay as long as this one.
     """
@@ -54,6 +54,8 @@ def build_app(
         import_page.build(bench)
     with app.route("Datasets", "/datasets"):
         datasets_page.build(bench)
+    with app.route("Train", "/train"):
+        train_page.build(bench)
     with app.route("Runs", "/runs"):
         runs.build(bench)
     return app

@@ -12,6 +12,7 @@ PAGES = (
     ("refine", "Refine", "/refine"),
     ("import", "Import", "/import"),
     ("datasets", "Datasets", "/datasets"),
+    ("train", "Train", "/train"),
     ("runs", "Runs", "/runs"),
 )
 RESULTS = (
