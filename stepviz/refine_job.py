@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from db.rows import chunks
 from db.values import Candidate, ChainRow, RefinementRow
 from stepviz import refinement
 from stepviz.engines import Engine
 from stepviz.errors import StepvizError
 from stepviz.job import Job, Tally
 from stepviz.refine_draw import Writer
-from stepviz.refine_spec import HOW, NONE, RefineSettings, settings_of
+from stepviz.refine_spec import HOW, NONE, RefineSettings, lacking, settings_of
 from stepviz.refinement import Draft, Outcome
 from stepviz.refining import require_mark
 from stepviz.types import Chain, Problem, Sampling, digest
@@ -38,12 +37,14 @@ def refine(job: Job) -> None:
     if (tokenizer := getattr(refiner, "tokenizer", None)) is not None:  # a server keeps its own
         require_mark(tokenizer, settings.refiner)
     orm = Judge(job, job.scorer(settings.orm)) if settings.orm != NONE else None
-    locator = Judge(job, job.scorer(settings.sorm)) if settings.locates else None
-    if orm and locator and orm.scorer is locator.scorer:
-        locator = orm
-    work = Work(job, settings, job.sampling(), refiner, orm, locator, Tally(job, len(ids), "drafts"))
-    for some in chunks(ids, CHUNK):
-        work.do([job.chain(id) for id in some])
+    sorm = None
+    if settings.locates or not (settings.sorm == NONE or lacking("sorm", settings.sorm)):
+        sorm = Judge(job, job.scorer(settings.sorm))
+    if orm and sorm and orm.scorer is sorm.scorer:
+        sorm = orm
+    work = Work(job, settings, job.sampling(), refiner, orm, sorm, Tally(job, len(ids), "drafts"))
+    for start in range(0, len(ids), CHUNK):
+        work.do([job.chain(id) for id in ids[start : start + CHUNK]])
         if job.cancelled():
             return
     job.tell(report=report(job.store.refinement_lines(work.lines)), line=work.lines[-1] if work.lines else None)
@@ -118,11 +119,15 @@ class Work:
     sampling: Sampling
     refiner: Engine
     orm: Judge | None
-    locator: Judge | None
+    sorm: Judge | None  # also where it does not locate: its scores are drawn beside the steps
     tally: Tally
     left_out: dict[str, str] = field(default_factory=dict)
     lines: list[int] = field(default_factory=list)  # of the ledger
     tokens: int = 0
+
+    @property
+    def locator(self) -> Judge | None:
+        return self.sorm if self.settings.locates else None
 
     def do(self, rows: Sequence[ChainRow]) -> None:
         """A chunk of drafts; after a cancel those that were not through are not in the ledger."""
@@ -167,7 +172,8 @@ class Work:
             drafts = [_draft(row, problems) for row in fit]
             judge([(draft.question, draft.steps) for draft in drafts])
             for row, draft in zip(fit, drafts, strict=True):
-                reasons[row.chain.id] = judge.refused.get((draft.question, draft.steps), "")
+                if judge is self.orm or judge is self.locator:
+                    reasons[row.chain.id] = judge.refused.get((draft.question, draft.steps), "")
                 judge.store(draft.question, row.chain)
         for row in rows:
             if reasons[row.chain.id]:
@@ -182,7 +188,7 @@ class Work:
         return ""
 
     def _judges(self) -> list[Judge]:
-        found = [judge for judge in (self.orm, self.locator) if judge is not None]
+        found = [judge for judge in (self.orm, self.sorm) if judge is not None]
         return found[:1] if len(found) == 2 and found[0] is found[1] else found
 
     def _conclude(self, i: int, row: ChainRow, outcome: Outcome, writer: Writer, problem: Problem) -> None:

@@ -10,7 +10,6 @@ import pytest
 from db.store import Store, open_store
 from db.values import RefinementFilter, RefinementRow, RunRow
 from stepviz import jobs
-from stepviz.errors import StepvizError
 from stepviz.types import Problem, SourceItem, Verdict
 from stepviz.worker import Worker
 from tests.job_cases import CHAIN, NOBODY, OTHER, PROBLEM, WRONG
@@ -83,6 +82,14 @@ def test_scores_of_draft_and_refinements_are_stored_for_the_curves(bench: Bench)
     ]  # fmt: skip
     assert [s.score for s in bench.store.scores(local) if s.model_id == "orm@1"] == [0.9, 0.9, 0.8]
     assert {m.role for m in bench.store.models()} == {"refiner", "orm", "sorm"}
+
+
+def test_a_sorm_that_does_not_locate_is_asked_for_the_curves_all_the_same(bench: Bench) -> None:
+    bench.do(how="global")
+    line = bench.line()
+    assert (line.locator, line.where) == (None, None)
+    assert [s.score for s in bench.store.scores(CHAIN.id) if s.model_id == "sorm@1"] == [0.9, 0.5, 0.1]
+    assert [s.score for s in bench.store.scores(line.candidates[1].chain) if s.model_id == "sorm@1"] == [0.9, 0.9]
 
 
 def test_what_stands_in_the_ledger_is_not_done_again_and_other_settings_draw_only_what_is_new(bench: Bench) -> None:
@@ -263,36 +270,3 @@ def test_a_crash_between_a_draw_and_its_line_repeats_no_draw(bench: Bench, monke
     assert (bench.store.count_refinements(), len(bench.refiner.prompts)) == (0, 2)
     assert bench.do().state == "done"
     assert (bench.line().pick, len(bench.refiner.prompts)) == ("local", 2)
-
-
-@pytest.mark.parametrize(
-    "settings, message",
-    [
-        ({"refiner": "embedded:nobody"}, r"no model embedded:nobody here yet.*training refiner.*hf:models/refiner"),
-        ({"orm": "embedded:nobody"}, r"no model embedded:nobody here yet.*dataset build orm.*python -m training orm"),
-        ({"sorm": "embedded:nobody"}, r"dataset build sorm.*python -m training sorm"),
-        ({"sorm": "vllm:x"}, "unknown scorer"),
-        ({"how": "twice"}, "how is one of both, global, local"),
-        ({"threshold": 1.5}, "threshold is a score between 0 and 1"),
-        ({"threshold": "nan"}, "threshold is a score between 0 and 1"),
-        ({"gate": "x"}, "gate is a score between 0 and 1"),
-        ({"gate": 0.5, "orm": "none"}, "a gate needs an ORM"),
-        ({"sorm": "none"}, "needs a SORM that says where"),
-        ({"refiner": "none"}, "a refiner is needed"),
-        ({"samples": 0}, "samples is a whole number from 1 on"),
-        ({"at": 2, "chains": [CHAIN.id, GOOD.id]}, "one draft"),
-        ({"engine": "embedded"}, "does not know engine"),
-    ],
-)  # fmt: skip
-def test_what_cannot_work_is_said_before_anything_starts(
-    bench: Bench, settings: dict[str, object], message: str
-) -> None:
-    with pytest.raises(StepvizError, match=message):
-        jobs.start(bench.store, "refine", {"chains": [CHAIN.id], **MODELS, **settings}, **NOBODY)
-    assert bench.store.runs() == []
-
-
-def test_many_drafts_wait_for_other_peoples_clicks(bench: Bench) -> None:
-    spec = {"chains": [str(i) for i in range(300)], **MODELS}
-    assert jobs.normalised(bench.store, "refine", spec)[0] == "refine many"
-    assert jobs.normalised(bench.store, "refine", {**spec, "how": "global"})[0] == "refine"

@@ -80,8 +80,6 @@ class Refine:
         b = page.bar
         spec = {"chains": [page.draft.page.chain], "refiner": b.refiner, "orm": b.orm, "sorm": b.sorm, "gate": b.gate,
                 "threshold": b.threshold, "how": b.how, "at": b.step, "device": self.bench.device}  # fmt: skip
-        if b.step or b.how == "global":
-            spec["sorm"] = b.sorm if not b.lacks else NONE
         return self._started(at, jobs.start(self.bench.store, "refine", spec))
 
     def score(self, at: At, _sent: Mapping[str, Any]) -> Update:

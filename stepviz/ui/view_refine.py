@@ -120,8 +120,8 @@ def bar_of(bench: Workbench, at: At, line: RefinementRow | None, chain: ChainRow
     chosen = {}
     for role in ROLES:
         first = choices[role][0].spec if choices[role] else f"embedded:{role}"
-        by_line = models.get(said.get(role) or "") or (NONE if line and role != "refiner" and not said[role] else "")
-        chosen[role] = getattr(at, role) or by_line or first
+        without = line is not None and role == "orm" and line.orm is None
+        chosen[role] = getattr(at, role) or models.get(said.get(role) or "") or (NONE if without else first)
     gate = None if at.gate == "always" else at.share("gate") if at.gate else line.gate if line else None
     threshold = at.share("t")
     if threshold is None:
