@@ -76,6 +76,8 @@ def test_steps_and_chains_by_keyboard(page: Page, running: Running):
     expect(page.locator("#view .side h3")).to_have_text("Step 1")
     page.keyboard.press("?")
     expect(page.locator("#sv-dialog")).to_contain_text("next, previous step")
+    expect(page.locator("#sv-dialog #legend .tag.crit")).to_be_visible()
+    expect(page.locator("#reply")).to_be_hidden()  # what came beside the page shows in the dialog only
     page.keyboard.press("Escape")
     expect(page.locator("#sv-dialog")).to_be_hidden()
 
@@ -344,7 +346,7 @@ def test_light_and_dark(page: Page, running: Running):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
 
 
-@pytest.mark.parametrize("width", [1024, 1280, 1920])
+@pytest.mark.parametrize("width", [420, 1024, 1280, 1920])
 def test_the_page_never_scrolls_sideways(page: Page, running: Running, width: int):
     page.set_viewport_size({"width": width, "height": 800})
     for name in ("wrong", "bad"):

@@ -19,6 +19,7 @@ import app
 from db.store import Store, open_store
 from stepviz.errors import StepvizError
 from stepviz.job_kinds import JOBS
+from stepviz.ui import render_runs
 from stepviz.ui.explore import Explore
 from stepviz.ui.page import Update, guarded
 from stepviz.ui.render_chain import DOING, progress
@@ -179,6 +180,7 @@ def test_every_kind_of_job_has_its_word(store: Store):
     for kind, word in words.items():
         line = run_line(replace(store.run(store.add_run(kind, {})), state="running"))
         assert progress(line) == word
+        assert f"<b>{word}</b>" in render_runs.runs((line,))
     assert {kind.removesuffix(" many") for kind in JOBS} <= DOING.keys()
 
 

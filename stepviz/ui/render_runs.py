@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stepviz.ui.render import button, esc
-from stepviz.ui.render_chain import clock, progress
+from stepviz.ui.render_chain import DOING, clock, progress
 from stepviz.ui.rows import RunLine
 
 _WORDS = {"queued": "waiting", "cancelling": "stopping"}
@@ -38,7 +38,7 @@ def _run(r: RunLine, on: bool) -> str:
     more = _details(r) if on else ""
     return (
         f'<div class="rrow{" on" if on else ""}" role="row" data-run="{r.id}" tabindex="0">'
-        f'<span class="num dim">{r.id}</span><span><b>{esc(r.kind)}</b></span>'
+        f'<span class="num dim">{r.id}</span><span><b>{esc(DOING.get(r.kind, r.kind))}</b></span>'
         f'<span class="state {esc(r.state)}"><i></i>{esc(state)}</span><span class="prog">{_progress(r)}</span>'
         f'<span class="num">{esc(r.took)}</span><span class="num dim">{esc(r.created)}</span>'
         f'<span class="do">{act}</span></div>{more}'
