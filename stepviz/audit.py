@@ -34,7 +34,7 @@ class Sizes:
     measured: int = 60  # problems whose chains are measured at every prefix
     chains: int = 3  # of each
     rollouts: int = 16  # at each prefix
-    subgoal_problems: int = 50
+    subgoal_problems: int = 100
     subgoal_rollouts: int = 32
     structure: int = 2000  # problems looked at without the student
 
@@ -62,7 +62,7 @@ def audit(
     chosen = [c for group in votes[: sizes.measured] for c in group[: sizes.chains]]
     measured = measure(engine, chosen, sizes.rollouts, sampling)
     progress(f"trying subgoals of {sizes.subgoal_problems} problems")
-    spread = subgoal_spread(engine, problems[: sizes.subgoal_problems], sizes.subgoal_rollouts, sampling)
+    spread, one_step = subgoals(engine, problems[: sizes.subgoal_problems], sizes.subgoal_rollouts, sampling)
     premises = [
         *labels(measured),
         *routes(problems[: sizes.structure]),
@@ -80,6 +80,7 @@ def audit(
         "holds": all(p.holds for p in premises),
         "temperature": sampling.temperature,
         **overview([c for group in votes for c in group]),
+        **one_step,
     }  # fmt: skip
 
 
@@ -198,34 +199,51 @@ def _stands_out(m: Measured) -> bool:
     return rest[at] > 0 and rest[at] >= 2 * mean(rest)
 
 
-def subgoal_spread(engine: Engine, problems: Sequence[Problem], n: int, sampling: Sampling) -> Premise:
-    """SEGO: does it matter which subgoal is set? Best and worst are picked on half the draws, compared on the rest."""
-    asked: list[tuple[Problem, str]] = []
-    for p in problems:
-        graph = Graph.from_json(p.meta["world"])
-        subgoals = first_subgoals(graph)
-        asked += [(p, subgoal) for subgoal in subgoals if len(subgoals) > 1]
+def subgoals(
+    engine: Engine, problems: Sequence[Problem], n: int, sampling: Sampling
+) -> tuple[Premise, dict[str, float]]:
+    """SEGO: does it matter which subgoal is set? And the same among subgoals one step away, which is stricter."""
+    asked = [(p, g) for p in problems if len(g := subgoal_states(Graph.from_json(p.meta["world"]))) > 1]
     requests = [
-        Request(p.question, prefix, seed(p, prefix, engine, sampling, j)) for p, prefix in asked for j in range(n)
+        Request(p.question, state, seed(p, state, engine, sampling, j))
+        for p, g in asked
+        for state in g
+        for j in range(n)
     ]
     texts = iter(whole(c) for c in engine.generate(requests, sampling))
-    halves: dict[str, list[tuple[float, float]]] = {}
-    for p, prefix in asked:
+    gaps, first_gaps = [], []
+    for p, states in asked:
         judge = exact_for(p)
-        draws = [judged(p, prefix + next(texts), judge).judgement.right for _ in range(n)]
-        halves.setdefault(p.id, []).append((mean(draws[: n // 2]), mean(draws[n // 2 :])))
-    gaps = [max(v, key=lambda h: h[0])[1] - min(v, key=lambda h: h[0])[1] for v in halves.values()]
-    share = sum(g >= 0.3 for g in gaps) / max(1, len(gaps))
-    return Premise("subgoals", "problems whose subgoals differ by 0.3 in p(goal | state)", share, 0.30, len(gaps))
+        halves = {}
+        for state in states:
+            draws = [judged(p, state + next(texts), judge).judgement.right for _ in range(n)]
+            halves[state] = (mean(draws[: n // 2]), mean(draws[n // 2 :]))
+        gaps.append(_gap(list(halves.values())))
+        if len(first := [h for state, h in halves.items() if state.count("\n") == 1]) > 1:
+            first_gaps.append(_gap(first))
+    share, first_share = (sum(g >= 0.3 for g in found) / max(1, len(found)) for found in (gaps, first_gaps))
+    premise = Premise("subgoals", "problems whose subgoals differ by 0.3 in p(goal | state)", share, 0.30, len(gaps))
+    return premise, {"subgoals_one_step_away": round(first_share, 4)}
 
 
-def first_subgoals(graph: Graph) -> list[str]:
-    """Every step that can be taken first, as text."""
-    steps = []
-    for i, d in enumerate(graph.derivations):
-        if graph.operands[i] <= graph.givens and d.target != graph.target:
-            steps.append(f"{equation(d.expr, graph)} {graph.quantities[d.target].name}\n")
-    return steps
+def _gap(halves: Sequence[tuple[float, float]]) -> float:
+    """Best less worst, picked on the first half of the draws and compared on the second: noise alone gives 0."""
+    return max(halves, key=lambda h: h[0])[1] - min(halves, key=lambda h: h[0])[1]
+
+
+def subgoal_states(graph: Graph) -> list[str]:
+    """For every quantity that can be derived but the target, the shortest way to it as text: the state it is met in."""
+    found = sorted((q for q in graph.depth if q not in graph.givens and q != graph.target), key=graph.depth.__getitem__)
+    return [way for q in found if graph.target not in graph.needs[q] and (way := _way(graph, q))]
+
+
+def _way(graph: Graph, quantity: int) -> str:
+    held, steps = set(graph.givens), []
+    for q in sorted(graph.needs[quantity], key=graph.depth.__getitem__):
+        i = next(i for i, d in enumerate(graph.derivations) if d.target == q and graph.operands[i] <= held)
+        held.add(q)
+        steps.append(f"{equation(graph.derivations[i].expr, graph)} {graph.quantities[q].name}\n")
+    return "".join(steps)
 
 
 def ballots(votes: Sequence[Sequence[Sampled]]) -> Premise:

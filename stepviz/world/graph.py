@@ -96,10 +96,11 @@ class Graph:
     @cached_property
     def depth(self) -> dict[int, int]:
         """Least number of derivations that a quantity needs (shared ones counted once on its best tree)."""
-        return {i: len(needed) for i, needed in self._needs.items()}
+        return {i: len(needed) for i, needed in self.needs.items()}
 
     @cached_property
-    def _needs(self) -> dict[int, frozenset[int]]:
+    def needs(self) -> dict[int, frozenset[int]]:
+        """What must be derived for a quantity on its shortest way, itself included."""
         best: dict[int, frozenset[int]] = {i: frozenset() for i in self.givens}
         grown = True
         while grown:
