@@ -4,13 +4,16 @@ A comparison goes down a ladder and stops at the first rung that settles it; eve
 understands, and the verdict is "equal", "different" or "unknown" (cannot judge):
 1. refusals: nothing there, NaN, text too long to be an answer
 2. the same text up to spelling (spaces, \\dfrac, \\left, case of words)
-3. two times of day; two numbers: exact fractions (`numbers.py`), never floats; policies below
-4. choices (A-E) and plain words
-5. math-verify in a worker process that can be killed (`grader_pool.py`), behind filters of length, nesting and exponent
+3. two times of day; two numbers: exact fractions (`numbers.py`), never floats; beside a number also what says one in
+   other ways: "twelve", "5k", "3 hours 20 minutes" (`readings.py`); policies below
+4. choices (A-E) and plain words (`plain_answers.py`)
+5. math-verify in a worker process that can be killed (`grader_pool.py`), behind filters of length, nesting and
+   exponent; of a side with words in it, or an angle in degrees, which it does not read, its "different" is not believed
 
 Policies for numbers (3):
 - a unit on one side only is ignored; known measures are converted (2 hours = 120 minutes); other units are ignored,
   but a word that makes another number of it ("4 squared", "10 below zero", "5 more") cannot be judged
+- a measure and a bare number that it is in another unit (120 minutes and 2, $0.50 and 50) cannot be judged
 - a percent sign on one side only is read as a unit or as a hundredth: 40 % equals 40 and 0.4
 - equality is exact, but for a decimal written with six or more decimals, which equals what it is the rounding or
   truncation of (0.333333 = 1/3; 0.33 is not), and for twelve or more digits, which may carry a float's noise
@@ -30,7 +33,9 @@ from stepviz.errors import StepvizError
 from stepviz.grader_pool import PATIENCE, UNSETTLED_SECONDS, GraderPool, Memory, math_verify, remembered
 from stepviz.hostile import refusal
 from stepviz.numbers import Number, altered, read_number, strip_wrapping
+from stepviz.plain_answers import choice, same_choice, same_words, short, worded
 from stepviz.quantities import Equality, same_quantity, same_time
+from stepviz.readings import read
 from stepviz.types import Verdict, VerdictValue
 
 GRADER = "stepviz/2"  # raised with whatever changes a verdict: `python -m stepviz regrade` looks for older ones
@@ -40,16 +45,12 @@ CLUSTER_SECONDS = 2.0  # by the clock, of math-verify for one clustering: a page
 LEFT_OVER_SECONDS = 60.0  # until a clustering that ran out of time is tried again
 MAX_CHARS = 20_000  # a gold or an answer may come with its reasoning, which is searched for the answer
 
-_LETTER = r"\(?\\?(?:text|mathrm|textbf)?\{?\(?([A-E])\)?\}?"
-_CHOICE_HEAD = re.compile(
-    rf"(?:option|choice|answer)?\s*{_LETTER}(?:\s*[).:,]|\s*$|(?![A-Za-z0-9'^_*+/=\s-])|\s+(?=because\b))"
-)
-_CHOICE_WORD = re.compile(
-    r"(?i:answer|answers|ans|option|choice|réponse|respuesta|antwort|答案)"
-    rf"(?:\W|is|est|es|ist|option|choice|correct|the|was){{0,12}}?\W{{0,4}}{_LETTER}(?![A-Za-z])"
-)
-_CHOICE_TRUE = re.compile(r"(?<![A-Za-z])\(?([A-E])\)?\s+(?:is|must be)\s+(?:the\s+)?(?:correct|true|right|answer)\b")
-_LONE_LETTER = re.compile(r"(?<![A-Za-z0-9'’$\\^_])(?:([B-E])(?![A-Za-z0-9'’^_])|(A)(?![A-Za-z0-9'’^_]|\s+[a-z]))")
+_GOES_ON = re.compile(r"\.[0-9]+\s?(?:\.{2,}|…|\\l?dots)[\s$)]*$")
+_RANGE = re.compile(r"[0-9]\s*[–—‒]\s*[$€£]?[0-9]")
+_RATIO = re.compile(r"[0-9]{1,2}:[0-5][0-9]")
+_RELATION = re.compile(r"[<>≤≥]|\\(?:l|g)(?:e|t|eq|eqslant)?(?![a-z])")
+_INTERVAL = re.compile(r"(?:\\left)?[(\[].*,")
+_DEGREES = re.compile(r"\\(?:sin|cos|tan)\b[^+=]*\^?\{?\s*\\circ")
 _LAST_NUMBER = re.compile(r"[-−]?[$€£]?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?(?:\s*\\?%)?")
 
 
@@ -66,23 +67,12 @@ def extract(text: str, rule: str = "auto") -> str | None:
     if rule not in RULES:
         raise StepvizError(f"Unknown answer rule {rule!r}: choose one of {', '.join(RULES)}.")
     if rule == "choice":
-        return _choice(text)
+        return choice(text)
     found = final_answer.find(text, how={"gsm8k": ("####", "A:"), "boxed": ("boxed",)}.get(rule))
     if found is None and rule == "last-number":
         numbers = _LAST_NUMBER.findall(text[-final_answer.TAIL :])
         return numbers[-1].strip() if numbers else None
     return found.text if found else None
-
-
-def _choice(text: str) -> str | None:
-    text = text[-final_answer.TAIL :]
-    found = final_answer.find(text)
-    for candidate in (found.text if found else "", text):
-        if match := _CHOICE_HEAD.match(candidate.strip()[:200]):
-            return match[1]
-    letters = [m[1] for m in _CHOICE_WORD.finditer(text)] or [m[1] for m in _CHOICE_TRUE.finditer(text)]
-    letters = letters or [m[1] or m[2] for m in _LONE_LETTER.finditer(text)]
-    return letters[-1] if letters else None
 
 
 def grade(gold: str | None, text: str, rule: str = "auto", pool: GraderPool | None = None) -> Verdict:
@@ -125,7 +115,8 @@ def equal(gold: str, answer: str, pool: GraderPool | None = None, patience: floa
     """
     if settled := quick(gold, answer):
         return settled
-    return math_verify(*_pair(gold, answer), pool, patience)
+    gold, answer = _pair(gold, answer)
+    return _mathematics(gold, answer, math_verify(gold, answer, pool, patience))
 
 
 def quick(gold: str, answer: str) -> Equality | None:
@@ -137,19 +128,48 @@ def quick(gold: str, answer: str) -> Equality | None:
         return Equality("equal", "the same text")
     if times := same_time(gold, answer):
         return times
-    left, right = read_number(gold), read_number(answer)
-    if left and right:
-        return same_quantity(left, right, gold, answer)
-    for side, number in ((gold, left), (answer, right)):
-        if number is None and (word := altered(side)):
-            return Equality("unknown", f"“{word}” makes “{_short(side)}” another number than the one it begins with")
-    if _decimal_comma(gold, right) or _decimal_comma(answer, left):
-        return Equality("unknown", "a comma that may be a decimal one, or separate two numbers")
-    if plain := _choices(gold, answer) or _words(gold, answer, left, right):
+    left, right = _number(gold), _number(answer)
+    first, second = left or read(gold), right or read(answer)
+    if first and second and (left or right):
+        return same_quantity(first, second, gold, answer)
+    if unclear := _unclear(gold, answer, left, right):
+        return unclear
+    if plain := same_choice(gold, answer) or same_words(gold, answer, left, right):
         return plain
     if final_answer.is_prose(gold) or final_answer.is_prose(answer):
         return Equality("unknown", "an answer is written in prose, with no single number in it")
     return None
+
+
+def _number(text: str) -> Number | None:
+    """The number as it is written; a decimal that goes on ("0.333…") is more than the part of it that is."""
+    return None if _GOES_ON.search(text) else read_number(text)
+
+
+def _unclear(gold: str, answer: str, left: Number | None, right: Number | None) -> Equality | None:
+    """What looks like a number and is, or may be, another."""
+    for side, number, other in ((gold, left, right), (answer, right, left)):
+        if number is None and (word := altered(side)):
+            return Equality("unknown", f"“{word}” makes “{short(side)}” another number than the one it begins with")
+        if other and _decimal_comma(side, other):
+            return Equality("unknown", "a comma that may be a decimal one, or separate two numbers")
+        if other and (_GOES_ON.search(side) or _RANGE.search(side) or _RATIO.fullmatch(side)):
+            return Equality("unknown", f"“{short(side)}” is not one number that is written out")
+    return None
+
+
+def _mathematics(gold: str, answer: str, result: Equality) -> Equality:
+    """math-verify's judgement; its "different" counts only where both sides are mathematics that it reads."""
+    if result.verdict != "different":
+        return result
+    for side, other in ((gold, answer), (answer, gold)):
+        if word := worded(side):
+            return Equality("unknown", f"“{short(side)}” has words in it (“{word}”), which math-verify does not read")
+        if _RELATION.search(side) and _INTERVAL.match(other):
+            return Equality("unknown", "one is an interval, the other an inequality")
+        if _DEGREES.search(side):
+            return Equality("unknown", "an angle in degrees inside a function is not read")
+    return result
 
 
 @lru_cache(maxsize=2048)
@@ -174,45 +194,15 @@ def spelled(text: str) -> str:
     """`text` without differences of spelling: frames, spaces, \\dfrac, \\left, the case of a word."""
     text = strip_wrapping(text)
     text = re.sub(r"\\[dt]frac", r"\\frac", text)
-    text = re.sub(r"\\(?:left|right)\b|\\[,;:! ]|[\s~]", "", text)
+    text = re.sub(r"\\(?:left|right)\b|\\[,;:! ]|[\s~]", "", text).replace(r"\varnothing", r"\emptyset")
     return text.lower() if re.fullmatch(r"[^\W\d_]{2,}", text) else text
 
 
-def _decimal_comma(text: str, other: Number | None) -> bool:
+def _decimal_comma(text: str, other: Number) -> bool:
     """Whether `text` would be the other number if its comma were a point: 1,22 is not read as 1.22, nor as unequal."""
     match = re.fullmatch(r"([-−]?[0-9]+),([0-9]+)", text)
     comma = read_number(f"{match[1]}.{match[2]}") if match else None
-    return comma is not None and other is not None and comma.value == other.value
-
-
-def _choices(gold: str, answer: str) -> Equality | None:
-    """A letter A-E against a choice with its text: "(D) Alina" is D."""
-    letters = [m[1] if (m := re.fullmatch(r"\(?([A-E])\)?[).]?", side)) else None for side in (gold, answer)]
-    if not any(letters):
-        return None
-    first, second = (letter or _choice(side) for letter, side in zip(letters, (gold, answer), strict=True))
-    if first is None or second is None:
-        number = read_number(answer if letters[0] else gold)
-        return Equality("unknown", "one side is a choice's letter, the other its value") if number else None
-    if first == second:
-        return Equality("equal", f"both are choice {first}")
-    return Equality("different", f"choice {first} is not choice {second}")
-
-
-def _words(gold: str, answer: str, left: Number | None, right: Number | None) -> Equality | None:
-    """Plain words are compared as text; a plain word is no number."""
-    words = [
-        re.fullmatch(r"(?=.*[^\W\d_]{4})[^\W\d_]+(?:[ '’-][^\W\d_]+)*", side) is not None for side in (gold, answer)
-    ]
-    if all(words):
-        return Equality("different", f"“{_short(gold)}” and “{_short(answer)}” are different words")
-    if (words[0] and right) or (words[1] and left):
-        return Equality("different", "one is a number, the other a word")
-    return None
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:39] + "…"
+    return comma is not None and comma.value == other.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,5 +271,5 @@ def _grouped(answers: Sequence[str | None], same: Callable[[str, str], bool]) ->
 
 def _canonical(answer: str) -> object:
     stated = _stated(answer) if len(answer) <= MAX_CHARS else answer
-    number = read_number(stated)
+    number = _number(stated)
     return (number.value, number.percent, number.unit) if number else spelled(stated)

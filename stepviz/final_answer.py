@@ -34,6 +34,11 @@ _JOIN = re.compile(r"(?:[\s,;$\\()\[\]&~]|and|or|quad|qquad|text|[{}])*|\s*[a-z]
 _CUT = re.compile(r"[.;!?](?=\s+[A-Z\"'(*$\\]|\s*$)|\s+(?:because|since|which|so|as)\s|\s+I hope it is correct")
 _LEADING = re.compile(r"[-−+$€£]*[0-9](?:[0-9,]*[0-9])?(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?\s*(?:\\?%|percent\b)?")
 
+# another number that belongs to the answer: "5 or 6", "3 hours 20 minutes", "7 apples + 3 pears"; not "18 for 9 eggs"
+_MORE = re.compile(
+    r"(?:\s+(?!because|since|for|of|in|per|at|from|by|on|with|every|each|when|if|as)[A-Za-z]+){0,3}?"
+    r"(?:\s*(?:,|,?\s*\b(?:and|or|to|plus|minus)\b|[-+=*/×–])|(?<=[A-Za-z]))\s*[$€£]?[0-9]"
+)
 _FORMULA = re.compile(r"\$(?!\s)([^$\n]{1,500}?)(?<!\s)\$(?![0-9])|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\]", re.S)
 _ANY_NUMBER = re.compile(
     r"\\[dt]?frac\{[0-9]{1,9}\}\{[0-9]{1,9}\}|(?<![0-9A-Za-z.,/])[-−]?[$€£]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)"
@@ -174,7 +179,7 @@ def _core(content: str) -> str:
     if read_number(content) is not None:
         return content
     leading = _LEADING.match(content)
-    if leading and altering_word(content[leading.end() :]):
+    if leading and (altering_word(content[leading.end() :]) or _MORE.match(content, len(leading.group().rstrip()))):
         return content
     if leading and re.match(r"\s*(?:[A-Za-z(,]|$)", content[leading.end() :]) and " " in content:
         return strip_wrapping(leading.group())

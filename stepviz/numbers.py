@@ -53,6 +53,7 @@ _HEDGES = re.compile(
     r"^(?:about|approximately|approx\.?|around|roughly|exactly|only|just|a total of|\\approx|≈|~)\s*", re.I
 )
 
+_GOES_ON = re.compile(r"\.[0-9]+\.{2,}$")  # 0.333…, three dots and not a full stop
 _CURRENCY_MARK = rf"(?:\\?[{CURRENCY}]|US\$|Rs\.?|USD|EUR|GBP)?"
 _FRAC = r"\\[dt]?frac\s*"
 _MIXED_TEX = (  # 1\frac{1}{2}, 1\frac12
@@ -100,7 +101,7 @@ def strip_wrapping(text: str) -> str:
     for _ in range(8):
         before = text
         text = text.strip(" \t\r\n").removesuffix("\\")
-        text = text.rstrip(".,;: \t\r\n")
+        text = text if _GOES_ON.search(text) else text.rstrip(".,;: \t\r\n")
         for head, tail in (
             ("**", "**"),
             ("$$", "$$"),
@@ -231,8 +232,8 @@ def _unit(rest: str, attached: bool) -> str | None:
     if "\\" in rest or not _UNIT.fullmatch(rest):
         return None
     words = re.findall(r"[A-Za-z\u4e00-\u9fff°µΩ'’]+", rest)
-    if rest[0] in "²³!" or rest.startswith("'"):
-        return None  # a power, a factorial
+    if rest[0] in "²³!" or rest.startswith("'") or (attached and words[0] == "M"):
+        return None  # a power, a factorial, a million
     if re.search(r"(?<![A-Za-z²³^])[0-9]|\^(?![23]\b)|[*]|--", rest):
         return None
     if not words and rest.strip(CURRENCY + " /²³°"):

@@ -81,6 +81,9 @@ def same_quantity(gold: Number, answer: Number, gold_text: str, answer_text: str
         a, b = (a / 100 if gold.percent else a), (b / 100 if answer.percent else b)
         if a == b:
             return Equality("equal", "the same number (percent sign read as a hundredth)")
+    for measured, bare, text in ((gold, answer, gold_text), (answer, gold, answer_text)):
+        if measure(measured.unit) and not bare.unit and (unit := _unit_between(measured, bare.value)):
+            return Equality("unknown", f"{_short(text)} is the other number in another unit ({unit}); it names none")
     if _rounds(gold, a, b) or _rounds(answer, b, a) or _noise(gold, answer):
         return Equality("equal", "the same number but for the rounding of a long decimal")
     return Equality("different", f"{names} are different numbers")
@@ -126,6 +129,12 @@ def _hours(written: re.Match[str], halves: bool) -> tuple[set[int], int]:
         late = half.startswith(("p", "afternoon", "evening", "noon"))
         return {hour % 12 + 12 * late}, minute
     return {hour % 12, hour % 12 + 12}, minute
+
+
+def _unit_between(measured: Number, bare: Fraction) -> str | None:
+    """The unit in which the measured quantity is the bare number: 120 minutes are 2 hours."""
+    dimension, size = _SIZES[measured.unit]
+    return next((name for name, (d, s) in _SIZES.items() if d == dimension and measured.value * size == bare * s), None)
 
 
 def _rounds(written: Number, value: Fraction, exact: Fraction) -> bool:

@@ -15,7 +15,14 @@ ROOT = Path(__file__).parents[1]
 LEVELS = (
     ("stepviz.types", "stepviz.identity", "stepviz.errors", "stepviz.label_rules"),
     ("stepviz.numbers", "stepviz.final_answer", "stepviz.arithmetic", "db"),
-    ("stepviz.steps", "stepviz.quantities", "stepviz.hostile", "stepviz.grader_worker"),
+    (
+        "stepviz.steps",
+        "stepviz.quantities",
+        "stepviz.readings",
+        "stepviz.plain_answers",
+        "stepviz.hostile",
+        "stepviz.grader_worker",
+    ),
     ("stepviz.grader_pool",),
     ("stepviz.answers", "stepviz.equation_sides"),
     ("stepviz.equations",),
