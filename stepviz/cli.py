@@ -76,6 +76,7 @@ def import_(
 
 
 NAMED = 20  # rows refused for one reason that are named one by one; --json names all
+SHOWN = 5  # chains judged otherwise than the file does
 
 
 def _mapping(path: str, changes: list[str]) -> ColumnMapping:
@@ -87,7 +88,7 @@ def _mapping(path: str, changes: list[str]) -> ColumnMapping:
     if mapping.question is None:
         raise StepvizError(
             f"{path}: no column was taken for the question; say which of {', '.join(columns)} it is "
-            f"(--map question={columns[0]})"
+            "(--map question=COLUMN)"
         )
     return mapping
 
@@ -103,10 +104,13 @@ def _told(report: ImportReport, db: str | None) -> str:
     from stepviz.import_report import source_of, told
 
     lines = told(report.format, report.counts())
+    for d in report.disagreements[:SHOWN]:
+        flag = "correct" if d.flag else "wrong"
+        lines.append(f"  line {d.line}: the file says {flag}, we say {d.verdict.value}: {d.verdict.reason}")
+    if len(report.disagreements) > SHOWN:
+        lines.append("  … and others: --json lists them all")
     if report.refused:
         lines.append("Why rows were refused stands above, with their lines; --json lists every one.")
-    if report.disagreements:
-        lines.append("--json lists the chains on which we decide otherwise than the file (flags_settled_otherwise).")
     app, source = f"python app.py --db {db}" if db else "make app", source_of(report.format, report.path)
     lines.append(f"To look at them: {app}{f', then the source {source}' if source else ''}.")
     return "\n".join(lines)

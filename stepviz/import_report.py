@@ -12,10 +12,15 @@ from db.values import ItemCounts
 from stepviz.sources.files import stem
 from stepviz.types import Refusal, SourceItem, Verdict
 
-Kind = Literal["correct", "wrong", "unknown", "no_gold", "partial"]
+Kind = Literal["correct", "wrong", "file_correct", "file_wrong", "unknown", "no_gold", "partial"]
+_COUNTERS: dict[Kind, tuple[str, ...]] = {  # what a chain of the kind counts as
+    "file_correct": ("correct", "by_file"),
+    "file_wrong": ("wrong", "by_file"),
+    "no_gold": ("unknown", "no_gold"),
+}
 
 _EXAMPLES = 3  # rows named of many that are refused for one reason
-_GOLD_OF = {"prm800k": "math", "math-shepherd": "gsm8k and math"}  # where a format's problems have their answers
+_GOLD_OF = {"prm800k": "math", "math-shepherd": "gsm8k and math", "processbench": "gsm8k or math"}  # their answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,8 @@ class ImportReport:
     """What an import did. A problem and a chain count once, however many rows bring them, new or not.
 
     chains = correct + wrong + unknown + partial. partial: the chain ends before an answer, so there is nothing to
-    judge. no_gold, of the unknown: nothing to judge the answer by. unchanged: rows that brought nothing new.
+    judge. no_gold, of the unknown: nothing to judge the answer by. by_file, of the correct and wrong: the file says
+    so, where our grader cannot. unchanged: rows that brought nothing new.
     regraded: chains of other imports that are judged now, because this one brings their problem's gold answer.
     """
 
@@ -53,6 +59,7 @@ class ImportReport:
     wrong: int = 0
     unknown: int = 0
     no_gold: int = 0
+    by_file: int = 0
     partial: int = 0
     regraded: int = 0
     disagreements: list[Disagreement] = field(default_factory=list)
@@ -81,7 +88,7 @@ class ImportReport:
         self.seen_chains[_short(chain_id)] = kind
         self.chains = len(self.seen_chains)
         for one, change in ((before, -1), (kind, 1)):
-            for name in ("unknown", "no_gold") if one == "no_gold" else (one,) if one else ():
+            for name in _COUNTERS.get(one, (one,)) if one else ():
                 setattr(self, name, getattr(self, name) + change)
 
     def counts(self) -> dict[str, Any]:
@@ -157,17 +164,20 @@ def _judged(format: str, report: Mapping[str, Any]) -> list[str]:
     if whole:
         what = counted(whole, "whole chain" if report["partial"] else "chain")
         said.append(f"{what}: {', '.join(f'{n:,} {kind}' for kind, n in kinds.items() if n)}.")
-    if waiting:
+    if n := report["by_file"]:
+        how = "1 verdict is" if n == 1 else f"{n:,} verdicts are"
+        said.append(f"{how} the file's own, because ours needs a gold answer and an answer that it can read.")
+    if waiting or (report["by_file"] and format in _GOLD_OF):
         said.append(_gold(format))
     return said
 
 
 def _gold(format: str) -> str:
     if known := _GOLD_OF.get(format):
-        return f"Import {known}, where {format} has its problems from: then they are judged."
+        return f"Import {known}, where {format} has its problems from: then we judge them."
     if format == "table":
-        return "Say which column is the answer, or import a data set that has the answers: then they are judged."
-    return "Import a data set that has the answers to these problems: then they are judged."
+        return "Say which column is the answer, or import a data set that has the answers: then we judge them."
+    return "Import a data set that has the answers to these problems: then we judge them."
 
 
 def named(refused: Sequence[Refusal], each: int) -> list[str]:

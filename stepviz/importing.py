@@ -178,6 +178,8 @@ def _count(store: Store, item: SourceItem, verdicts: Mapping[str, Verdict], repo
 
 
 def _kind(verdict: Verdict) -> Kind:
+    if "+file:" in verdict.grader:
+        return "file_correct" if verdict.value == "correct" else "file_wrong"
     return "no_gold" if verdict.value == "unknown" and verdict.reason.startswith(NO_GOLD) else verdict.value
 
 

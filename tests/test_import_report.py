@@ -13,7 +13,8 @@ from stepviz.import_report import named, source_of, told
 from stepviz.importing import import_path
 from stepviz.sources import Unreadable
 from stepviz.types import Refusal
-from tests.source_rows import CHOICE, GOOD, SAMPLES, TAUGHT, TREE, lines
+from tests.source_rows import CHOICE, GOOD, LABELLED, SAMPLES, TAUGHT, TREE, lines
+from tests.test_cli import run
 
 
 @pytest.fixture
@@ -56,11 +57,13 @@ def test_a_solution_that_three_teachers_saw_is_one_chain(store: Store, tmp_path:
 
 
 def test_real_solutions_that_several_teachers_saw(store: Store, shared_data: Path):
-    """1,002 rows, 612 different solutions (the README beside the file); one answer is of millions of dollars."""
-    assert says(store, "stepverify", shared_data / "stepverify/dataset.json") == [
-        "1,002 rows read as stepverify: 612 problems (all new), 612 chains (all new) and 1,002 labels (all new).",
-        "612 chains: 611 wrong, 1 cannot be judged.",
-    ]
+    """1,002 rows, 612 different solutions (the README beside the file), all of which go wrong."""
+    report = import_path(store, "stepverify", shared_data / "stepverify/dataset.json")
+    assert (report.rows, report.problems, report.chains, report.annotations) == (1002, 612, 612, 1002)
+    assert (report.correct, report.partial, report.wrong + report.unknown) == (0, 0, 612)
+    assert told("stepverify", report.counts())[0] == (
+        "1,002 rows read as stepverify: 612 problems (all new), 612 chains (all new) and 1,002 labels (all new)."
+    )
 
 
 TREE_OF_TWO = {
@@ -79,7 +82,7 @@ def test_prm800k_has_no_gold_answers_and_its_alternatives_are_no_whole_chains(st
         "1 row read as prm800k: 1 problem (new), 2 chains (all new) and 3 labels (all new).",
         "1 chain ends before an answer: nothing to judge there.",
         "1 whole chain: 1 without a gold answer to judge by.",
-        "Import math, where prm800k has its problems from: then they are judged.",
+        "Import math, where prm800k has its problems from: then we judge them.",
     ]
     math = lines(tmp_path / "math.jsonl", {"problem": "How much is 2 + 3?", "solution": "It is $\\boxed{5}$."})
     assert says(store, "math", math) == [
@@ -102,7 +105,7 @@ def test_a_gold_answer_further_down_in_the_same_file(store: Store, tmp_path: Pat
     bare = lines(tmp_path / "bare.jsonl", {"question": "Why?", "response": "Because.\n#### 7"})
     assert says(store, "table", bare)[1:] == [
         "1 chain: 1 without a gold answer to judge by.",
-        "Say which column is the answer, or import a data set that has the answers: then they are judged.",
+        "Say which column is the answer, or import a data set that has the answers: then we judge them.",
     ]
 
 
@@ -111,6 +114,20 @@ def test_where_we_decide_otherwise_than_the_file(store: Store, tmp_path: Path):
     path = lines(tmp_path / "a.jsonl", wrong)
     assert says(store, "gsm8k-solutions", path)[1:] == [
         "1 chain: 1 correct.",
+        "On 1 chain we decide otherwise than the file does.",
+    ]
+
+
+def test_a_verdict_that_is_the_files_own_is_called_so(store: Store, tmp_path: Path):
+    path = lines(tmp_path / "a.jsonl", LABELLED, {**LABELLED, "id": "q-1", "final_answer_correct": True})
+    assert says(store, "processbench", path)[1:] == [
+        "2 chains: 1 correct, 1 wrong.",
+        "2 verdicts are the file's own, because ours needs a gold answer and an answer that it can read.",
+        "Import gsm8k or math, where processbench has its problems from: then we judge them.",
+    ]
+    import_path(store, "gsm8k", lines(tmp_path / "gold.jsonl", GOOD))
+    assert says(store, "processbench", path)[2:] == [
+        "2 chains: 2 wrong.",
         "On 1 chain we decide otherwise than the file does.",
     ]
 
@@ -156,3 +173,23 @@ def test_a_format_is_recommended_only_where_it_reads_the_file(store: Store, tmp_
     one.write_text('{\n  "question": "2 + 3?",\n  "answer": "#### 5"\n}\n')
     with pytest.raises(Unreadable, match="Each line must be one JSON object, or the whole file one list of them"):
         import_path(store, "gsm8k", one)
+
+
+def test_the_command_line_finds_the_format_and_says_what_it_decides_otherwise(tmp_path: Path):
+    wrong = {**SAMPLES, "6b_finetuning": {"is_correct": False, "solution": "2 + 3 = 5\nA: 5"}}
+    lines(tmp_path / "mine.jsonl", wrong, *[{**SAMPLES, "question": ""}] * 30)
+    done = run(tmp_path, "import", "auto", "mine.jsonl")
+    assert done.stdout.splitlines() == [
+        "31 rows read as gsm8k-solutions, 30 refused: 1 problem (new) and 1 chain (new).",
+        "1 chain: 1 correct.",
+        "On 1 chain we decide otherwise than the file does.",
+        "  line 1: the file says wrong, we say correct: the same text",
+        "Why rows were refused stands above, with their lines; --json lists every one.",
+        "To look at them: make app, then the source gsm8k-solutions.",
+    ]
+    assert done.stderr.splitlines() == [
+        *[f"mine.jsonl:{i}: 'question' is empty" for i in (2, 3, 4)],
+        "… and 27 more for the same reason",
+    ]
+    lines(tmp_path / "table.jsonl", {"q": "2 + 3?"})
+    assert "say which of q it is (--map question=COLUMN)" in run(tmp_path, "import", "table", "table.jsonl").stderr

@@ -170,7 +170,7 @@ def said(messages: Any, role: str) -> str | None:
 
 def guess_mapping(columns: Sequence[str], sample_rows: Sequence[Columns[str, Any]]) -> Mapping:
     """A mapping from the columns' names and a few rows' values; what it cannot guess stays None."""
-    paths = [*columns, *_inner(columns, sample_rows)]
+    paths = [*columns, *inner_paths(columns, sample_rows)]
     cells = {path: [v for row in sample_rows if not _nothing(v := value_at(row, path))] for path in paths}
     values = {path: [parsed(cell) for cell in found] for path, found in cells.items()}
     found: dict[str, str | None] = {}
@@ -196,7 +196,7 @@ def _nothing(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
 
 
-def _inner(columns: Sequence[str], rows: Sequence[Columns[str, Any]]) -> list[str]:
+def inner_paths(columns: Sequence[str], rows: Sequence[Columns[str, Any]]) -> list[str]:
     """Paths into columns that hold objects in most rows, one level down."""
     inner: dict[str, None] = {}
     for name in columns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from stepviz.import_report import counted
 from stepviz.sources import FORMATS
 from stepviz.sources.mapping import ROLES
 from stepviz.steps import RULES
@@ -14,7 +15,7 @@ from stepviz.ui.mathtext import has_tex
 from stepviz.ui.render import answer, button, esc, prose
 from stepviz.ui.render_chain import progress
 from stepviz.ui.rows import RunLine
-from stepviz.ui.view_import import FORMAT_NOTES, ImportForm, ImportPreview, ImportResult
+from stepviz.ui.view_import import FORMAT_NOTES, PREVIEWED, ImportForm, ImportPreview, ImportResult
 
 _ASKED = {
     "question": "the problem's text",
@@ -36,12 +37,13 @@ _KINDS = {
     "first_error_1": "the first wrong step, counted from 1",
 }
 _SHOWN_STEPS = 6
+_SHOWN_ROWS = 200  # reasons of refused rows
 
 
 def form(f: ImportForm) -> str:
     """File, format, and for a table which column is what."""
     read = ""
-    if f.path:
+    if f.path and f.name:
         read = (
             "<section><h3>2 · Read it as</h3>"
             f'<select class="field" name="format" aria-label="Format">{_formats(f)}</select></section>'
@@ -61,11 +63,12 @@ def form(f: ImportForm) -> str:
 
 
 def _file(f: ImportForm) -> str:
-    count = f"<small class=num>{f.rows:,} rows</small>" if f.rows is not None else ""
+    count = f"<small class=num>{counted(f.rows, 'row')}</small>" if f.rows is not None else ""
     inside = (
         f"<b>{esc(Path(f.path).name)}</b>{count}<span class=link>Choose another</span>"
         if f.path and not f.error
-        else "<b>Drop a file here</b><small>JSONL, JSON, CSV, TSV, Parquet</small><span class=link>or choose one</span>"
+        else "<b>Drop a file here</b><small>JSONL, JSON, CSV, TSV, Parquet; also gzipped</small>"
+        "<span class=link>or choose one</span>"
     )
     typed = "" if f.uploaded else f.path
     return (
@@ -130,17 +133,36 @@ def preview(f: ImportForm, p: ImportPreview) -> str:
             '<div class="phead"><h2>Preview</h2></div><div class="notice bad" role="alert">'
             f"<span>{esc(p.error)}</span></div>"
         )
-    items = [e for e in p.entries if isinstance(e, SourceItem)]
-    label = f"Import {f.rows:,} rows" if f.rows is not None else "Import"
+    items = [e for e in (*p.entries, *p.further) if isinstance(e, SourceItem)]
+    label = f"Import {counted(f.rows, 'row')}" if f.rows is not None else "Import"
     go = button(label, "import", kind="pri") if items else ""
-    entries = "".join(_entry(e) for e in p.entries)
+    entries = "".join(_entry(e) for e in (*p.entries, *p.further))
     nothing = '<div class="empty"><b>There is no row in this file</b></div>' if not p.entries else ""
     return (
         '<div class="phead"><h2>Preview</h2>'
-        f'<span class="dim">the first {len(p.entries)} rows as {esc(f.name)}</span><span class="sp">'
-        f"</span>{go}</div>"
-        f'<div class="entries">{entries}{nothing}</div>'
+        f'<span class="dim">{_which(f, p)}</span><span class="sp"></span>{go}</div>'
+        f'{_doubt(f, p)}<div class="entries">{entries}{nothing}</div>'
     )
+
+
+def _which(f: ImportForm, p: ImportPreview) -> str:
+    n = len(p.entries)
+    rows = "the first row" if n == 1 else f"the first {n} rows"
+    return f"{'all of it' if n < PREVIEWED else rows}, read as {esc(f.name)}" if n else ""
+
+
+def _doubt(f: ImportForm, p: ImportPreview) -> str:
+    """What to do where none of the first rows would come in."""
+    if not p.entries or any(isinstance(e, SourceItem) for e in p.entries):
+        return ""
+    none = f"None of the first rows would come in as {f.name}"
+    if f.detected not in ("", f.name):
+        said = f"{none}. The file looks like {f.detected}: choose that under 2."
+    elif p.further:
+        said = f"{none}; the first that would stand below them."
+    else:
+        said = f"{none}. {'Say which column is what under 3' if f.mapping else 'Choose another format under 2'}."
+    return f'<div class="notice bad" role="alert"><span>{esc(said)}</span></div>'
 
 
 def _welcome() -> str:
@@ -162,13 +184,17 @@ def _entry(entry: SourceItem | Refusal) -> str:
         )
     problem = entry.problem
     tex = has_tex(problem.question, problem.answer, *(c.text for c in entry.chains))
-    gold = answer(problem.answer, tex) if problem.answer is not None else '<span class="bad">no gold answer</span>'
+    gold = (
+        f"gold {answer(problem.answer, tex)}"
+        if problem.answer is not None
+        else '<span class="bad">no gold answer</span>'
+    )
     facts = "".join(f"<span>{esc(x)}</span>" for x in (problem.source, problem.split, problem.key) if x)
     chains = "".join(_chain(c, entry.annotations, tex) for c in entry.chains[:3])
-    rest = f'<p class="dim">and {len(entry.chains) - 3} more chains</p>' if len(entry.chains) > 3 else ""
+    rest = f'<p class="dim pad">and {counted(len(entry.chains) - 3, "more chain")}</p>' if len(entry.chains) > 3 else ""
     return (
         f'<article><header><span class="num dim">line {entry.line}</span>{facts}<span class="sp"></span>'
-        f"<span>gold {gold}</span></header>"
+        f"<span>{gold}</span></header>"
         f'<p class="q">{prose(problem.question[:1200], tex)}</p>{chains}{rest}</article>'
     )
 
@@ -182,12 +208,12 @@ def _chain(chain: Chain, annotations: Iterable[Annotation], tex: bool) -> str:
         mark = {1: '<i class="hl hp">+</i>', 0: '<i class="hl hz">0</i>', -1: '<i class="hl hm">−</i>'}.get(value, "")
         rows.append(f'<li><b class="num">{i}</b><span>{prose(step[:600], tex)}</span>{mark}</li>')
     rest = (
-        f'<li class="dim"><b></b><span>and {chain.n - _SHOWN_STEPS} more steps</span></li>'
+        f'<li class="dim"><b></b><span>and {counted(chain.n - _SHOWN_STEPS, "more step")}</span></li>'
         if chain.n > _SHOWN_STEPS
         else ""
     )
     return (
-        f'<div class="chain"><span class="lab">{esc(chain.origin)} · {chain.n} steps</span>'
+        f'<div class="chain"><span class="lab">{esc(chain.origin)} · {counted(chain.n, "step")}</span>'
         f"<ol>{''.join(rows)}{rest}</ol></div>"
     )
 
@@ -202,23 +228,29 @@ def report(run: RunLine, result: ImportResult) -> str:
             f'<div class="track"><i style="width:{width}%"></i></div><p class="pad num">{progress(run)}</p>'
         )
     title = {"done": "Imported", "failed": "Nothing came in"}.get(run.state, run.state.capitalize())
-    error = f'<div class="notice bad" role="alert"><span class="why">{esc(run.error)}</span></div>' if run.error else ""
-    tiles = "".join(f'<div><b class="num">{esc(n)}</b><span>{esc(label)}</span></div>' for label, n in result.counts)
+    why = result.error.splitlines()[0] if result.refused and result.error else result.error  # its examples are below
+    error = f'<div class="notice bad" role="alert"><span class="why">{esc(why)}</span></div>' if why else ""
+    tiles = "".join(f'<div><b class="num">{esc(n)}</b><span>{esc(label)}</span></div>' for n, label in result.counts)
+    said = "".join(f"<p>{esc(sentence)}</p>" for sentence in result.said)
     link = esc(Address(source=result.source).query())
     show = f'<a class="btn pri" href="/{link}">Show in Explore</a>' if run.state == "done" else ""
     again = button("Go on", "resume", run=run.id) if run.state in ("cancelled", "interrupted") else ""
     return (
         f'<div class="phead"><h2>{esc(title)}</h2><span class="sp"></span>{again}{show}</div>{error}'
-        f'<div class="tiles">{tiles}</div><div class="about">{_refused(run, result)}</div>'
+        f'<div class="tiles"{"" if tiles else " hidden"}>{tiles}</div>'
+        f'<div class="about">{said}{_refused(result)}</div>'
     )
 
 
-def _refused(run: RunLine, result: ImportResult) -> str:
+def _refused(result: ImportResult) -> str:
     if not result.refused:
-        return '<p class="dim">Every row came in.</p>' if run.state == "done" else ""
-    rows = "".join(f'<tr><td class="num">{esc(at)}</td><td>{esc(why)}</td></tr>' for at, why in result.refused)
-    more = f'<p class="dim">and {result.more:,} more</p>' if result.more else ""
+        return ""
+    shown = result.refused[:_SHOWN_ROWS]
+    rows = "".join(f'<tr><td class="num lines">{esc(at)}</td><td>{esc(why)}</td></tr>' for at, why in shown)
+    others = len(result.refused) - len(shown)
+    more = f"and {result.more:,} more" if result.more else "and rows for other reasons" if others else ""
+    rest = f'<p class="dim">{more}: the run\'s log has them</p>' if more else ""
     return (
         '<h3>What did not come in</h3><table class="plain"><thead><tr><th>line</th><th>why</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table>{more}"
+        f"<tbody>{rows}</tbody></table>{rest}"
     )

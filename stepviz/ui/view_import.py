@@ -12,12 +12,14 @@ from urllib.parse import parse_qs
 from db.values import RunRow
 from stepviz import sources
 from stepviz.errors import StepvizError
-from stepviz.sources import files, rows, table
-from stepviz.sources.mapping import ROLES
+from stepviz.import_report import counted, source_of, told
+from stepviz.sources import rows, table
+from stepviz.sources.mapping import ROLES, inner_paths, value_at
 from stepviz.sources.mapping import Mapping as ColumnMapping
 from stepviz.types import Refusal, SourceItem
 
 PREVIEWED = 6
+SEARCHED = 500  # rows in which a preview looks for one that comes in, where none of the first does
 MEASURED = 64 << 20  # bytes; a larger file's rows are not counted beforehand
 
 FORMAT_NOTES = {
@@ -59,6 +61,7 @@ class ImportForm:
 @dataclass(frozen=True, slots=True)
 class ImportPreview:
     entries: tuple[SourceItem | Refusal, ...] = ()
+    further: tuple[SourceItem, ...] = ()  # the first that come in, where none of `entries` does
     error: str = ""
 
 
@@ -72,20 +75,26 @@ def form_of(
     try:
         return _looked_into(empty, changes or {})
     except StepvizError as error:
-        return replace(empty, error=str(error))
+        return replace(empty, error=_shown(str(error), empty))
+
+
+def _shown(message: str, form: ImportForm) -> str:
+    """A message without the place of the app's own copy, which says nothing to the reader."""
+    return message.replace(form.path, Path(form.path).name) if form.uploaded else message
 
 
 def _looked_into(form: ImportForm, changes: Mapping[str, str]) -> ImportForm:
     form = replace(form, detected=sources.detect(form.path) or "")
     if not form.name:
-        raise StepvizError(f"Nothing in {Path(form.path).name} can be read as rows: {_why(form.path)}")
+        raise StepvizError(_why(form.path))
     form = replace(form, rows=_count(form.path))
     if form.name != table.NAME:
         return form
     sample = table.sample(form.path)
     columns = tuple(table.columns(sample))
     mapping = corrected(table.guess(form.path), changes, columns)
-    return replace(form, columns=_paths(columns, mapping), samples=_samples(sample, columns), mapping=mapping)
+    paths = (*columns, *inner_paths(columns, sample))
+    return replace(form, columns=_paths(paths, mapping), samples=_samples(sample, paths), mapping=mapping)
 
 
 def corrected(guess: ColumnMapping, changes: Mapping[str, str], columns: tuple[str, ...]) -> ColumnMapping:
@@ -100,18 +109,24 @@ def preview_of(form: ImportForm) -> ImportPreview:
         return ImportPreview()
     try:
         found = sources.read(form.name, form.path, mapping=form.mapping)
-        return ImportPreview(tuple(islice(found, PREVIEWED)))
+        entries = tuple(islice(found, PREVIEWED))
+        if any(isinstance(entry, SourceItem) for entry in entries):
+            return ImportPreview(entries)
+        further = (entry for entry in islice(found, SEARCHED) if isinstance(entry, SourceItem))
+        return ImportPreview(entries, tuple(islice(further, PREVIEWED // 2)))
     except StepvizError as error:
-        return ImportPreview(error=str(error))
+        return ImportPreview(error=_shown(str(error), form))
 
 
 def _why(path: str) -> str:
-    """The first reason the reader gives."""
+    """Why not one row can be read: the first reason the reader gives."""
     try:
         first = next(iter(rows.rows(path)), None)
     except StepvizError as error:
         return str(error)
-    return first.reason if isinstance(first, Refusal) else "there is nothing in it"
+    if isinstance(first, Refusal):
+        return f"{path}: no row can be read; line {first.line}: {first.reason}"
+    return f"{path}: there is no row in it"
 
 
 def _count(path: str) -> int | None:
@@ -128,7 +143,7 @@ def _paths(columns: tuple[str, ...], mapping: ColumnMapping) -> tuple[str, ...]:
 def _samples(sample: list[dict[str, object]], columns: tuple[str, ...]) -> dict[str, str]:
     found = {}
     for name in columns:
-        value = next((row[name] for row in sample if row.get(name) not in (None, "")), None)
+        value = next((value for row in sample if (value := value_at(row, name)) not in (None, "")), None)
         if value is not None:
             found[name] = " ".join(str(value).split())[:90]
     return found
@@ -148,41 +163,53 @@ def import_spec(form: ImportForm) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What came in, and line by line what did not. source: the filter of Explore that shows it."""
+    """What came in, in numbers and in words, and line by line what did not."""
 
     counts: tuple[tuple[str, str], ...]
-    refused: tuple[tuple[str, str], ...]
+    said: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...]  # lines, and why
     more: int  # refused rows that the log does not list
-    source: str
+    source: str  # the filter of Explore that shows it
+    error: str  # why nothing came in
 
 
+_LISTED = 8  # lines refused for one reason that are named one by one; the run's log names all
 _COUNTED = {
-    "rows": "rows read",
-    "problems_new": "new problems",
-    "chains_new": "new chains",
-    "annotations_new": "new labels",
-    "unchanged": "were here already",
-    "refused": "rows refused",
-    "correct": "chains right",
-    "wrong": "chains wrong",
-    "unknown": "chains not judged",
-    "disagreements": "disagree with the file",
+    "rows": "row",
+    "problems_new": "new problem",
+    "chains_new": "new chain",
+    "annotations_new": "new label",
+    "refused": "refused row",
 }
 
 
 def import_result(row: RunRow, log: list[tuple[int, str]]) -> ImportResult:
     """From the run's progress and log."""
-    report = row.progress.get("report") or {}
-    always = ("rows", "problems_new", "chains_new", "refused")
+    report, path, format = row.progress.get("report") or {}, str(row.spec.get("path", "")), str(row.spec["format"])
     counts = tuple(
-        (label, f"{report[name]:,}")
-        for name, label in _COUNTED.items()
-        if name in report and (report[name] or name in always)
+        (f"{report[name]:,}", counted(report[name], what).partition(" ")[2])
+        for name, what in _COUNTED.items()
+        if name in report and (report[name] or name in ("rows", "problems_new"))
     )
-    path = str(row.spec.get("path", ""))
-    refused = tuple(_refusal(line, path) for _, line in log)
-    source = f"mine/{files.stem(path)}" if row.spec.get("format") == table.NAME else str(row.spec.get("format", ""))
-    return ImportResult(counts, refused, max(0, int(report.get("refused", 0)) - len(refused)), source)
+    said = tuple(told(format, report)) if "chains" in report else ()  # a run of an older version has not all numbers
+    more = max(0, int(report.get("refused", 0)) - len(log))
+    error = (row.error or "").replace(path, Path(path).name) if path else row.error or ""
+    return ImportResult(counts, said, _refused(log, path), more, source_of(format, path) or "", error)
+
+
+def _refused(log: list[tuple[int, str]], path: str) -> tuple[tuple[str, str], ...]:
+    """The refused rows' lines by their reason: of many the first few and how many more."""
+    by_reason: dict[str, list[str]] = {}
+    for _, line in log:
+        number, reason = _refusal(line, path)
+        by_reason.setdefault(reason, []).append(number)
+    return tuple((_lines(numbers), reason) for reason, numbers in by_reason.items())
+
+
+def _lines(numbers: list[str]) -> str:
+    shown = numbers if len(numbers) <= _LISTED else numbers[:3]
+    more = len(numbers) - len(shown)
+    return ", ".join(filter(None, shown)) + (f" and {more:,} more" if more else "")
 
 
 def _refusal(line: str, path: str) -> tuple[str, str]:
