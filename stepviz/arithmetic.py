@@ -40,26 +40,32 @@ class Unreadable(Exception):
     """Tokens that are no arithmetic; the message says what stands in the way."""
 
 
-_WRAPPED = r"\\(?:text|mathrm|textbf|mathbf|mbox|textit|operatorname|textrm|mathit)\s*\{(?P<inner>[^{}]*)\}"
+_WRAPPED = (
+    r"\\(?:text|mathrm|textbf|mathbf|mbox|textit|operatorname|textrm|mathit)\s*\{(?P<inner>[^{}]*)\}"
+    r"(?P<below>_\{?\w{1,12}\}?)?"
+)
 _TOKEN = re.compile(
     rf"(?P<wrapped>{_WRAPPED})"
+    r"|(?P<degree>\^\s*\{?\s*\\circ(?![a-zA-Z])\s*\}?|\\degree(?![a-zA-Z])|°)"
     r"|(?P<clock>[0-9]+:[0-9]+)"
     rf"|(?P<number>{GROUPED}(?:\.[0-9]+)?(?![0-9])|[0-9]+\.[0-9]+|(?<![0-9])\.[0-9]+|[0-9]+(?!,?[0-9]))"
     r"|(?P<odd>[0-9]+(?:,[0-9]+)+|[A-Za-wyzA-WYZ][0-9]+(?:\.[0-9]+)?)"
     r"|(?P<frac>\\[dtc]?frac(?![a-zA-Z]))"
     r"|(?P<stop>\\\\|\\(?:quad|qquad|implies|Rightarrow|Longrightarrow|rightarrow|to|leq?|geq?|neq?|lt|gt|ldots|dots|mid)"
-    r"(?![a-zA-Z])|\\(?:begin|end)\{[^{}]*\}|[=!<>-]+>|[<>≤≥≠→⇒]=?|!=|[;:?!\n|\"“”#…]|[.,](?![0-9]))"
-    r"|(?P<equal>={1,2}|≈|≃|≅|\\(?:approx|simeq|cong|equiv)(?![a-zA-Z]))"
+    r"(?![a-zA-Z])|\\(?:begin|end)\{[^{}]*\}|[=!<>-]+>|[<>≤≥≠→⇒≡]=?|!=|\\equiv(?![a-zA-Z])|[;:?!\n|\"“”#…]|[.,](?![0-9]))"
+    r"|(?P<equal>={1,2}|≈|≃|≅|\\(?:approx|simeq|cong)(?![a-zA-Z]))"
     r"|(?P<op>\*\*|[+*/×÷·⋅∗∕⁄−–—-]|\\(?:times|cdot|ast|div)(?![a-zA-Z])|\^)"
     r"|(?P<percent>\\?%)"
     r"|(?P<open>[(\[{])|(?P<close>[)\]}])"
     r"|(?P<skip>\s+|\\(?:left|right|displaystyle|boxed|fbox|big|Big|bigg|Bigg)(?![a-zA-Z])"
-    r"|\\[,;:! ()\[\]]|[\\$€£¥~&`'’‘]|\.|,)"
-    r"|(?P<command>\\[a-zA-Z]+\*?|√|π|∑)"
+    r"|\\[,;:! ()\[\]]|[$€£¥~&`'’‘]|\.|,)"
+    r"|(?P<command>\\[dt]?binom\s*\{[^{}]{0,20}\}\s*\{[^{}]{0,20}\}|\\[a-zA-Z]+\*?(?:_\{?\w{1,12}\}?)?|√|π|∑)"
+    r"|(?P<backslash>\\)"
     r"|(?P<word>[^\W\d_²³]+(?:['’-][^\W\d_²³]+)*(?P<sub>_\{?\w{1,12}\}?)?)"
     r"|(?P<power>[²³])"
     r"|(?P<other>[\s\S])"
 )
+_FUNCTIONS = frozenset(("sin", "cos", "tan", "log", "ln", "sqrt", "mod"))
 _OPS = {"×": "*", "·": "*", "⋅": "*", "∗": "*", "\\times": "*", "\\cdot": "*", "\\ast": "*", "÷": "/", "\\div": "/"}
 _OPS |= {"∕": "/", "⁄": "/", "−": "-", "–": "-", "—": "-", "**": "^"}
 
@@ -79,7 +85,7 @@ def tokenize(text: str) -> list[Token]:
             tokens.append(_word(text, match, tokens))
         elif kind == "power":
             tokens += _superscript(match, tokens)
-        elif kind != "skip":
+        elif kind not in ("skip", "degree", "backslash"):
             tokens.append(_plain(kind, start, end, match.group()))
     return tokens
 
@@ -100,7 +106,7 @@ def _plain(kind: str, start: int, end: int, text: str) -> Token:
 
 def _wrapped(match: re.Match[str]) -> list[Token]:
     inner, offset = match["inner"], match.start("inner")
-    if re.search(r"[0-9]", inner):
+    if match["below"] or re.search(r"[0-9]", inner):
         return [Token("name", match.start(), match.end(), inner.strip())]
     words = list(re.finditer(r"[^\W\d_]+", inner))
     last = len(words) - 1  # the command belongs to its first word, the brace to its last
@@ -137,11 +143,13 @@ def _operator(text: str, start: int, end: int) -> list[Token]:
 
 
 def _word(text: str, match: re.Match[str], before: Sequence[Token]) -> Token:
-    """A word of prose; a "name" where it is a variable: subscripted, or a letter that touches a number."""
+    """A word of prose; a "name" where it is a function, or a variable (subscripted; a letter that touches a number)."""
     start, end = match.span("word")
     word = match["word"].lower()
     touches = bool(before) and before[-1].end == start and before[-1].kind in ("number", ")")
-    if match["sub"] or (touches and len(word) == 1 and not _is_times(text, word, end)):
+    if (text[end : end + 1] == "(" or (touches and len(word) == 1)) and not _is_times(text, word, end):
+        return Token("name", start, end, word)
+    if match["sub"] or word in _FUNCTIONS:
         return Token("name", start, end, word)
     return Token("word", start, end, word)
 

@@ -24,6 +24,8 @@ from stepviz.arithmetic import MAX_TEXT, Token, Unreadable, evaluate, tokenize
 from stepviz.equation_sides import Side, links
 from stepviz.quantities import measure
 
+_SCALES = frozenset(("dozen", "hundred", "thousand", "million", "billion", "trillion", "squared", "cubed"))
+_MODULO = re.compile(r"[\s(\\{]*(?:p?mod|bmod|modulo)\b")
 _MARK = re.compile(r"<<([^<>\n]{1,200})>>")
 
 
@@ -58,6 +60,8 @@ def _checks(step: str, tokens: list[Token], offset: int) -> Iterator[EquationChe
     for left, right in links(tokens):
         if check := _link(left, right):
             start, end = left.tokens[0].start + offset, right.tokens[-1].end + offset
+            if check[0] is False and _MODULO.match(step, end):
+                check = None, "it is said modulo a number"
             yield EquationCheck(step[start:end], start, end, *check)
 
 
@@ -131,6 +135,9 @@ def _excused(left: Side, right: Side) -> tuple[None, str] | None:
         return None, "what “of” refers to is not clear"
     if any(t.kind == "unit" and re.match(r"(?:remainder|r|rem|with)\b", t.text) for t in right.tokens):
         return None, "a division with a remainder"
+    scales = [{w for text in side.units for w in text.split() if w in _SCALES} for side in (left, right)]
+    if scales[0] != scales[1]:
+        return None, "a word on one side makes another number of it (dozen, million, squared)"
     measures = {m for t in tokens if t.kind == "unit" for word in t.text.split() if (m := measure(word))}
     if any(t.money for t in tokens):
         measures |= {("money", Fraction(1))}

@@ -202,6 +202,26 @@ def test_the_reference_solutions_of_gsm8k_nearly_always_hold(shared_data: Path):
     assert false <= 40
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        "\\sqrt{16} + 2 = 6", "\\sqrt[3]{8} = 2", "sqrt(16) + 2 = 6", "abs(-3) = 3", "So $f(5) - 1 = 6$.", "f(-2) = 18",
+        "\\binom{6}{2} = 15", "\\log_2{8} = 3", "\\text{mod}_5(1+1) = 2", "sin 30° = 0.5", "log 100 = 2",
+        "7 + 8 = 5 \\pmod{10}", "7 + 8 = 5 (mod 10)", "7 + 8 \\equiv 5 \\pmod{10}",
+        "2 million / 4 = 500,000", "2 dozen * 3 = 72", "3 cubed + 1 = 28",
+    ],
+)  # fmt: skip
+def test_functions_congruences_and_scales_are_not_called_false(step: str):
+    assert all(check.holds is not False for check in check_step(step))
+
+
+def test_degrees_are_a_unit_and_equal_scales_none():
+    for step in ("90^\\circ - 30^\\circ = 60^\\circ", "180 - 2*40 = 100^{\\circ}", "90° - 30° = 60°"):
+        assert [check.holds for check in check_step(step)] == [True]
+    assert [check.holds for check in check_step("90° - 30° = 50°")] == [False]
+    assert [check.holds for check in check_step("2 million + 3 million = 6 million")] == [False]
+
+
 def test_processbench_f1_by_hand():
     """Two of three errors named exactly, one of two clean rows left alone: F1 = 2 * 66.67 * 50 / 116.67 = 57.14."""
     labels = [0, 2, 1, -1, -1]
