@@ -114,12 +114,19 @@ def _score(job: Job, scorer: Scorer, chains: Sequence[Chain], tally: Tally, refu
         refused[chains[index].id] = reason
         tally.have(1)
 
+    recut: list[str] = []
+
     def store(index: int, scores: list[float]) -> None:
-        job.store.add_scores(chains[index].id, scorer.model_id, scores)
-        tally.count()
+        chain = chains[index]
+        if job.store.add_scores(chain.id, scorer.model_id, scores, chain.spans):
+            tally.count()
+        else:
+            recut.append(chain.id)  # somebody cut it into other steps while these were scored
 
     asked = [(questions[chain.problem_id], chain.steps) for chain in chains]
     scorer.score(asked, store, refuse, job.cancelled)
+    if recut and not job.cancelled():
+        _score(job, scorer, [job.chain(id).chain for id in recut], tally, refused)
 
 
 def _scored(store: Store, chain: Chain, model_id: str) -> bool:

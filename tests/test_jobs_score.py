@@ -94,10 +94,11 @@ def test_a_cancel_keeps_what_was_scored(bench: Bench, sorm: Path, monkeypatch: p
     run_id = jobs.start(bench.store, "score", {"chains": [c.id for c in many], "model": f"hf:{sorm}"}, **NOBODY)
     add = bench.store.add_scores
 
-    def cancel_after_three(chain_id: str, model_id: str, scores: list[float]) -> None:
-        add(chain_id, model_id, scores)
+    def cancel_after_three(*scored: object) -> bool:
+        kept = add(*scored)
         if sum(len(s) for s in bench.store.scores_for(PROBLEM.id).values()) > 40:
             bench.store.request_cancel(run_id)
+        return kept
 
     monkeypatch.setattr(bench.store, "add_scores", cancel_after_three)
     bench.worker.run_next(None)
@@ -109,6 +110,27 @@ def test_a_cancel_keeps_what_was_scored(bench: Bench, sorm: Path, monkeypatch: p
     bench.worker.run_next(None)
     assert bench.store.run(run_id).state == "done"
     assert len(bench.store.scores_for(PROBLEM.id)) == 150
+
+
+def test_a_chain_that_is_cut_anew_while_it_is_scored_is_scored_on_its_new_steps(
+    bench: Bench, sorm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stepviz.reward.scorer import Scorer
+
+    score, new, asked = Scorer.score, segment(CHAIN.text)[:2], []
+
+    def cut_meanwhile(self: Scorer, chains: list, *rest: object) -> object:
+        asked.append([len(steps) for _, steps in chains])
+        if len(asked) == 1:
+            bench.store.set_spans(CHAIN.id, new, "line/1")
+        return score(self, chains, *rest)
+
+    monkeypatch.setattr(Scorer, "score", cut_meanwhile)
+    run = bench.do("score", chains=[CHAIN.id], model=f"hf:{sorm}")
+    assert asked == [[3], [2]]
+    assert (run.state, run.progress["done"]) == ("done", 1)
+    expected = load_scorer(f"hf:{sorm}", "cpu").score([(PROBLEM.question, CHAIN.steps[:2])])[0]
+    assert [s.score for s in bench.store.scores(CHAIN.id)] == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_foreign_model_gets_the_role_it_is_given(bench: Bench, tmp_path: Path) -> None:
