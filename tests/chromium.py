@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PATIENCE = 60_000  # ms: a machine at work on something else is slow, and a test that waits too little fails there
 MARKS = [
     pytest.mark.browser,
     pytest.mark.skipif(
@@ -42,7 +43,8 @@ def page(browser: Browser) -> Iterator[Page]:
     """A page that fails its test where a request left the machine, a script threw, or hostile text ran."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
     opened, seen = context.new_page(), Seen()
-    opened.set_default_timeout(20_000)
+    opened.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
     opened.on("pageerror", lambda error: seen.errors.append(str(error)))
     opened.on("dialog", lambda dialog: (seen.errors.append(f"dialog: {dialog.message}"), dialog.dismiss()))
     opened.on(

@@ -9,11 +9,11 @@ from playwright.sync_api import sync_playwright
 
 from tests.chromium import CHROMIUM, FLAGS
 
-SIZES = ((1280, 800), (1920, 1080), (1024, 768))
+SIZES = ((1280, 800), (1920, 1080), (1024, 768), (420, 860))
 
 
 def main(url: str, folder: Path) -> None:
-    """Explore's first screen, light and dark, in three sizes; Import, Datasets and Runs in one."""
+    """Explore's first screen, light and dark, in four sizes; Import, Datasets and Runs in one."""
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

@@ -17,10 +17,11 @@ from db.store import open_store
 from db.values import ModelRow
 from stepviz import embedded
 from stepviz.ui import render_chain, render_chains, scoring
-from stepviz.ui.address import Address
+from stepviz.ui.address import Address, parse
 from stepviz.ui.explore import Explore
 from stepviz.ui.page import Update, guarded
 from stepviz.ui.rows import ChainPage
+from stepviz.ui.status import run_line
 from stepviz.ui.view_chain import chain_page
 from stepviz.ui.views import chain_list
 from stepviz.ui.workbench import Workbench
@@ -176,6 +177,8 @@ def test_score_starts_a_run(filled: Filled, monkeypatch: pytest.MonkeyPatch, sen
     (run,) = filled.bench.store.runs()
     assert (run.kind, run.spec) == ("score", spec | {"chains": [filled.ids[name] for name in chains]})
     assert f"scorer={spec['model'].split(':')[0]}%3A" in update.reply  # and the page will draw it
+    at = parse(run_line(run).link.removeprefix("/"))
+    assert (at.chain, at.scorer) == (filled.ids["wrong"], spec["model"])
 
 
 @pytest.mark.parametrize(

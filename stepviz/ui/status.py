@@ -10,6 +10,7 @@ from typing import Any
 from db.values import ChainRow, ProblemRow, RunRow
 from stepviz import jobs
 from stepviz.types import Sampling
+from stepviz.ui.address import Address
 from stepviz.ui.rows import Head, RunLine
 from stepviz.ui.workbench import Workbench
 from stepviz.worker_process import ensure_worker, last_words, worker_alive
@@ -124,12 +125,14 @@ def took(row: RunRow) -> str:
 
 
 def link(row: RunRow) -> str:
-    """The address of a training, of the dataset a run has built, or of the only problem or chain it is about."""
+    """The address of a training, of the dataset a run has built, of the first chain it scores, of what it is about."""
     if row.kind == jobs.TRAIN:
         return f"/train?run={row.id}"
     if isinstance(made := row.progress.get("dataset"), int):
         return f"/datasets?dataset={made}"
     spec = row.spec
+    if row.kind.startswith("score") and spec.get("chains"):
+        return "/" + Address(chain=str(spec["chains"][0]), scorer=str(spec.get("model", ""))).query()
     for plural, name in (("chains", "chain"), ("problems", "problem")):
         ids = spec.get(plural) or ([spec[name]] if spec.get(name) else [])
         if isinstance(ids, list | tuple) and len(ids) == 1 and isinstance(ids[0], str):
