@@ -29,7 +29,7 @@ from training.record import base_of
 from training.reproduce import glore_judges as judges
 from training.reproduce import glore_refine as refine
 from training.reproduce import label_errors
-from training.reproduce.glore_arms import SETS, Trained, train_all
+from training.reproduce.glore_arms import AS_DRAWN, SETS, Trained, train_all
 from training.reproduce.glore_data import Scale, Shared, collect
 from training.reproduce.glore_judges import Judge
 from training.reproduce.svg import chart
@@ -55,7 +55,9 @@ class Settings:
     @property
     def scaled(self) -> Scale:
         found = self.sizes.by(self.scale)
-        return replace(found, data=replace(found.data, problems=self.problems)) if self.problems else found
+        whole = any(arm.name == AS_DRAWN for arm in SETS[self.arms])  # the others read what backwards measures
+        data = replace(found.data, problems=self.problems or found.data.problems, full=whole)
+        return replace(found, data=data)
 
 
 def budget(settings: Settings) -> list[dict[str, Any]]:
@@ -257,11 +259,12 @@ def write(tables: Mapping[str, Rows], settings: Settings, folder: Path = results
 
 
 def command(settings: Settings) -> str:
-    more = "" if settings.seeds == Settings.seeds else f" --seeds {settings.seeds}"
-    more += "" if settings.scale == Settings.scale else f" --scale {settings.scale:g}"
-    more += f" --problems {settings.problems}" if settings.problems else ""
-    more += "" if settings.arms == Settings.arms else f" --arms {settings.arms}"
-    return COMMAND + more
+    """As it would be typed: what differs from the defaults."""
+    usual, words = Settings(), [COMMAND]
+    for name in ("seeds", "scale", "problems", "arms"):
+        if (value := getattr(settings, name)) != getattr(usual, name):
+            words.append(f"--{name} {value}")
+    return " ".join(words)
 
 
 NOTE = (

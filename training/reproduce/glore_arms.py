@@ -30,13 +30,14 @@ from training.record import Base
 
 Log = Callable[[str], None]
 TRACES = 2  # a measured prefix
+AS_DRAWN = "sorm-as-drawn"
 
 BALANCED = Arm("balanced-orm", "balanced-orm", (("balanced-orm", {}),), SCORER)
 ABLATIONS = tuple(
     Arm(name, "sorm", (("sorm", {option: False}),), SORM.settings)
     for name, option in (
         ("sorm-any-verifier", "consistent"),
-        ("sorm-as-drawn", "carry_back"),
+        (AS_DRAWN, "carry_back"),
         ("sorm-unbalanced", "balance"),
     )
 )

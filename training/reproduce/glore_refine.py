@@ -56,7 +56,9 @@ class Refined:
 
 
 def place(scores: Sequence[float], threshold: float = T) -> int:
-    """E, from 1: the first step at or below the threshold, else the one with the lowest score."""
+    """E, from 1: the first step at or below the threshold, else the one with the lowest score; 1 without scores."""
+    if not scores:
+        return 1
     return locate(scores, threshold) or 1 + min(range(len(scores)), key=scores.__getitem__)
 
 

@@ -38,11 +38,11 @@ def mean(sums: np.ndarray) -> np.ndarray:
 def balanced(sums: np.ndarray) -> np.ndarray:
     """Balanced accuracy of a judge's counts: the mean of the shares of positives and of negatives that it names.
 
-    Where one class is missing, the other one's share.
+    Where one class is missing, the other one's share; 0 without any label.
     """
-    with np.errstate(invalid="ignore"):
-        shares = np.stack([sums[..., TP] / sums[..., POSITIVE], sums[..., TN] / sums[..., NEGATIVE]])
-    return np.nanmean(shares, axis=0)
+    positives, negatives = sums[..., POSITIVE], sums[..., NEGATIVE]
+    shares = sums[..., TP] / np.maximum(positives, 1) + sums[..., TN] / np.maximum(negatives, 1)
+    return shares / np.maximum((positives > 0).astype(float) + (negatives > 0), 1)
 
 
 def accuracy(sums: np.ndarray) -> np.ndarray:
