@@ -246,7 +246,9 @@ def _refused(result: ImportResult) -> str:
     if not result.refused:
         return ""
     shown = result.refused[:_SHOWN_ROWS]
-    rows = "".join(f'<tr><td class="num lines">{esc(at)}</td><td>{esc(why)}</td></tr>' for at, why in shown)
+    rows = "".join(
+        f'<tr><td class="num{" lines" * (" " in at)}">{esc(at)}</td><td>{esc(why)}</td></tr>' for at, why in shown
+    )
     others = len(result.refused) - len(shown)
     more = f"and {result.more:,} more" if result.more else "and rows for other reasons" if others else ""
     rest = f'<p class="dim">{more}: the run\'s log has them</p>' if more else ""
