@@ -19,7 +19,6 @@ from stepviz import jobs
 from stepviz.train_job import models_folder, normalised, partial, words
 from stepviz.trainer import died
 from stepviz.worker import Worker
-from stepviz.worker_process import lock_file, worker_alive
 from tests import tiny
 from tests import training_cases as cases
 from tests.job_cases import wait_for
@@ -40,24 +39,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setenv("STEPVIZ_CHECKPOINT_EVERY", "0.3")
     with open_store(f"sqlite:///{tmp_path}/t.db") as opened:
         yield opened
-        for run in opened.runs():
-            opened.request_cancel(run.id)
-        wait_for(lambda: all(run.state != "running" for run in opened.runs()), 30)
-        process = trainer_process(opened)
-        if process is not None:
-            os.kill(process, signal.SIGKILL)
-
-
-def trainer_process(store: Store) -> int | None:
-    """Who holds the trainer's lock."""
-    if not worker_alive(store, "trainer"):
-        return None
-    inode = lock_file(store, "trainer").stat().st_ino
-    for line in Path("/proc/locks").read_text().splitlines():
-        parts = line.split()
-        if parts[1] == "FLOCK" and parts[5].endswith(f":{inode}"):
-            return int(parts[4])
-    return None
+        cases.stop_all(opened)
 
 
 def steps_done(store: Store, run: int, least: int) -> None:
@@ -164,7 +146,7 @@ def test_a_training_that_fails_says_why_and_the_next_one_runs(store: Store, base
 def test_the_trainer_may_die_and_the_training_goes_on(store: Store, base: Path) -> None:
     run = jobs.start(store, "train", cases.spec(cases.solutions(store), base, epochs=40))
     steps_done(store, run, 5)
-    os.kill(trainer_process(store), signal.SIGKILL)
+    os.kill(cases.trainer_process(store), signal.SIGKILL)
     wait_for(lambda: store.run(run).state != "running", PATIENCE)
     assert store.run(run).state == "done"
     assert store.model(store.run(run).progress["model"]).run_id == run

@@ -38,6 +38,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(tmp_path: Path) -> Iterator[Store]:
     with open_store(f"sqlite:///{tmp_path}/ui.db") as opened:
         yield opened
+        cases.stop_all(opened)
 
 
 @pytest.fixture
@@ -73,13 +74,13 @@ def test_every_training_and_setting_is_explained() -> None:
 def test_only_datasets_that_fit_can_be_chosen_and_say_how_many_rows_they_have(store: Store) -> None:
     sums, steps, drafts = cases.solutions(store), cases.labelled(store, 60), cases.drafts(store)
     sft = send(store, "form", recipe="sft").html["tform"]
-    assert f'type="radio" name="dataset" value="{sums.id}" checked' in sft
+    assert f'type="radio" name="data" value="{sums.id}" checked' in sft
     assert "200 rows" in sft
     assert "steps" not in re.findall(r"<span><b>(\w+)</b> <i", sft)
     sorm = send(store, "form", recipe="sorm").html["tform"]
     assert re.findall(r"<span><b>(\w+)</b> <i", sorm) == ["steps"]
     refiner = send(store, "form", recipe="refiner").html["tform"]
-    assert f'type="checkbox" name="dataset-{drafts.id}" value="on" checked' in refiner
+    assert f'type="checkbox" name="data-{drafts.id}" value="on" checked' in refiner
     nothing = send(store, "form", recipe="orm").html["tform"]
     assert "orm learns from a dataset of the recipe orm, and there is none yet: build one first." in nothing
     assert 'class="btn "' in nothing  # no first choice while it cannot start
@@ -132,7 +133,7 @@ def test_a_large_base_brings_the_rate_of_large_models(
 
 @pytest.mark.usefixtures("no_process")
 def test_what_it_takes_is_told_and_what_is_wrong_in_the_forms_own_words(store: Store, tmp_path: Path) -> None:
-    small = SMALL | {"of": "sft", "ofsize": "small", "dataset": str(cases.solutions(store).id)}
+    small = SMALL | {"of": "sft", "ofsize": "small", "data": str(cases.solutions(store).id)}
     drafts = cases.drafts(store)
     html = send(store, "form", recipe="sft", base="embedded:base", **small).html["tform"]
     assert re.search(r"≈\s[\d.]+\s[kM]\stokens · [\d,]+\ssteps · ≈\s\d+\.\d\sGB · ≈\s\d+\s(s|min)", html)
@@ -141,7 +142,7 @@ def test_what_it_takes_is_told_and_what_is_wrong_in_the_forms_own_words(store: S
     own = send(store, "form", recipe="sft", base="own", own="").html["tform"]
     assert "Give the folder or the hub id of a model." in own
     plain = cases.without_bad(tmp_path / "plain")
-    sent = {"recipe": "refiner", "of": "refiner", "base": "own", "own": str(plain), f"dataset-{drafts.id}": "on"}
+    sent = {"recipe": "refiner", "of": "refiner", "base": "own", "own": str(plain), f"data-{drafts.id}": "on"}
     html = send(store, "form", **sent).html["tform"]
     assert "or let the training add it (“Give it [BAD]”)" in html
     odd = send(store, "form", recipe="sft", **(small | {"batch": "many"})).html["tform"]
@@ -151,9 +152,9 @@ def test_what_it_takes_is_told_and_what_is_wrong_in_the_forms_own_words(store: S
 @pytest.mark.usefixtures("no_process")
 def test_nothing_starts_that_cannot_work(store: Store, base: Path) -> None:
     made = cases.solutions(store)
-    sent = {"recipe": "sft", "of": "sft", "base": "own", "own": str(base), "dataset": str(made.id), **SMALL}
+    sent = {"recipe": "sft", "of": "sft", "base": "own", "own": str(base), "data": str(made.id), **SMALL}
     assert "there is no model" in said(send(store, "start", **(sent | {"own": "/nowhere"})))
-    assert "choose a dataset" in said(send(store, "start", **(sent | {"dataset": ""})))
+    assert "choose a dataset" in said(send(store, "start", **(sent | {"data": ""})))
     assert "a model&#x27;s name has" in said(send(store, "start", **sent, name="../up"))
     assert "sorm learns from sorm" in said(send(store, "start", **(sent | {"recipe": "sorm"})))
     assert store.runs() == []
@@ -261,7 +262,7 @@ def test_a_real_training_through_the_pages_own_handler(
 ) -> None:
     monkeypatch.setattr("stepviz.ui.status.ensure_worker", lambda *_, **__: True)
     made = cases.labelled(store)
-    sent = {"recipe": "sorm", "of": "sorm", "base": "own", "own": str(base), "dataset": str(made.id), "name": "judge"}
+    sent = {"recipe": "sorm", "of": "sorm", "base": "own", "own": str(base), "data": str(made.id), "name": "judge"}
     update = send(store, "start", **sent, **(SMALL | {"epochs": "6"}), held_out="0.2")
     assert said(update) == ""
     (run,) = store.runs()
@@ -281,7 +282,7 @@ def test_a_real_training_through_the_pages_own_handler(
 def test_cancel_through_the_page(store: Store, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stepviz.ui.status.ensure_worker", lambda *_, **__: True)
     made = cases.solutions(store)
-    sent = {"recipe": "sft", "of": "sft", "base": "own", "own": str(base), "dataset": str(made.id), "name": "mine"}
+    sent = {"recipe": "sft", "of": "sft", "base": "own", "own": str(base), "data": str(made.id), "name": "mine"}
     send(store, "start", **sent, **(SMALL | {"epochs": "400"}))
     (run,) = store.runs()
     wait_for(lambda: store.run(run.id).progress.get("done", 0) > 3, PATIENCE)

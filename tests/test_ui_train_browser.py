@@ -37,6 +37,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         ids = {"base": str(base), "steps": str(steps.id), "sums": str(sums.id)}
         yield Running(f"http://127.0.0.1:{port}", store, ids)
         app.close()
+        cases.stop_all(store)
 
 
 def patient(page: Page) -> None:
@@ -67,8 +68,8 @@ def test_from_a_dataset_to_a_model_with_its_loss_seen_falling(page: Page, runnin
     patient(page)
     page.goto(f"{running.url}/datasets?dataset={running.ids['steps']}")
     page.get_by_role("link", name="Train on this").click()
-    expect(page.locator("#tform input[value=sorm]")).to_be_checked()
-    expect(page.locator(f"#tform input[name=dataset][value='{running.ids['steps']}']")).to_be_checked()
+    expect(page.locator("#tform input[name=recipe][value=sorm]")).to_be_checked()
+    expect(page.locator(f"#tform input[name=data][value='{running.ids['steps']}']")).to_be_checked()
     expect(page.locator("#topen")).to_contain_text("No training yet")
     start_from(page, running)
     expect(page.locator("#tform input[name=learning_rate]")).to_have_value("0.001")

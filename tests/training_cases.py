@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 from db.store import Store
 from db.values import DatasetRow
+from stepviz.worker_process import lock_file, worker_alive
 from tests import tiny
+from tests.job_cases import wait_for
 
 QUICK = {"epochs": 2, "batch": 4, "length": 64, "compile": False}
 LONG = {**QUICK, "epochs": 400}  # about 8,400 steps: killed or cancelled before they are through
@@ -67,6 +71,28 @@ def training_process(out: Path) -> int | None:
             continue
         if b"training" in words and str(out).encode() in words:
             return int(entry.name)
+    return None
+
+
+def stop_all(store: Store) -> None:
+    """No training outlives its test, and no trainer either."""
+    for run in store.runs():
+        store.request_cancel(run.id)
+    wait_for(lambda: all(run.state != "running" for run in store.runs()), 30)
+    process = trainer_process(store)
+    if process is not None:
+        os.kill(process, signal.SIGKILL)
+
+
+def trainer_process(store: Store) -> int | None:
+    """Who holds the trainer's lock."""
+    if not worker_alive(store, "trainer"):
+        return None
+    inode = lock_file(store, "trainer").stat().st_ino
+    for line in Path("/proc/locks").read_text().splitlines():
+        parts = line.split()
+        if parts[1] == "FLOCK" and parts[5].endswith(f":{inode}"):
+            return int(parts[4])
     return None
 
 

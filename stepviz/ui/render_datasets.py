@@ -62,13 +62,14 @@ def _recipe(name: str, on: bool, options: str) -> str:
     )
 
 
-def field(f: Field) -> str:
+def field(f: Field, empty: str = "all") -> str:
+    """`empty`: what stands in a number's field where nothing was typed."""
     about = f"<small>{esc(f.about)}</small>" if f.about else "<small hidden></small>"
     label = f"<span>{esc(f.label)}{about}</span>"
-    return f'<label class="{f.kind}{" changed" if f.changed else ""}">{label}{_input(f)}</label>'
+    return f'<label class="{f.kind}{" changed" if f.changed else ""}">{label}{_input(f, empty)}</label>'
 
 
-def _input(f: Field) -> str:
+def _input(f: Field, empty: str) -> str:
     name = f'name="{esc(f.name)}"'
     if f.kind == "switch":
         return f'<input type="checkbox" class="switch" {name} value="on"{" checked" if f.value else ""}>'
@@ -79,7 +80,7 @@ def _input(f: Field) -> str:
         )
         return f'<select class="field" {name}>{options}</select>'
     mode = "decimal" if f.kind == "share" else "numeric"
-    return f'<input class="field num" {name} value="{esc(f.value)}" inputmode="{mode}" placeholder="all">'
+    return f'<input class="field num" {name} value="{esc(f.value)}" inputmode="{mode}" placeholder="{esc(empty)}">'
 
 
 def datasets(d: DatasetList) -> str:

@@ -11,8 +11,7 @@ from stepviz.ui.render_datasets import commands
 from stepviz.ui.render_loss import curve
 from stepviz.ui.render_train_form import short
 from stepviz.ui.rows import RunLine
-from stepviz.ui.train_words import ROLES, SETTINGS, TRAININGS
-from stepviz.ui.view_datasets import in_words
+from stepviz.ui.train_words import ROLES, SETTINGS, TRAININGS, in_words
 from stepviz.ui.view_train import OpenTraining, TrainingLine, TrainingList, TrainPage
 
 _STATES = {"queued": "waiting", "cancelling": "stopping", "running": "training"}

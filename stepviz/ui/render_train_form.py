@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from stepviz.trainings import TRAININGS
 from stepviz.ui.render import esc
-from stepviz.ui.render_chain import clock
 from stepviz.ui.render_datasets import commands, field
 from stepviz.ui.train_words import TRAININGS as WORDS
-from stepviz.ui.train_words import default_note
-from stepviz.ui.view_datasets import in_words
+from stepviz.ui.train_words import default_note, in_words
 from stepviz.ui.view_train_form import OWN, DatasetChoice, TrainForm
 
 
@@ -18,14 +16,15 @@ def form(f: TrainForm) -> str:
     return (
         '<form class="build" data-act="start" autocomplete="off">'
         f'<input type="hidden" name="of" value="{esc(f.training.name)}">'
-        f'<input type="hidden" name="ofsize" value="{"large" if f.large else "small"}"><div class="scroll">'
+        f'<input type="hidden" name="ofsize" value="{"large" if f.large else "small"}">'
+        f'<input type="hidden" name="serial" value="{esc(f.serial)}"><div class="scroll">'
         '<section><h1>Train a model</h1><p class="dim">In a process of its own; what comes out can be chosen in '
         "Explore, with its parents on record.</p></section>"
         '<section><h3>1 · What it learns</h3><div class="recipes" role="radiogroup" aria-label="Training">'
         f"{chosen}</div></section>"
         f"<section><h3>2 · Dataset{'s' if f.training.mixed else ''}</h3>{_datasets(f)}</section>"
         f"<section><h3>3 · Start from</h3>{_base(f)}</section>"
-        f'<section><h3>4 · Settings</h3><div class="opts">{"".join(field(x) for x in f.basic)}</div>'
+        f'<section><h3>4 · Settings</h3><div class="opts">{"".join(field(x, "default") for x in f.basic)}</div>'
         f'<p class="dim fine">{esc(default_note(f.large))}</p>{_more(f)}</section>'
         f'<section><h3>5 · Name</h3><input class="field" name="name" maxlength="64" value="{esc(f.name)}" '
         f'placeholder="{esc(f.suggested)}" aria-label="Name" spellcheck="false"></section></div>{_foot(f)}</form>'
@@ -51,7 +50,7 @@ def _datasets(f: TrainForm) -> str:
 def _dataset(d: DatasetChoice, mixed: bool) -> str:
     """One of them, or as many as one likes where the training mixes them."""
     kind = (
-        f'type="checkbox" name="dataset-{d.id}" value="on"' if mixed else f'type="radio" name="dataset" value="{d.id}"'
+        f'type="checkbox" name="data-{d.id}" value="on"' if mixed else f'type="radio" name="data" value="{d.id}"'
     )
     recipe = f"<small>{esc(d.recipe)}</small>" if d.recipe != d.name else ""
     return (
@@ -79,9 +78,8 @@ def _base(f: TrainForm) -> str:
 def _more(f: TrainForm) -> str:
     changed = sum(x.changed for x in f.more)
     note = f' <span class="dim">{changed} set</span>' if changed else ""
-    return (
-        f'<details><summary>More{note}</summary><div class="opts">{"".join(field(x) for x in f.more)}</div></details>'
-    )
+    fields = "".join(field(x, "default") for x in f.more)
+    return f'<details><summary>More{note}</summary><div class="opts">{fields}</div></details>'
 
 
 def _foot(f: TrainForm) -> str:
@@ -126,6 +124,3 @@ def _time(seconds: float) -> str:
         return f"{round(seconds / 60)} min"
     hours = seconds / 3600
     return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.0f} days"
-
-
-__all__ = ["clock", "form", "short", "takes"]

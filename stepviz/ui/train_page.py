@@ -13,7 +13,7 @@ from stepviz.trainings import TRAININGS
 from stepviz.ui import render_head, render_train, render_train_form
 from stepviz.ui.page import Update, connect, reply, widget
 from stepviz.ui.status import head_of
-from stepviz.ui.view_datasets import in_words
+from stepviz.ui.train_words import in_words
 from stepviz.ui.view_train import At, TrainingList, TrainPage, open_training, page_of, parse, training_list
 from stepviz.ui.view_train_form import TrainForm, form_of, sent_of, spec_of
 from stepviz.ui.workbench import Workbench

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -46,6 +47,19 @@ ROLES = {
     "prm": "scores whether the step is correct",
     "refiner": "refines drafts, globally and locally",
 }
+
+
+_COMMAND_OR_OPTION = re.compile(r"python -m [^,;]+|(?<![\w-])--(?:no-)?([a-z][a-z-]*)")
+
+
+def in_words(message: str) -> str:
+    """A message written for the command line, with its options called as the form calls them."""
+
+    def called(match: re.Match[str]) -> str:
+        label = SETTINGS.get((match[1] or "").replace("-", "_"), ("", ""))[0]
+        return f"“{label}”" if label else match[0]
+
+    return _COMMAND_OR_OPTION.sub(called, message.replace("choose another --out (another name)", "choose another name"))
 
 
 def default_note(large: bool) -> str:

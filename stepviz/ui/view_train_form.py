@@ -41,7 +41,10 @@ class DatasetChoice:
 
 @dataclass(frozen=True, slots=True)
 class TrainForm:
-    """`large`: the base is of a published model's size. lacks: why it cannot start; notes: what to think of before."""
+    """`large`: the base is of a published model's size. lacks: why it cannot start; notes: what to think of before.
+
+    serial: of the request this answers, so that the browser keeps what was typed since; "all": it keeps nothing.
+    """
 
     training: Training
     datasets: tuple[DatasetChoice, ...] = ()
@@ -58,6 +61,7 @@ class TrainForm:
     machine: Machine | None = None
     notes: tuple[str, ...] = ()
     lacks: str = ""
+    serial: str = ""
 
 
 def form_of(store: Store, sent: Mapping[str, Any], dataset: int | None = None) -> TrainForm:
@@ -83,6 +87,7 @@ def form_of(store: Store, sent: Mapping[str, Any], dataset: int | None = None) -
         name=name,
         suggested=_suggested(store, training),
         machine=memory_of(),
+        serial=str(sent.get("serial", ""))[:12],
     )
     return _filled(store, form, chosen, found, mistake, settings)
 
@@ -112,8 +117,15 @@ def sent_of(spec: Mapping[str, Any]) -> dict[str, str]:
     """The form that would start this training again, under another name."""
     sent = {key: str(value) for key, value in {**spec["settings"], **spec["options"]}.items()}
     sent = {key: "on" if value == "True" else value for key, value in sent.items() if value != "False"}
-    sent |= {f"dataset-{id}": "on" for id in spec["datasets"]}
-    return sent | {"recipe": spec["recipe"], "of": spec["recipe"], "base": OWN, "own": spec["base"], "ofsize": "any"}
+    sent |= {f"data-{id}": "on" for id in spec["datasets"]}
+    return sent | {
+        "recipe": spec["recipe"],
+        "of": spec["recipe"],
+        "base": OWN,
+        "own": spec["base"],
+        "ofsize": "any",
+        "serial": "all",
+    }
 
 
 def _training(store: Store, sent: Mapping[str, Any], dataset: int | None) -> Training:
@@ -127,10 +139,10 @@ def _training(store: Store, sent: Mapping[str, Any], dataset: int | None) -> Tra
 
 
 def _ids(sent: Mapping[str, Any]) -> list[int]:
-    """A radio's value, and every ticked box."""
+    """A radio's value, and every ticked box. No field is called dataset: in a browser it would hide form.dataset."""
     texts = [
-        str(sent.get("dataset", "")),
-        *(key.removeprefix("dataset-") for key in sent if key.startswith("dataset-")),
+        str(sent.get("data", "")),
+        *(key.removeprefix("data-") for key in sent if key.startswith("data-")),
     ]
     return [int(t) for t in texts if t.isascii() and t.isdigit() and len(t) < 12]
 
@@ -218,7 +230,7 @@ def _filled(
         return replace(
             form, lacks=mistake if form.own or form.base != OWN else "Give the folder or the hub id of a model."
         )
-    sent = {n: value for n, (value, _) in settings.items()} | {f"dataset-{d.id}": "on" for d in chosen}
+    sent = {n: value for n, (value, _) in settings.items()} | {f"data-{d.id}": "on" for d in chosen}
     sent |= {"recipe": form.training.name, "base": form.base, "own": form.own, "name": form.name}
     try:
         spec = train_job.normalised(store, spec_of(store, sent))
