@@ -115,10 +115,9 @@ def test_every_line_of_the_ledger_is_a_link_and_the_filters_work(page: Page) -> 
 
 def test_addresses_of_nowhere_say_so(page: Page) -> None:
     assert "There is no refinement 99" in page.text("?refinement=99", "rview")
-    assert "names no refinement" in page.text("?refinement=x", "rview")
+    assert "names no refinement" in page.text("?refinement=x&of=chain", "rview")
     assert "This chain is not in this store" in page.text("?chain=nobody", "rview")
-    assert "No chain is open" in page.text("?", "rview")
-    assert f"?chain={page.ids['wrong']}" in page.html("?")["rview"]
+    assert "rewritten from step 2" in page.text("?", "rview"), "without an address the newest line is open"
     assert page.text(f"?chain={page.ids['wrong']}&run=99&t=9&gate=x&skip=5&show=nobody", "rview")
 
 
@@ -159,6 +158,9 @@ def test_without_models_the_page_says_how_to_train_them(tmp_path: Path) -> None:
         assert re.search(r"<button[^>]*pri[^>]* disabled", html)
         assert "<code>python -m stepviz dataset build refine-local</code>" in html
         assert "Nothing has been refined yet" in render_ledger.ledger(shown)
+        bare = Refine(Workbench(store)).act({"act": "open", "at": ""}, "ana").html["rview"]
+        assert "No chain is open" in bare
+        assert f"?chain={ids['wrong']}" in bare
         reply = Refine(Workbench(store)).act({"act": "nonsense", "at": "?"}, "ana").reply
         assert "no action" in reply
 
@@ -178,7 +180,7 @@ def test_refine_starts_the_run_that_the_form_describes(page: Page, monkeypatch: 
     done = page_of(page.bench, parse(f"{at}&run={run.id}"))
     assert (done.line.where, done.line.threshold) == (3, 0.25)
     with pytest.raises(Exception, match="Open a chain first"):
-        page.page.act({"act": "refine", "at": "?", **form}, "ana")
+        page.page.act({"act": "refine", "at": "?chain=nobody", **form}, "ana")
 
 
 def test_the_same_settings_again_open_the_line_that_is_there(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def _when(b: Bar) -> str:
     if b.orm == NONE:
         word = "no ORM"
     elif b.when is None:
-        word = "draft not scored yet"
+        word = ""
     else:
         spared = b.gate is not None and b.when > b.gate
         word = f'ORM <b class="prd">{number(b.when)}</b>{" spared" if spared else ""}'
@@ -71,7 +71,7 @@ def _where(b: Bar) -> str:
     elif b.sorm == NONE:
         word = "no SORM"
     elif not b.scored:
-        word = "steps not scored yet"
+        word = "not scored yet"
     else:
         word = f"step {b.flagged}" if b.flagged else "no step"
     return (
@@ -211,8 +211,8 @@ def _nothing(p: RefinePage) -> str:
         return f'<div class="empty"><b>Not here</b><p>{esc(p.missing)}</p>{back}</div>'
     first = f'<a class="btn" href="?chain={esc(p.suggestion)}">Take a wrong chain</a> ' if p.suggestion else ""
     return (
-        '<div class="empty"><b>No chain is open</b><p>Open a chain in Explore and press r, or choose a refinement from '
-        f'the ledger.</p>{first}<a class="btn" href="/">Open Explore</a></div>'
+        '<div class="empty"><b>No chain is open</b><p>Open a chain in Explore and press r: here it is written anew.</p>'
+        f'{first}<a class="btn" href="/">Open Explore</a></div>'
     )
 
 

@@ -44,8 +44,8 @@ class Ledger:
     skip: int = 0
 
 
-def ledger_of(bench: Workbench, at: At) -> Ledger:
-    wanted = filter_of(bench, at)
+def ledger_of(bench: Workbench, at: At, line: RefinementRow | None) -> Ledger:
+    wanted = filter_of(at, line)
     total = bench.store.count_refinements(wanted)
     skip = at.number("skip") or 0
     skip = skip if skip < total else 0
@@ -59,10 +59,8 @@ def ledger_of(bench: Workbench, at: At) -> Ledger:
     return Ledger(lines, total, everything, skip)
 
 
-def filter_of(bench: Workbench, at: At) -> RefinementFilter:
-    draft = None
-    if at.of == "chain":
-        draft = at.chain or (line.draft if (line := line_of(bench, at)) else None)
+def filter_of(at: At, line: RefinementRow | None) -> RefinementFilter:
+    draft = (line.draft if line else at.chain) if at.of == "chain" else ""
     return RefinementFilter(
         draft=draft or None,
         when=at.when or None,
@@ -73,7 +71,7 @@ def filter_of(bench: Workbench, at: At) -> RefinementFilter:
 
 
 def line_of(bench: Workbench, at: At) -> RefinementRow | None:
-    """The line of the address, else what the run of the address wrote, else the newest of the draft."""
+    """The line of the address, else what the run of the address wrote, else the newest of the draft, or of all."""
     store = bench.store
     if at.refinement:
         id_ = at.number("refinement")
@@ -84,7 +82,7 @@ def line_of(bench: Workbench, at: At) -> RefinementRow | None:
         made = _progress(bench, run).get("line")
         if isinstance(made, int):
             return store.refinement(made)
-    return next(iter(store.refinements(RefinementFilter(draft=at.chain), limit=1)), None) if at.chain else None
+    return next(iter(store.refinements(RefinementFilter(draft=at.chain or None), limit=1)), None)
 
 
 def _progress(bench: Workbench, run: int) -> Mapping[str, Any]:

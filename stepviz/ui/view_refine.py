@@ -84,12 +84,12 @@ class RefinePage:
 
 def page_of(bench: Workbench, at: At) -> RefinePage:
     """The whole page: the line of the address, else what the run of the address wrote, else the draft's newest."""
-    store, line = bench.store, None
-    ledger = ledger_of(bench, at)
+    store = bench.store
     try:
         line = line_of(bench, at)
     except StepvizError as error:
-        return RefinePage(at, Bar(), ledger, missing=str(error))
+        return RefinePage(at, Bar(), ledger_of(bench, at, None), missing=str(error))
+    ledger = ledger_of(bench, at, line)
     chain = store.chain(line.draft if line else at.chain) if line or at.chain else None
     if chain is None:
         missing = "This chain is not in this store." if at.chain else ""
