@@ -16,13 +16,15 @@ import pytest
 from db.store import open_store
 from db.values import ModelRow
 from stepviz import embedded
+from stepviz.types import StepValue
 from stepviz.ui import render_chain, render_chains, scoring
 from stepviz.ui.address import Address, parse
 from stepviz.ui.explore import Explore
 from stepviz.ui.page import Update, guarded
-from stepviz.ui.rows import ChainPage
+from stepviz.ui.rows import ChainPage, ExactMark, Scorer
 from stepviz.ui.status import run_line
 from stepviz.ui.view_chain import chain_page
+from stepviz.ui.view_scores import predicted
 from stepviz.ui.views import chain_list
 from stepviz.ui.workbench import Workbench
 from tests import ui_cases
@@ -114,6 +116,13 @@ def test_each_score_stands_beside_its_own_target(scored: Filled):
     html = render_chain.view(scored.page(step=1))
     assert "<b>SORM .90</b> estimates whether the right answer can still be reached from here" in html
     assert "<b>ORM .70</b> estimates the student&#x27;s chance to reach the right answer from here (V)" in html
+
+
+def test_a_sorm_is_held_against_consistent_successes_only():
+    """5 of 8 right and none of them uses what the prefix computed: no label would be positive (GLoRe, 1.2)."""
+    sorm = Scorer("s", "sorm", "s")
+    (shown,) = predicted((sorm,), {"s": {2: 0.75}}, 2, StepValue(2, 5, 8, consistent=0), ExactMark(True, solvable=True))
+    assert shown.beside == ("measured S₈ 0 (0 of 5 successes consistent)", "exact judge: yes")
 
 
 def test_a_prm_is_held_against_the_exact_judge_and_finds_errors(filled: Filled):

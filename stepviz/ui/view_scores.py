@@ -79,6 +79,7 @@ def _beside(role: str, value: StepValue, exact: ExactMark | None) -> tuple[str, 
     if role == "sorm":
         drawn = value.k if value.consistent is None else value.consistent
         chance = chance_of_positive(drawn, value.n) if value.terminal is None else None
-        said = () if chance is None else (f"measured {_S_K} {number(chance)}",)
+        counted = "" if drawn == value.k else f" ({drawn} of {value.k} successes consistent)"
+        said = () if chance is None else (f"measured {_S_K} {number(chance)}{counted}",)
         return said if judged is None or judged.solvable is None else (*said, f"exact judge: {_SAID[judged.solvable]}")
     return () if judged is None else (f"exact judge: {_SAID[judged.correct]}",)
