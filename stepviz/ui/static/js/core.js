@@ -1,6 +1,8 @@
 // What every page shares: widgets, actions to the server, theme, dialog, toast, polling.
 // Loaded once, before any widget; the widgets' js_on_load only calls stepviz.hub and stepviz.widget.
 window.stepviz ??= (() => {
+  // Gradio's <base> is the folder above a page's route: there "?run=1" would be an address of Explore's.
+  document.querySelector("base")?.setAttribute("href", location.pathname);
   const widgets = {}, waiting = [];
   let send = null, pollTimer = 0, inFlight = 0;
 

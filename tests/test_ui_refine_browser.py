@@ -1,0 +1,111 @@
+"""Refine in a real Chromium: the threshold is dragged, a tiny real model refines, every row is an address."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from db.store import open_store
+from stepviz.types import Sampling
+from tests import chromium, ui_cases
+from tests.refine_cases import Scripted, checkpoints
+from tests.test_ui_browser import Running
+
+pytestmark = chromium.MARKS
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    from stepviz.ui.build import build_app, launch_options
+
+    folder = tmp_path_factory.mktemp("refine")
+    with open_store(f"sqlite:///{folder}/ui.db") as store, socket.socket() as free:
+        ids = ui_cases.fill(store)
+        script = Scripted(store, checkpoints(folder))
+        ids["first"] = str(script.refine(ids["wrong"]))
+        ids["hand"] = str(script.refine(ids["wrong"], at=3))
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        app = build_app(store, script.specs["refiner"], "cpu", Sampling(max_tokens=24))
+        app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options(store))
+        yield Running(f"http://127.0.0.1:{port}", store, ids)
+        app.close()
+
+
+def open_at(page: Page, running: Running, query: str) -> None:
+    page.goto(f"{running.url}/refine{query}")
+    expect(page.locator("#rview .half").first).to_be_visible(timeout=60_000)
+
+
+def test_the_threshold_moves_the_flag_without_the_server(page: Page, running: Running) -> None:
+    open_at(page, running, f"?refinement={running.ids['first']}")
+    flagged = page.locator("#rview .half:not(.right) .row.ppit")
+    expect(flagged).to_have_attribute("data-i", "2")
+    box = page.locator("#rview .half:not(.right) .row[data-i='3'] .thr").bounding_box()
+    left = page.locator("#rview .half:not(.right) .row[data-i='3'] .trk > div").bounding_box()
+    page.mouse.move(box["x"], box["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(left["x"] + 0.25 * left["width"], box["y"] + 8, steps=4)
+    page.mouse.up()
+    expect(flagged).to_have_attribute("data-i", "3")
+    expect(page.locator(".rbar .where")).to_have_text("step 3")
+    expect(page.locator(".rbar [name=t]")).to_have_value("0.25")
+    page.wait_for_url("**t=0.25*")
+    page.locator(".rbar [name=t]").fill("0.1")
+    expect(flagged).to_have_attribute("data-i", "4")
+
+
+def test_a_click_on_a_step_starts_there_and_a_card_shows_the_other_refinement(page: Page, running: Running) -> None:
+    open_at(page, running, f"?refinement={running.ids['first']}")
+    page.locator("#rview .half:not(.right) .row[data-i='3'] .body").click()
+    expect(page.locator("#rview .row.from")).to_have_attribute("data-i", "3")
+    expect(page.locator(".rbar .where")).to_contain_text("from step 3, by hand")
+    page.get_by_role("button", name="undo").click()
+    expect(page.locator("#rview .row.from")).to_have_count(0)
+    page.locator("#rview .card[data-name=global]").click()
+    expect(page.locator("#rview .half.right .vhead")).to_contain_text("rewritten as a whole")
+    page.wait_for_url("**/refine?*show=global")  # of this page: the document's base would make it Explore's
+    page.reload()
+    expect(page.locator("#rview .half.right .vhead")).to_contain_text("rewritten as a whole")
+
+
+def test_the_ledgers_rows_are_addresses(page: Page, running: Running) -> None:
+    open_at(page, running, f"?refinement={running.ids['first']}")
+    page.locator("#ledger select[name=where]").select_option("hand")
+    expect(page.locator("#ledger a[data-line]")).to_have_count(1)
+    page.locator("#ledger a[data-line]").click()
+    expect(page.locator("#rview .half.right .vhead")).to_contain_text("from step 3, given by hand")
+    assert f"refinement={running.ids['hand']}" in page.url
+    page.go_back()
+    expect(page.locator("#rview .half.right .vhead")).to_contain_text("rewritten from step 2")
+
+
+def test_from_explore_a_key_opens_the_chain_and_a_click_refines_it(page: Page, running: Running) -> None:
+    page.goto(f"{running.url}/?problem={running.ids['problem']}&chain={running.ids['right']}")
+    expect(page.locator(f"#view .vhead[data-chain='{running.ids['right']}']")).to_be_visible(timeout=60_000)
+    page.keyboard.press("r")
+    page.wait_for_url(f"**/refine?chain={running.ids['right']}")
+    expect(page.locator("#rview")).to_contain_text("Not refined yet")
+    page.keyboard.press("r")
+    expect(page.locator("#rview .card[data-name=global]")).to_be_visible(timeout=240_000)
+    line = running.store.refinements(limit=1)[0]
+    assert (line.draft, line.at) == (running.ids["right"], None)
+    assert "/refine?" in page.url
+    assert "run=" in page.url
+
+
+@pytest.mark.parametrize("width", [420, 820, 1024, 1280, 1920])
+def test_the_page_fits(page: Page, running: Running, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    open_at(page, running, f"?refinement={running.ids['first']}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for pane in ("#rview .pair", "#ledger", "#rform"):
+        assert page.locator(pane).evaluate("e => e.scrollWidth <= e.clientWidth + 1"), pane
+    button = page.locator(".rbar .pri")
+    button.scroll_into_view_if_needed()
+    box = button.bounding_box()
+    assert box["x"] + box["width"] <= width
