@@ -218,6 +218,7 @@ def tiny_arms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(glore_arms, "CORE", arms["core"])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_whole_comparison_on_tiny_models(
     store: Store, tmp_path: Path, tiny_arms: None, monkeypatch: pytest.MonkeyPatch
