@@ -51,7 +51,9 @@ def audit(
             f"python -m stepviz world audit --write --split {split} --scale {scale:g} --temperature {temperature:g}",
             tables,
             'A reader could take some questions otherwise than the graph does (what "it" or "that" means after an '
-            "event): labels of people on embedded problems say little. No misreading in the corpus uses a distractor.",
+            "event): labels of people on embedded problems say little. No misreading in the corpus uses a distractor. "
+            "Subgoals stand at any distance from the question, and a state nearer the goal is easier by itself: the "
+            "last column has the share among subgoals one step away only.",
         )
     emit(found, json, lambda: "\n".join(_premise(p) for p in found["premises"]))
 
