@@ -142,7 +142,9 @@ def _model(o: OpenTraining) -> str:
         m.role,
         f"python -m stepviz refine --{m.role}" if m.role in ("orm", "sorm") else "python -m stepviz score --model",
     )
-    score = f"<div><dt>or</dt><dd><code>python -m stepviz score --model {esc(m.spec)}</code></dd></div>"
+    other = {"generator": "python app.py --engine", "orm": "python -m stepviz score --model"}
+    other["sorm"] = other["orm"]
+    more = f"<div><dt>or</dt><dd><code>{esc(other.get(m.role, ''))} {esc(m.spec)}</code></dd></div>"
     return (
         f'<section class="result"><header><b>{esc(m.id)}</b><span class="tagged">{esc(m.role)}</span>'
         f'<span class="dim">{esc(ROLES.get(m.role, ""))}</span><span class="sp"></span>'
@@ -150,7 +152,7 @@ def _model(o: OpenTraining) -> str:
         f"<div><dt>parents</dt><dd>{_parents(o)}</dd></div>"
         f"<div><dt>folder</dt><dd><code>{esc(m.spec.partition(':')[2])}</code></dd></div>"
         f"<div><dt>{esc(words.use if words else 'use')}</dt><dd><code>{esc(use)} {esc(m.spec)}</code></dd></div>"
-        f"{score if m.role in ('orm', 'sorm') else ''}</dl></section>"
+        f"{more if m.role in other else ''}</dl></section>"
     )
 
 
