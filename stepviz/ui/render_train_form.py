@@ -49,9 +49,7 @@ def _datasets(f: TrainForm) -> str:
 
 def _dataset(d: DatasetChoice, mixed: bool) -> str:
     """One of them, or as many as one likes where the training mixes them."""
-    kind = (
-        f'type="checkbox" name="data-{d.id}" value="on"' if mixed else f'type="radio" name="data" value="{d.id}"'
-    )
+    kind = f'type="checkbox" name="data-{d.id}" value="on"' if mixed else f'type="radio" name="data" value="{d.id}"'
     recipe = f"<small>{esc(d.recipe)}</small>" if d.recipe != d.name else ""
     return (
         f'<label class="{"on" if d.on else ""}"><input {kind}{" checked" if d.on else ""}>'
