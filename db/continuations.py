@@ -20,6 +20,8 @@ from db.session import Database
 from db.values import ContinuationKey, Measurement, ModelRow, PrefixCount
 from stepviz.types import Continuation, Sampling, prefix_hash
 
+NEWEST = 10_000  # draws that a mean over all problems looks at
+
 
 class ContinuationQueries(Database):
     def add_continuations(self, continuations: Sequence[Continuation]) -> int:
@@ -81,6 +83,25 @@ class ContinuationQueries(Database):
         query = query.group_by(k.model_id, k.sampling_id).order_by(n.desc(), k.model_id, k.sampling_id)
         with self.reading() as connection:
             return [Measurement(*row) for row in connection.execute(query)]
+
+    def mean_tokens(
+        self, model_id: str, sampling_id: str | None = None, problem_id: str | None = None, prefix: str = ""
+    ) -> float | None:
+        """Tokens of a draw from this prefix, on average; None without a draw.
+
+        Without a problem, over all problems, and over the newest draws of the store only: no index leads there.
+        """
+        k = ContinuationTable
+        conditions = [k.model_id == model_id, k.prefix_hash == prefix_hash(prefix)]
+        if sampling_id is not None:
+            conditions.append(k.sampling_id == sampling_id)
+        if problem_id is not None:
+            conditions.append(k.problem_id == problem_id)
+        else:
+            conditions.append(k.id > select(func.coalesce(func.max(k.id), 0) - NEWEST).scalar_subquery())
+        with self.reading() as connection:
+            mean = connection.execute(select(func.avg(k.tokens)).where(*conditions)).scalar()
+        return None if mean is None else float(mean)
 
     def measured_with(self, source: str | None = None, split: str | None = None) -> list[Measurement]:
         """With which models and samplings steps were continued (the bare question does not count), most draws first.

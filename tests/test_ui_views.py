@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ import pytest
 
 from db.store import open_store
 from db.values import ModelRow, RunRow
-from stepviz import jobs
+from stepviz import embedded, jobs
 from stepviz.steps import segment
 from stepviz.types import (
     Annotation,
@@ -36,6 +37,7 @@ from stepviz.ui.views import (
     measurement,
     problem_list,
     rounded,
+    tokens,
 )
 from stepviz.ui.workbench import Workbench
 from tests import ui_cases
@@ -181,6 +183,38 @@ def test_measure_says_what_it_will_cost(filled: Filled):
     assert "adds ≈ 640 tokens" in shown
     assert not page(filled, "right").measured
     assert page(filled, "right").cost.startswith("24 continuations, ≈ ")  # V[0] is shared, steps 1 to 3 are open
+
+
+def cost_of(filled: Filled, name: str, bench: Workbench | None = None) -> str:
+    problem = filled.bench.store.problem(filled.ids[name])
+    return chain_list(bench or filled.bench, Address(problem.id), problem).cost
+
+
+def test_sampling_costs_what_the_model_spent_on_questions(filled: Filled):
+    """8 chains of 20 tokens, as drawn here; elsewhere as drawn anywhere; draws from later prefixes are shorter."""
+    store = filled.bench.store
+    store.add_continuations([a_draw(j, tokens=2, prefix_hash=prefix_hash("later")) for j in range(9)])
+    assert cost_of(filled, "problem") == "≈ 160 tokens"
+    assert cost_of(filled, "tex") == "≈ 160 tokens"
+    store.add_continuations([a_draw(j, problem_id=filled.ids["tex"], tokens=50) for j in range(8)])
+    assert cost_of(filled, "problem") == "≈ 160 tokens"
+    assert cost_of(filled, "tex") == "≈ 400 tokens"
+    assert cost_of(filled, "hostile") == "≈ 280 tokens"  # 8 draws of 20 and 8 of 50: 35 each
+    other = Workbench(store, sampling=Sampling(temperature=0.2))  # nothing was drawn at it yet
+    assert cost_of(filled, "tex", other) == "≈ 280 tokens"
+
+
+def test_without_a_draw_of_the_model_sampling_costs_by_the_length_of_chains(filled: Filled):
+    """Two chains of 108 and 50 characters, 79 on average: 79 / 1.76 + 1 is 45.9 tokens, 8 of them 367."""
+    assert (len(ui_cases.WRONG), len(ui_cases.RIGHT)) == (108, 50)
+    assert cost_of(filled, "problem", Workbench(filled.bench.store, "hf:some/model")) == "≈ 370 tokens"
+
+
+def test_characters_a_token_are_those_of_the_first_screens_draws():
+    path = Path(embedded.__file__).parent / "first_screen.jsonl"
+    draws = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+    spent = sum(draw[5] for draw in draws)
+    assert sum(tokens(len(draw[3])) for draw in draws) == pytest.approx(spent, rel=0.01)
 
 
 def test_chains_strips_and_clusters(filled: Filled):
