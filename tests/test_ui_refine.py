@@ -89,7 +89,7 @@ def test_the_threshold_of_the_address_moves_the_flag(page: Page) -> None:
     assert "no step" in page.text(at + "0.01", "rform")
     by_hand = page_of(page.bench, parse(f"?chain={page.ids['wrong']}&step=3")).bar
     assert by_hand.step == 3
-    assert "from step 3, by hand" in page.text(f"?chain={page.ids['wrong']}&step=3", "rform")
+    assert "step 3 by hand" in page.text(f"?chain={page.ids['wrong']}&step=3", "rform")
 
 
 def test_the_gate_says_what_it_would_decide(page: Page) -> None:

@@ -63,7 +63,7 @@ def test_a_click_on_a_step_starts_there_and_a_card_shows_the_other_refinement(pa
     open_at(page, running, f"?refinement={running.ids['first']}")
     page.locator("#rview .half:not(.right) .row[data-i='3'] .body").click()
     expect(page.locator("#rview .row.from")).to_have_attribute("data-i", "3")
-    expect(page.locator(".rbar .where")).to_contain_text("from step 3, by hand")
+    expect(page.locator(".rbar .where")).to_contain_text("step 3 by hand")
     page.get_by_role("button", name="undo").click()
     expect(page.locator("#rview .row.from")).to_have_count(0)
     page.locator("#rview .card[data-name=global]").click()

@@ -35,7 +35,8 @@ def bar(p: RefinePage) -> str:
     )
     off = bool(b.lacks) or chain is None or b.busy
     go = f'<button type="submit" class="btn pri"{" disabled" if off else ""}>Refine <kbd>r</kbd></button>'
-    notice = f'<div class="notice"><span>{_commands(_sentence(b.lacks))}</span></div>' if b.lacks and chain else ""
+    how = f"{b.lacks.partition(', and give it')[0]}, or on the Train page; then choose it under Models"
+    notice = f'<div class="notice"><span>{_commands(_sentence(how))}</span></div>' if b.lacks and chain else ""
     step = f'<input type="hidden" name="step" value="{b.step or ""}">'
     return (
         f'<form class="rbar" data-act="refine" autocomplete="off"><div class="what">{title}</div>'
@@ -67,7 +68,7 @@ def _when(b: Bar) -> str:
 
 def _where(b: Bar) -> str:
     if b.step:
-        word = f'from step {b.step}, by hand <button type="button" class="link" data-act="unstep">undo</button>'
+        word = f'step {b.step} by hand <button type="button" class="link" data-act="unstep">undo</button>'
     elif b.sorm == NONE:
         word = "no SORM"
     elif not b.scored:
