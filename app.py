@@ -52,12 +52,14 @@ def main() -> None:
         say(f"opening the store {store_url(given.db).render_as_string()}")
         store = open_store(given.db)
         say("loading the app")
+        from stepviz import first_screen
         from stepviz.prompt_styles import prompt_style
         from stepviz.types import Sampling
         from stepviz.ui.build import build_app, launch_options
 
         sampling = Sampling(given.temperature, max_tokens=given.max_tokens, style=prompt_style(given.style))
         say(f"building the pages and starting the worker process ({given.engine})")
+        first_screen.seed(store)  # where they are missing: embedded problems, some sampled and measured already
         app = build_app(store, given.engine, given.device, sampling, warm=True)
         options = {"inbrowser": given.open, "prevent_thread_lock": True, **launch_options(store, host)}
         app.launch(server_name=host, server_port=given.port, **options)

@@ -47,8 +47,10 @@ def sample(
     """Sample chains of thought; run it again and it makes only what is missing."""
     from db.store import open_store
     from db.values import ProblemFilter
+    from stepviz.first_screen import seed_for
 
     with open_store(db) as store:
+        seed_for(store, source)
         chosen = problem or [r.id for r in store.problems(ProblemFilter(source=source, split=split), limit=limit)]
         if not chosen:
             raise StepvizError("no problem fits: import some first, or change --source and --split")
@@ -114,9 +116,11 @@ def chains_that_fit(store: Store, limit: int, verdict: str | None, **of: str | N
     from itertools import islice
 
     from db.values import ChainFilter
+    from stepviz.first_screen import seed_for
 
     if verdict not in (None, "correct", "wrong", "unknown"):
         raise StepvizError("--verdict is correct, wrong or unknown")
+    seed_for(store, of.get("source"))
     fits = ChainFilter(verdict=verdict, **of)  # type: ignore[arg-type]
     chosen = [row.chain.id for row in islice(store.chains_of(fits), limit)]
     if not chosen:

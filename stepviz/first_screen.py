@@ -1,7 +1,8 @@
 """What a new user sees first: embedded problems, some with chains that are sampled and measured already.
 
 The draws lie in embedded/first_screen.jsonl, as the shipped student made them (`python -m training embedded`);
-`seed` puts them into an empty store, so that the first start needs no model to be loaded.
+`seed` puts them into a store that has none, so that the first start needs no model to be loaded. The app does so when
+it starts, the command line when it is asked for problems of the source "embedded".
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from db.store import Store
-from db.values import ContinuationKey, ModelRow, ProblemFilter
+from db.values import ChainFilter, ContinuationKey, ModelRow, ProblemFilter
 from stepviz import embedded, rollouts, sampling
 from stepviz.engines import Engine
 from stepviz.types import Continuation, Problem, Sampling, SourceItem, continuation_seed, prefix_hash
@@ -27,7 +28,7 @@ KEPT = ("prefix_hash", "j", "text", "finish_reason", "tokens", "answer", "verdic
 
 
 def seed(store: Store, path: Path = FILE) -> bool:
-    """Fills an empty store, or one in which this was interrupted; leaves any other as it is. Whether it did."""
+    """Adds the embedded problems where there is none of them, or where this was interrupted. Whether it did."""
     if not path.exists() or not _unseeded(store):
         return False
     head, draws = _read(path)
@@ -45,12 +46,22 @@ def seed(store: Store, path: Path = FILE) -> bool:
     return True
 
 
+def seed_for(store: Store, source: str | None) -> None:
+    """For commands that choose problems by source: the embedded ones are there as soon as they are asked for."""
+    if source == "embedded":
+        seed(store)
+
+
 def _unseeded(store: Store) -> bool:
-    """Nothing there, or only problems of the first screen's kind: its chains come last and say that it is whole."""
-    counts = store.stats()
-    if counts["chains"] or counts["problems"] > PROBLEMS + SHOWN:
-        return False
-    return counts["problems"] == store.count_problems(ProblemFilter(source="embedded", split="test"))
+    """No problem of the embedded test split is there, or only some without chains, as a kill leaves them.
+
+    What else the store holds does not matter: after an import, too, the first screen has something measured to show.
+    """
+    here = store.count_problems(ProblemFilter(source="embedded", split="test"))
+    if not here:
+        return True
+    chains = store.count_chains(ChainFilter(source="embedded", split="test"))
+    return not chains and PROBLEMS <= here <= PROBLEMS + SHOWN
 
 
 def record(engine: Engine, path: Path = FILE, progress: Callable[[str], None] = print) -> None:

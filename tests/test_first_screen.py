@@ -1,4 +1,4 @@
-"""The first screen: put into an empty store once, finished where a kill interrupted it, and never into another."""
+"""The first screen: put once into a store without it, by the app and by commands, and finished after a kill."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from db.store import Store, open_store
-from stepviz import first_screen
+from stepviz import cli_jobs, first_screen
+from stepviz.errors import StepvizError
 from stepviz.types import SourceItem
 from stepviz.world import embedded_problems
-from tests.store_cases import new_url, problem
+from tests.store_cases import chain, new_url, problem
 
 
 @pytest.fixture
@@ -42,7 +43,41 @@ def test_killed_in_between_the_next_start_finishes_it(store: Store, monkeypatch:
     assert store.stats()["chains"] == first_screen.SHOWN * first_screen.CHAINS
 
 
-def test_a_store_of_ones_own_is_left_alone(store: Store) -> None:
+def test_embedded_problems_of_ones_own_are_left_alone(store: Store) -> None:
     store.add_items([SourceItem(problem()), *(SourceItem(p) for p in embedded_problems("test", 3))])
     assert not first_screen.seed(store)
     assert store.stats()["problems"] == 4
+
+
+def test_after_an_import_the_embedded_problems_come_all_the_same(store: Store) -> None:
+    p = problem()
+    store.add_items([SourceItem(p, (chain(p),)), *(SourceItem(t) for t in embedded_problems("train", 2))])
+    assert first_screen.seed(store)
+    counts = store.stats()
+    assert counts["chains"] == 1 + first_screen.SHOWN * first_screen.CHAINS
+    assert not first_screen.seed(store)
+    assert store.stats() == counts
+
+
+@pytest.mark.parametrize("command", ["sample", "chains"])
+def test_the_command_line_finds_embedded_problems_in_a_new_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """What README says under "Without a browser", as far as to the worker."""
+    url, started = new_url(tmp_path), []
+    monkeypatch.setattr(cli_jobs, "through", lambda _store, kind, spec, _json: started.append((kind, spec)))
+    if command == "sample":
+        cli_jobs.sample(db=url, source="embedded", limit=20)
+        assert [(kind, len(spec["problems"])) for kind, spec in started] == [("sample", 20)]
+    else:
+        cli_jobs.measure(db=url, source="embedded", verdict="wrong", limit=5)
+        cli_jobs.score("embedded:orm", db=url, source="embedded", limit=7)
+        assert [(kind, len(spec["chains"])) for kind, spec in started] == [("measure", 5), ("score", 7)]
+        with open_store(url) as store:
+            assert {store.chain(id).verdict.value for id in started[0][1]["chains"]} == {"wrong"}
+
+
+def test_other_sources_bring_no_embedded_problem(store: Store) -> None:
+    with pytest.raises(StepvizError, match="no chain fits"):
+        cli_jobs.chains_that_fit(store, 5, None, source="gsm8k")
+    assert store.stats()["problems"] == 0

@@ -14,7 +14,6 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from db.store import Store
-from stepviz import first_screen
 from stepviz.types import Sampling
 from stepviz.ui import datasets_page, explore, import_page, refine_page, runs, train_page
 from stepviz.ui.download import download_route
@@ -45,7 +44,6 @@ def build_app(
     bench = Workbench(store, engine, device, sampling or Sampling())
     if warm:
         ensure_worker(store, stay=True, warm=bench.warm)
-    first_screen.seed(store)  # an empty store: embedded problems, a chain sampled and measured already
     with gr.Blocks(title="stepviz", fill_width=True, fill_height=True, analytics_enabled=False) as app:
         explore.build(bench)
     with app.route("Refine", "/refine"):
