@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from db.store import open_store
-from db.values import ModelRow, RunRow
+from db.values import ContinuationKey, ModelRow, RunRow
 from stepviz import embedded, jobs
 from stepviz.steps import segment
 from stepviz.types import (
@@ -163,6 +164,47 @@ def test_an_interval_is_of_draws_of_one_rate(filled: Filled):
     filled.bench.store.add_chain(branch, Verdict("wrong", "", "stepviz/1", "244"))
     listed = chain_list(filled.bench, Address(row.id), filled.bench.store.problem(row.id))
     assert (listed.right, listed.of, listed.interval) == (1, 3, None)
+
+
+def sampled(filled: Filled, number: int, key: str, verdict: str, sampling: Sampling) -> Chain:
+    """A chain that the model drew from the question, stored with its draw."""
+    of, answer = ui_cases.problem(), {"correct": "264", "wrong": "244"}[verdict]
+    prefix = prefix_hash("")
+    draw = a_draw(
+        number, text=f"as drawn {key}\n#### {answer}", answer=answer, verdict=verdict, sampling_id=sampling.hash
+    )
+    filled.bench.store.add_continuations([draw])
+    chain = ui_cases.chain(of, draw.text, ui_cases.MODEL, key)
+    at = ContinuationKey(of.id, prefix, ui_cases.MODEL, sampling.hash, number)
+    filled.bench.store.add_chain(chain, Verdict(verdict, "", "stepviz/1", answer), at)
+    return chain
+
+
+def rate(filled: Filled):
+    row = filled.bench.store.problem(filled.ids["problem"])
+    listed = chain_list(filled.bench, Address(row.id), row)
+    return listed, re.sub("<[^>]+>", "", render_chains.chains(listed))
+
+
+def test_a_greedy_chain_is_no_draw_of_the_rate(filled: Filled):
+    """Of three draws at 0.7 one is right; a right greedy chain, and two that came with a file, enter no rate.
+
+    Wilson's 95 % interval of 1 of 3: (1/3 + z²/6 ± z·√(2/27 + z²/36)) / (1 + z²/3) with z = 1.96.
+    """
+    greedy = Sampling(temperature=0.0)
+    filled.bench.store.add_sampling(greedy)
+    for number, (key, verdict) in enumerate([("x", "correct"), ("y", "wrong"), ("z", "wrong")], start=100):
+        first = sampled(filled, number, key, verdict, ui_cases.SAMPLING)
+    sampled(filled, 0, "greedy", "correct", greedy)
+    listed, text = rate(filled)
+    assert (listed.right, listed.rated, listed.of) == (1, 3, 6)
+    assert listed.interval == pytest.approx((0.0615, 0.7923), abs=1e-4)
+    assert "1 of 3 draws right" in text
+    assert "the other 3 are" in render_chains.chains(listed).lower()
+    filled.bench.store.add_chain(
+        replace(first, key="branch", parent=first.id, branch_step=1), Verdict("wrong", "", "stepviz/1", "244")
+    )
+    assert rate(filled)[0].rated == 3
 
 
 def test_a_run_whose_worker_died_took_until_its_lease_was_over():

@@ -78,12 +78,24 @@ def _reach(c: ChainList) -> str:
 
 
 def _clusters(c: ChainList) -> str:
-    bounds = f" [{interval(c.interval)}]" if c.interval else ""
-    total = (
-        "no gold answer" if c.right is None else f"{c.right} of {c.of} right · <b>{number(c.right / c.of)}</b>{bounds}"
-    )
     bars = shares(c.shares, c.picked, "answer", c.tex)
-    return f'<div class="clus"><div class="sum"><span>Answers</span><span class="num">{total}</span></div>{bars}</div>'
+    return f'<div class="clus"><div class="sum"><span>Answers</span>{_rate(c)}</div>{bars}</div>'
+
+
+def _rate(c: ChainList) -> str:
+    """How many are right; where the chains are not all draws of one rate, of those draws that V is measured with."""
+    if c.right is None:
+        return '<span class="num">no gold answer</span>'
+    n = c.of if c.rated is None else c.rated
+    some = n < c.of
+    why = f"Of the {n} draws from the question by the model and the sampling that values are measured with. "
+    why += f"The other {c.of - n} are of another author or sampling, or branches."
+    bounds = f" [{interval(c.interval)}]" if c.interval else ""
+    of = f"{n} draws" if some else n
+    return (
+        f'<span class="num"{attrs(title=why if some else None)}>{c.right} of {of} right · '
+        f"<b>{number(c.right / n)}</b>{bounds}</span>"
+    )
 
 
 def _filters(c: ChainList) -> str:

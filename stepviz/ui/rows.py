@@ -135,7 +135,8 @@ class ChainList:
     of: int
     shares: tuple[AnswerShare, ...] = ()
     right: int | None = 0  # None: without a gold answer nothing is judged
-    interval: tuple[float, float] | None = None  # only where all chains are draws of one rate
+    rated: int | None = None  # `right` is of so many draws of one rate; None: of all chains
+    interval: tuple[float, float] | None = None  # only of draws of one rate
     picked: str = ""
     sort: str = ""
     origin: str = ""

@@ -130,9 +130,9 @@ def chain_list(bench: Workbench, at: Address, row: ProblemRow, busy: bool = Fals
     ]
     lines = [_line(r, counts, separator, scores.get(r.chain.id), numbers) for r in kept]
     origins = Counter(r.chain.origin for r in rows)
-    right = sum(r.verdict.value == "correct" for r in rows)
+    draws = draws_of_one_rate(rows, shown)
+    right = sum(r.verdict.value == "correct" for r in draws or rows)
     judged = bool(row.answer) or any(r.verdict.value != "unknown" for r in rows)
-    independent = len(origins) == 1 and all(r.chain.parent is None for r in rows)  # draws of one rate
     return ChainList(
         problem=row.id,
         place=place(row),
@@ -140,7 +140,8 @@ def chain_list(bench: Workbench, at: Address, row: ProblemRow, busy: bool = Fals
         of=len(rows),
         shares=shares,
         right=right if judged else None,
-        interval=StepValue(0, right, len(rows)).interval() if judged and independent else None,
+        rated=len(draws) or None,
+        interval=StepValue(0, right, len(draws)).interval() if judged and draws else None,
         picked=at.answer,
         sort=at.sort,
         origin=at.origin,
@@ -153,6 +154,18 @@ def chain_list(bench: Workbench, at: Address, row: ProblemRow, busy: bool = Fals
         busy=busy,
         tex=has_tex(row.question, row.answer, *(r.verdict.answer for r in rows)),
     )
+
+
+def draws_of_one_rate(rows: Sequence[ChainRow], shown: Measurement | None) -> list[ChainRow]:
+    """The chains that are draws from the question by one author under one sampling; [] where nothing says which.
+
+    All of them if they are; else those of the model and the sampling whose continuations give the values. A chain of
+    another sampling (greedy, another temperature) is right at another rate, and a branch is no draw from the question.
+    """
+    roots = [r for r in rows if r.chain.parent is None]
+    if len(roots) == len(rows) and len({(r.chain.origin, r.sampling_id) for r in rows}) == 1:
+        return roots
+    return [r for r in roots if shown and (r.model_id, r.sampling_id) == (shown.model_id, shown.sampling_id)]
 
 
 _ORDER = {
