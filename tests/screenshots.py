@@ -13,14 +13,14 @@ SIZES = ((1280, 800), (1920, 1080), (1024, 768), (420, 860))
 
 
 def main(url: str, folder: Path) -> None:
-    """Explore's first screen, light and dark, in four sizes; Import, Datasets and Runs in one."""
+    """Explore's first screen, light and dark, in four sizes; Import, Datasets, Train and Runs in one."""
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for scheme in ("light", "dark"):
             for width, height in SIZES:
-                more = [("import", "/import"), ("datasets", "/datasets"), ("runs", "/runs")] if width == 1280 else []
-                pages = [("explore", "/"), *more]
+                more = ("import", "datasets", "train", "runs") if width == 1280 else ()
+                pages = [("explore", "/"), *((name, f"/{name}") for name in more)]
                 context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
                 page = context.new_page()
                 for name, path in pages:
