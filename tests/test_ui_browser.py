@@ -367,3 +367,35 @@ def test_how_many_to_sample_is_chosen_and_remembered(page: Page, running: Runnin
     page.reload()
     expect(button).to_have_text("Sample 32 more s")
     expect(button).to_have_attribute("data-n", "32")
+
+
+def test_a_form_is_sent_though_a_field_of_it_is_named_dataset(page: Page):
+    page.set_content(
+        '<form data-act="train" data-run="3"><input name="dataset" value="gsm8k"><button>Go</button></form>'
+    )
+    page.add_script_tag(path="stepviz/ui/static/js/core.js")
+    page.evaluate("stepviz.hub(document.body, (name, data) => (window.sent = data), () => {}, 'act')")
+    page.get_by_role("button").click()
+    assert page.evaluate("window.sent") == {"act": "train", "at": "", "run": "3", "dataset": "gsm8k"}
+
+
+def test_words_typed_are_searched_for_though_a_filter_changes_at_once(page: Page, running: Running):
+    open_at(page, running)
+    page.keyboard.press("/")
+    page.evaluate(
+        """() => {
+            const [q, source] = ["q", "source"].map((name) => document.querySelector(`#find [name=${name}]`));
+            q.value = "zzz"; q.dispatchEvent(new Event("input", { bubbles: true }));
+            source.value = source.options[1].value; source.dispatchEvent(new Event("input", { bubbles: true }));
+        }"""
+    )
+    expect(page).to_have_url(re.compile(r"q=zzz&source="))
+
+
+def test_a_phone_shows_chains_and_every_tab(page: Page, running: Running):
+    page.set_viewport_size({"width": 420, "height": 860})
+    open_at(page, running)
+    row, runs = page.locator("#chains .crow").first.bounding_box(), page.get_by_role("link", name="Runs").bounding_box()
+    assert row and row["y"] + row["height"] < 860
+    assert page.locator("#chains .clist").bounding_box()["height"] >= 56  # two rows
+    assert runs and runs["x"] + runs["width"] <= page.locator("#top .icon").bounding_box()["x"]

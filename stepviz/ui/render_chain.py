@@ -97,7 +97,7 @@ def _head(v: ChainPage) -> str:
     return (
         f'<div class="vhead" data-problem="{esc(v.problem)}" data-chain="{esc(v.chain)}" '
         f'data-selected="{v.selected}"><h2>Chain {v.number}</h2>{verdict}{gold}'
-        f'<div class="meta">{meta}</div><span class="sp"></span>{_measure(v)}</div>'
+        f'<div class="meta" title="{esc(" · ".join(facts))}">{meta}</div><span class="sp"></span>{_measure(v)}</div>'
     )
 
 

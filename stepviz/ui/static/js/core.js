@@ -111,12 +111,14 @@ window.stepviz ??= (() => {
     const { act: name, ...data } = b.dataset;
     (ACTIONS[name] ?? sv.local[name] ?? ((d) => act(name, d)))(data, b);
   });
+  // A form's data-…: not `form.dataset`, which is a field of that name where the form has one.
+  const dataOf = (form) => Object.getOwnPropertyDescriptor(HTMLElement.prototype, "dataset").get.call(form);
   document.addEventListener("submit", (e) => {
     const form = e.target.closest("form");
     if (!form) return;
     e.preventDefault();
-    if (!form.dataset.act) return;
-    const { act: name, ...data } = form.dataset;
+    const { act: name, ...data } = dataOf(form);
+    if (!name) return;
     act(name, { ...data, ...Object.fromEntries(new FormData(form, e.submitter)) });
   });
 

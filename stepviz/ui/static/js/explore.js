@@ -112,7 +112,7 @@
   Object.assign(sv.local, {
     rail, previous: () => stepProblem(-1), next: () => stepProblem(1),
     page: (d) => { find({ skip: +d.skip || null }); $("#problems").scrollTop = 0; },
-    clear: () => { const f = $("#find form"); for (const e of f.elements) e.value = ""; find({ q: null, source: null, result: null }); },
+    clear: () => { clearTimeout(typing); typed = {}; const f = $("#find form"); for (const e of f.elements) e.value = ""; find({ q: null, source: null, result: null }); },
     answer: (d) => { replace({ answer: params().get("answer") === d.answer ? null : d.answer }); sv.act("chains"); },
     unfilter: () => { replace({ answer: null, origin: null }); sv.act("chains"); },
     home: () => { history.pushState(null, "", location.pathname); openHere(); },
@@ -131,12 +131,15 @@
     const row = e.target.closest("#view .row[data-i]");
     if (row && !e.target.closest(".thr") && getSelection().isCollapsed) select(+row.dataset.i, false);
   });
-  let typing = 0;
+  // What is typed waits a moment; whatever sets off the search takes everything that waits along.
+  let typing = 0, typed = {};
+  const flush = () => { clearTimeout(typing); const changes = typed; typed = {}; find(changes); };
   document.addEventListener("input", (e) => {
     const field = e.target.closest("#find [name]");
     if (!field) return;
+    typed[field.name] = field.value.trim();
     clearTimeout(typing);
-    typing = setTimeout(() => find({ [field.name]: field.value.trim() }), field.name === "q" ? 180 : 0);
+    field.name === "q" ? typing = setTimeout(flush, 180) : flush();
   });
   document.addEventListener("change", (e) => {
     if (e.target.matches("#chains [data-count]")) {
