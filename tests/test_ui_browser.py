@@ -396,6 +396,8 @@ def test_a_phone_shows_chains_and_every_tab(page: Page, running: Running):
     page.set_viewport_size({"width": 420, "height": 860})
     open_at(page, running)
     row, runs = page.locator("#chains .crow").first.bounding_box(), page.get_by_role("link", name="Runs").bounding_box()
-    assert row and row["y"] + row["height"] < 860
+    assert row
+    assert row["y"] + row["height"] < 860
     assert page.locator("#chains .clist").bounding_box()["height"] >= 56  # two rows
-    assert runs and runs["x"] + runs["width"] <= page.locator("#top .icon").bounding_box()["x"]
+    assert runs
+    assert runs["x"] + runs["width"] <= page.locator("#top .icon").bounding_box()["x"]
