@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, distinct, exists, func, or_, select
 
-from db.models import ProblemSourceTable, ProblemTable
+from db.models import ChainTable, ProblemSourceTable, ProblemTable
 from db.rows import chunks
 from db.session import Database
 from db.values import ProblemFilter, ProblemRow, SourceKey
@@ -96,10 +96,13 @@ class ProblemQueries(Database):
         return or_(words, p.id == search, p.id.in_(select(s.problem_id).where(s.key == search)))
 
 
+# Without a gold answer nothing is graded, and a chain cut off before its answer is not wrong.
+_HAS_WRONG = exists().where(ChainTable.problem_id == ProblemTable.id, ChainTable.verdict == "wrong")
+_GOLD = func.coalesce(ProblemTable.answer, "") != ""
 _RESULTS = {
     "solved": ProblemTable.n_correct > 0,
-    "unsolved": and_(ProblemTable.n_chains > 0, ProblemTable.n_correct == 0),
-    "mixed": and_(ProblemTable.n_correct > 0, ProblemTable.n_correct < ProblemTable.n_chains),
+    "unsolved": and_(ProblemTable.n_chains > 0, ProblemTable.n_correct == 0, or_(_GOLD, _HAS_WRONG)),
+    "mixed": and_(ProblemTable.n_correct > 0, _HAS_WRONG),
     "unsampled": ProblemTable.n_chains == 0,
     "disputed": ProblemTable.n_disputed > 0,
 }

@@ -42,9 +42,10 @@ class ProblemFilter:
     """Which problems; empty fields do not filter.
 
     search: words that all occur in the question (ASCII letters in either case), or a problem's id, or a
-    source's key. result: "solved" has a correct chain, "unsolved" has chains and none is correct,
-    "mixed" has correct ones and others, "unsampled" has no chain, "disputed" has a chain on which
-    annotators disagree with each other or with the grader, or whose verdict a person changed.
+    source's key. result: "solved" has a correct chain, "unsolved" has chains and none is correct (and a gold
+    answer, or a chain that was judged wrong without one), "mixed" has correct and wrong ones, "unsampled" has no
+    chain, "disputed" has a chain on which annotators disagree with each other or with the grader, or whose verdict
+    a person changed.
     """
 
     search: str = ""

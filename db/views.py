@@ -11,7 +11,9 @@ from stepviz.types import digest
 
 PROBLEMS = """
 SELECT p.seq, p.id AS problem_id, s.source, s.split, s.key, p.question, p.answer, p.solution, p.n_chains, p.n_correct,
-    CAST(p.n_correct AS DOUBLE PRECISION) / nullif(p.n_chains, 0) AS share_correct,
+    CASE WHEN coalesce(p.answer, '') <> ''
+        OR EXISTS (SELECT 1 FROM chains c WHERE c.problem_id = p.id AND c.verdict <> 'unknown')
+        THEN CAST(p.n_correct AS DOUBLE PRECISION) / nullif(p.n_chains, 0) END AS share_correct,
     p.n_disputed, p.created_at
 FROM problems p
 JOIN problem_sources s ON s.id = (SELECT min(f.id) FROM problem_sources f WHERE f.problem_id = p.id)

@@ -13,6 +13,7 @@ import stepviz
 from db.models import Base
 from db.store import open_store
 from db.values import ModelRow
+from stepviz.errors import StepvizError
 from stepviz.notebook import Notebook
 from stepviz.types import Annotation, Sampling, SourceItem, Verdict
 from tests.store_cases import RIGHT, SAMPLING, WRONG, chain, draw, new_url, problem
@@ -78,6 +79,20 @@ def test_without_a_gold_answer_there_are_draws_and_no_values(notebook: Notebook)
     notebook.store.add_continuations([draw(open_end, j, verdict="unknown") for j in range(4)])
     assert open_end.id not in set(notebook.values.problem_id)
     assert P.id in set(notebook.values.problem_id)
+
+
+def test_without_a_gold_answer_no_share_is_right(notebook: Notebook):
+    """Two ungraded chains are no 0 of 2; where a person said that one is wrong, 0 of 2 it is."""
+    open_end = problem("How many roads?", answer=None, key="test/2")
+    chains = (chain(open_end, "a"), chain(open_end, "b"))
+    notebook.store.add_items([SourceItem(open_end, chains)])
+
+    def share() -> float:
+        return notebook.problems.set_index("problem_id").share_correct[open_end.id]
+
+    assert pd.isna(share())
+    notebook.store.override_verdict(chains[0].id, "wrong", "not an answer", "ana")
+    assert share() == 0.0
 
 
 def test_intervals_are_wilsons(notebook: Notebook):
@@ -152,11 +167,19 @@ def test_frames_follow_the_store(notebook: Notebook):
 
 
 def test_an_empty_store_has_empty_frames_with_columns(tmp_path: Path):
-    empty = stepviz.open(f"sqlite:///{tmp_path}/empty.db")
+    url = f"sqlite:///{tmp_path}/empty.db"
+    open_store(url).close()
+    empty = stepviz.open(url)
     for name in ("problems", "chains", "steps", "values", "annotations"):
         frame = getattr(empty, name)
         assert len(frame) == 0
         assert {"chain_id", "problem_id"} & set(frame.columns)
+
+
+def test_a_mistyped_name_is_no_empty_store(tmp_path: Path):
+    with pytest.raises(StepvizError, match=r"no such store: .*mistyped\.db\. Check the name"):
+        stepviz.open(f"sqlite:///{tmp_path}/mistyped.db")
+    assert not list(tmp_path.iterdir())
 
 
 def test_steps_view_cuts_where_python_cuts(tmp_path: Path):

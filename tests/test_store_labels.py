@@ -58,6 +58,21 @@ def test_the_last_label_counts_and_an_undo_takes_it_back(store: Store, c: Chain)
     assert store.annotations_for("no such problem") == {}
 
 
+def test_annotators_have_a_label_of_a_step_that_stands(store: Store, c: Chain) -> None:
+    store.override_verdict(c.id, "correct", "the answer is written out", "dan")
+    assert store.annotators() == []
+    for who, step in (("ana", 1), ("ana", 2), ("ben", 1)):
+        store.add_annotation(Annotation(c.id, who, "correct", step, 1))
+    store.add_annotation(Annotation(c.id, "ben", "correct", 1, -1))
+    store.add_annotation(Annotation(c.id, "ana", "correct", 2, None, undone=True))
+    store.add_annotation(Annotation(c.id, "ben", "correct", 1, None, undone=True))
+    assert store.annotators() == ["ana", "ben"]  # ben's first label stands again
+    store.add_annotation(Annotation(c.id, "ben", "correct", 1, None, undone=True))
+    assert store.annotators() == ["ana"]
+    store.add_annotation(Annotation(c.id, "ana", "correct", 1, None, undone=True))
+    assert store.annotators() == []
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([1, 2]), st.sampled_from([1, 0, -1, "undo"]))))
 def test_the_view_tells_what_the_store_tells(store: Store, c: Chain, said: list):
@@ -168,6 +183,34 @@ def _results(store: Store) -> None:
         )
         chains = [chain(p, str(j)) for j in range(len(verdicts))]
         store.add_items([SourceItem(p, tuple(chains))], {x.id: v for x, v in zip(chains, verdicts, strict=True)})
+
+
+UNKNOWN = Verdict("unknown", "no final answer", "stepviz/1")
+
+
+def test_only_what_was_judged_is_unsolved_or_mixed(store: Store):
+    """No gold answer: nothing failed. A chain cut off beside a right one is no wrong one."""
+    cases = {
+        "no gold": (None, [UNKNOWN, UNKNOWN]),
+        "no gold, a file says wrong": (None, [UNKNOWN, WRONG]),
+        "all cut off": ("5", [UNKNOWN, UNKNOWN]),
+        "right and cut off": ("5", [RIGHT, UNKNOWN]),
+        "right, wrong, cut off": ("5", [RIGHT, WRONG, UNKNOWN]),
+    }
+    for name, (answer, verdicts) in cases.items():
+        p = problem(f"The question of {name}?", source="cases", key=name, answer=answer)
+        chains = [chain(p, str(j)) for j in range(len(verdicts))]
+        store.add_items([SourceItem(p, tuple(chains))], {x.id: v for x, v in zip(chains, verdicts, strict=True)})
+
+    def named(result: str) -> list[str]:
+        found = ProblemFilter(source="cases", result=result)
+        keys = [p.sources[0].key for p in store.problems(found)]
+        assert store.count_problems(found) == len(keys)
+        return keys
+
+    assert named("unsolved") == ["no gold, a file says wrong", "all cut off"]
+    assert named("mixed") == ["right, wrong, cut off"]
+    assert named("solved") == ["right and cut off", "right, wrong, cut off"]
 
 
 @pytest.mark.parametrize(
