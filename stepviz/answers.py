@@ -8,7 +8,8 @@ understands, and the verdict is "equal", "different" or "unknown" (cannot judge)
    other ways: "twelve", "5k", "3 hours 20 minutes" (`readings.py`); policies below
 4. choices (A-E) and plain words (`plain_answers.py`)
 5. math-verify in a worker process that can be killed (`grader_pool.py`), behind filters of length, nesting and
-   exponent; of a side with words in it, or an angle in degrees, which it does not read, its "different" is not believed
+   exponent; of a side with words in it, or an angle in degrees, which it does not read, its "different" is not
+   believed, nor its "equal" where it reads past a mark that only one side has ("> 5", "5 + tax", "5 (or 6)")
 
 Policies for numbers (3):
 - a unit on one side only is ignored; known measures are converted (2 hours = 120 minutes); other units are ignored,
@@ -32,8 +33,8 @@ from stepviz import final_answer
 from stepviz.errors import StepvizError
 from stepviz.grader_pool import PATIENCE, UNSETTLED_SECONDS, GraderPool, Memory, math_verify, remembered
 from stepviz.hostile import refusal
-from stepviz.numbers import Number, altered, read_number, strip_wrapping
-from stepviz.plain_answers import choice, same_choice, same_words, short, worded
+from stepviz.numbers import Number, altered, doubted, read_number, strip_wrapping
+from stepviz.plain_answers import choice, left_out, same_choice, same_words, short, worded
 from stepviz.quantities import Equality, same_quantity, same_time
 from stepviz.readings import read
 from stepviz.types import Verdict, VerdictValue
@@ -142,8 +143,9 @@ def quick(gold: str, answer: str) -> Equality | None:
 
 
 def _number(text: str) -> Number | None:
-    """The number as it is written; a decimal that goes on ("0.333…") is more than the part of it that is."""
-    return None if _GOES_ON.search(text) else read_number(text)
+    """The number as it is written; a decimal that goes on ("0.333…") is more than the part of it that is, and one with
+    a remark that doubts it is none."""
+    return None if _GOES_ON.search(text) or doubted(text) else read_number(text)
 
 
 def _unclear(gold: str, answer: str, left: Number | None, right: Number | None) -> Equality | None:
@@ -151,6 +153,8 @@ def _unclear(gold: str, answer: str, left: Number | None, right: Number | None) 
     for side, number, other in ((gold, left, right), (answer, right, left)):
         if number is None and (word := altered(side)):
             return Equality("unknown", f"“{word}” makes “{short(side)}” another number than the one it begins with")
+        if other and (remark := doubted(side)):
+            return Equality("unknown", f"“{short(remark)}” takes back the number before it, or gives another")
         if other and _decimal_comma(side, other):
             return Equality("unknown", "a comma that may be a decimal one, or separate two numbers")
         if other and (_GOES_ON.search(side) or _RANGE.search(side) or _RATIO.fullmatch(side)):
@@ -159,7 +163,9 @@ def _unclear(gold: str, answer: str, left: Number | None, right: Number | None) 
 
 
 def _mathematics(gold: str, answer: str, result: Equality) -> Equality:
-    """math-verify's judgement; its "different" counts only where both sides are mathematics that it reads."""
+    """math-verify's judgement; it counts only where both sides are mathematics that it reads, and reads whole."""
+    if result.verdict == "equal" and (marks := left_out(gold) ^ left_out(answer)):
+        return Equality("unknown", f"only one side has {min(marks)}, which math-verify leaves out")
     if result.verdict != "different":
         return result
     for side, other in ((gold, answer), (answer, gold)):

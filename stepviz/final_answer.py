@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from stepviz.numbers import altering_word, closing_brace, read_number, strip_wrapping
+from stepviz.numbers import altering_word, closing_brace, doubted, read_number, strip_wrapping
 
 How = Literal["####", "A:", "boxed", "answer is", "last line"]
 MAX_ANSWER = 2_000  # characters; more than that after a marker is no final answer
@@ -27,9 +27,14 @@ _A_LINE = re.compile(r"[ \t]*A:[ \t]*(\S[^\n]{0,80})")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _ANSWER_IS = re.compile(
     r"(?:\b(?:final|correct|right|the|our|my)\s{1,3}){0,3}(?:\b(?:answer|ans)\b|答案)[* \t]{0,6}"
-    r"(?:(?:is|:|=|：|是|为|would be|will be|should be|choice|option|are)[* \t]{0,6}){1,4}(?:\n[ \t]{0,6})?(?=\S)",
+    r"(?:(?:is|:|=|：|是|为|would be|will be|should be|choice|option|are)[* \t]{0,6}){1,4}"
+    r"(?P<filler>(?:(?:therefore|thus|hence|then|simply|just|clearly|indeed|actually|now|equal to|given by|as follows"
+    r"|(?:shown |given )?below|the following)(?![A-Za-z-])[,:* \t]{0,6}(?=[^.;!?,]|\n)){1,3})?"
+    r"(?P<gap>\n[ \t]{0,6}(?:\n[ \t]{0,6}){0,2})?(?=\S)",
     re.I,
 )
+_BULLET = re.compile(r"(?:[-*•>]|\*\*)\s*(?=\S)")
+_DISPLAY = re.compile(r"\\\[(.{1,500}?)\\\]|\$\$(.{1,500}?)\$\$", re.S)
 _JOIN = re.compile(r"(?:[\s,;$\\()\[\]&~]|and|or|quad|qquad|text|[{}])*|\s*[a-z]{1,12}\s+(?:and|or)\s+")
 _CUT = re.compile(r"[.;!?](?=\s+[A-Z\"'(*$\\]|\s*$)|\s+(?:because|since|which|so|as)\s|\s+I hope it is correct")
 _LEADING = re.compile(r"[-−+$€£]*[0-9](?:[0-9,]*[0-9])?(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?\s*(?:\\?%|percent\b)?")
@@ -46,9 +51,10 @@ _ANY_NUMBER = re.compile(
 )
 _ALTERED_BEFORE = re.compile(
     r"\b(?:negative|minus|than|least|most|over|under|below|above|beyond|up to|nearly|almost|twice|double|triple"
-    r"|(?:half|third|quarter|root|square|cube) of)\s+$",
+    r"|(?:half|third|quarter|root|square|cube) of)\s+$|(?:[<>≤≥≠]|\\(?:[lgn]eq?|[lg]t|[lg]eqslant|neq))\s*$",
     re.I,
 )
+_ALTERED_AFTER = re.compile(r"\s*(?:[+‰‱±…]|\.\.|\\[lc]?dots|\\pm)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +165,35 @@ def _unbox(content: str) -> str:
 
 def _answer_is(text: str) -> FinalAnswer | None:
     match = None
-    for match in _ANSWER_IS.finditer(text):  # noqa: B007 - the last one counts
-        pass
+    for found in _ANSWER_IS.finditer(text):
+        far = found["gap"] is not None and (found["filler"] is not None or found["gap"].count("\n") > 1)
+        match = found if not far or _alone(text, found.end()) else match  # the last one counts
     if match is None:
         return None
-    newline = text.find("\n", match.end())
-    end = len(text) if newline < 0 else newline
+    display = _DISPLAY.match(text, match.end())
+    end = _line_end(text, display.end() if display else match.end())
+    if display:
+        return FinalAnswer(match.start(), end, _unbox(display[1] or display[2]), "answer is")
     line = text[match.end() : min(end, match.end() + MAX_ANSWER)]
+    if match["gap"] and (match["filler"] or match["gap"].count("\n") > 1):
+        line = _BULLET.sub("", line, count=1)
     cut = _CUT.search(line)
     content = line[: cut.start()] if cut else line
     return FinalAnswer(match.start(), end, _core(content), "answer is")
+
+
+def _line_end(text: str, start: int) -> int:
+    newline = text.find("\n", start)
+    return len(text) if newline < 0 else newline
+
+
+def _alone(text: str, start: int) -> bool:
+    """Whether the line at `start` is an answer and nothing else: a number, a formula; not a list's first step."""
+    if _DISPLAY.match(text, start):
+        return True
+    line = _BULLET.sub("", text[start : min(_line_end(text, start), start + MAX_ANSWER)], count=1).strip().strip("*")
+    formula = _FORMULA.match(line)
+    return (formula is not None and len(line) - formula.end() <= 1) or read_number(line) is not None
 
 
 def _core(content: str) -> str:
@@ -179,6 +204,8 @@ def _core(content: str) -> str:
     if read_number(content) is not None:
         return content
     leading = _LEADING.match(content)
+    if doubted(content):
+        return content
     if leading and (altering_word(content[leading.end() :]) or _MORE.match(content, len(leading.group().rstrip()))):
         return content
     if leading and re.match(r"\s*(?:[A-Za-z(,]|$)", content[leading.end() :]) and " " in content:
@@ -210,7 +237,8 @@ def only_number(text: str) -> str | None:
     if len(numbers) != 1 or read_number(numbers[0].group()) is None:
         return None
     before = text[max(0, numbers[0].start() - 20) : numbers[0].start()]
-    altered = _ALTERED_BEFORE.search(before) or altering_word(text[numbers[0].end() :])
+    after = text[numbers[0].end() :]
+    altered = _ALTERED_BEFORE.search(before) or altering_word(after) or _ALTERED_AFTER.match(after)
     return None if altered else numbers[0].group()
 
 

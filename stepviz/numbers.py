@@ -37,14 +37,15 @@ _MEASURES = frozenset(_MEASURE_NAMES.split())
 # what makes the text more than one number, or not a number
 _NOT_UNIT_NAMES = (
     "or and to plus minus times over than pi sqrt by remainder r mod equals is are was but not infinity inf nan"
-    " because since so if else while where which"
+    " because since so if else while where which past"
 )
 # what makes another number of the one before, or may: "3 quarters" are 0.75, or coins
 _ALTERING_NAMES = (
     "squared cubed factorial factorials negative below under less fewer above over more greater beyond repeating"
     " recurring reciprocal inverse halved doubled tripled quadrupled twice thrice half halves third thirds quarter"
     " quarters fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths"
-    " hundredth hundredths thousandth thousandths millionth millionths lakh lakhs crore crores quadrillion bn mn "
+    " hundredth hundredths thousandth thousandths millionth millionths lakh lakhs crore crores quadrillion bn mn tens"
+    " mille permille ppm ppb"
 )
 _ALTERING = (*_ALTERING_NAMES.split(), *_SCALES, *(f"{scale}s" for scale in _SCALES))
 _ALTERING_WORD = re.compile(rf"[\s(){{}}\\%$*°-]*(?:[A-Za-z]+[\s(){{}}\\$-]+){{0,3}}?({'|'.join(_ALTERING)})\b", re.I)
@@ -54,6 +55,12 @@ _HEDGES = re.compile(
 )
 
 _GOES_ON = re.compile(r"\.[0-9]+\.{2,}$")  # 0.333…, three dots and not a full stop
+ASIDE = re.compile(r"(.*[^\s(])\s*(\([^()]*\))")
+_DOUBT = re.compile(
+    r"\b(?:or|wrong|incorrect|false|instead|rather|maybe|perhaps|possibly|probably|actually|should|corrected|correction"
+    r"|error|mistake|unsure|uncertain|guess|not(?!\s+[$€£]?[0-9]))\b|\?",
+    re.I,
+)
 _CURRENCY_MARK = rf"(?:\\?[{CURRENCY}]|US\$|Rs\.?|USD|EUR|GBP)?"
 _FRAC = r"\\[dt]?frac\s*"
 _MIXED_TEX = (  # 1\frac{1}{2}, 1\frac12
@@ -190,6 +197,29 @@ def altered(text: str) -> str | None:
     return altering_word(text[match.end() :]) if match else None
 
 
+def doubted(text: str) -> str | None:
+    """The remark in brackets behind an answer that takes it back, or gives another one.
+
+    >>> doubted("5 (or 6)")
+    '(or 6)'
+
+    The same in another unit is none: "14 days (or 2 weeks)", "25 miles (about 40 km)".
+    """
+    match = ASIDE.fullmatch(text) if len(text) <= MAX_CHARS else None
+    if match is None:
+        return None
+    remark, number = match[2][1:-1].strip(), read_number(match[1])
+    other = read_number(re.sub(r"^or\s+", "", remark)) if number else None
+    if number and other:
+        units = {n.unit.removesuffix("s") for n in (number, other)}
+        ratio = {(True, False): Fraction(1, 100), (False, True): 100}.get((number.percent, other.percent), 1)
+        if other.value in (number.value, number.value * ratio) or len(units - {""}) == 2:
+            return None
+        if not other.unit or len(units) == 1:
+            return match[2]
+    return match[2] if _DOUBT.search(remark) else None
+
+
 def _value(match: re.Match[str]) -> Fraction | None:
     negative = sum(bool(match[g]) and match[g] != "+" for g in ("sign", "sign2", "ns")) % 2 == 1
     value: Fraction | None
@@ -236,7 +266,7 @@ def _unit(rest: str, attached: bool) -> str | None:
         return None  # a power, a factorial, a million
     if re.search(r"(?<![A-Za-z²³^])[0-9]|\^(?![23]\b)|[*]|--", rest):
         return None
-    if not words and rest.strip(CURRENCY + " /²³°"):
+    if rest.endswith("/") or (not words and rest.strip(CURRENCY + " /²³°")):
         return None
     lowered = [w.lower() for w in words]
     if any(w in _NOT_UNITS for w in lowered):

@@ -1,11 +1,11 @@
-"""Answers that are neither numbers nor mathematics: a letter A-E, plain words."""
+"""Answers that are neither numbers nor mathematics: a letter A-E, plain words; marks that math-verify leaves out."""
 
 from __future__ import annotations
 
 import re
 
 from stepviz import final_answer
-from stepviz.numbers import Number, read_number
+from stepviz.numbers import Number, doubted, read_number, strip_wrapping
 from stepviz.quantities import Equality
 from stepviz.readings import QUANTITY_WORDS
 
@@ -29,6 +29,25 @@ _FUNCTION_NAMES = (
 )
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _ENVIRONMENT = re.compile(r"\\(?:begin|end|operatorname|mathbb|mathcal)\{[a-zA-Z*]{1,20}\}")
+
+
+# what math-verify reads past, by what a reader makes of it; each is a difference where only one side has it
+_LEFT_OUT = {
+    "a relation": re.compile(r"^\s*(?:[<>≤≥≠]|\\(?:[lgn]eq?|[lg]t|[lg]eqslant|neq)(?![a-z]))"),
+    "something that goes on": re.compile(r"\.\.|…|\\[lc]?dots(?![a-z])|[0-9]\s*~\s*[0-9]"),
+    "an unfinished calculation": re.compile(r"[-+−*/^=<>]\s*\$?\s*$"),
+    "a sign beside the number": re.compile(r"[‰‱]|\?\s*$|[0-9]\s*['’′]"),
+    "a sum with words": re.compile(
+        rf"[0-9)}}]\s*[-+]\s*(?!(?:{'|'.join((*sorted(_FUNCTIONS), 'pi'))})(?![a-z]))[A-Za-z]{{3,}}"
+    ),
+}
+
+
+def left_out(text: str) -> set[str]:
+    """What `text` says that math-verify does not see, as it would be named in a reason."""
+    text = strip_wrapping(text)
+    remark = doubted(text)
+    return {name for name, mark in _LEFT_OUT.items() if mark.search(text)} | ({f"“{remark}”"} if remark else set())
 
 
 def choice(text: str) -> str | None:

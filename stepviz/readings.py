@@ -20,7 +20,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
-from stepviz.numbers import Number, altering_word, read_number, strip_wrapping
+from stepviz.numbers import ASIDE, Number, altering_word, doubted, read_number, strip_wrapping
 from stepviz.quantities import measure
 
 MAX_CHARS = 120
@@ -44,7 +44,6 @@ QUANTITY_WORDS = frozenset((*_CARDINALS, *_SCALES, *_PARTS, *_QUARTERS, *_LOOSE.
 _ONE = re.compile(rf"(?:an?\s+)?(?=half\b)|an?\s+(?=(?:{'|'.join((*_SCALES, *_PARTS, 'dozen'))})\b)", re.I)
 _WORD = re.compile(r"([A-Za-z]+)([\s-]*)")
 _CHOICE = re.compile(r"\(?[A-E][).:]\s+(.+)")
-_ASIDE = re.compile(r"(.*[^\s(])\s*(\([^()]*\))")
 _EQUALS_NAME = re.compile(r"(.+?)\s*=\s*\\?[A-Za-z]")
 _SUFFIX = re.compile(r"([-−]?)(\\?[$€£])?([0-9][0-9,]*(?:\.[0-9]+)?)\s?(?:([KMB])|([kmb]))(?=$|\s)(.*)")
 _REPEATING = re.compile(r"([-−]?)([0-9]*)\.([0-9]*)\\(?:overline|bar)\s*\{?\s*([0-9]+)\s*\}?")
@@ -174,8 +173,8 @@ def _framed(text: str) -> Number | None:
     """A choice with its letter, a remark in brackets that changes nothing, an equation with a name on its right."""
     if match := _CHOICE.fullmatch(text):
         return read_number(match[1])
-    if match := _ASIDE.fullmatch(text):
-        return None if altering_word(match[2]) else read_number(match[1])
+    if match := ASIDE.fullmatch(text):
+        return None if altering_word(match[2]) or doubted(text) else read_number(match[1])
     match = _EQUALS_NAME.fullmatch(text)
     return read_number(match[1]) if match else None
 

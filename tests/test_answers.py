@@ -54,6 +54,45 @@ def test_extract(text: str, expected: str | None):
     assert answers.extract(text) == expected
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is therefore\n\\[6\\]",
+        "The answer is as follows:\n6",
+        "The answer is: \n\n6",
+        "The answer is then 6",
+        "The answer is simply 6 apples",
+        "The answer is therefore, 6.",
+        "The answer is clearly 6 because 3 + 3 = 6",
+        "The answer is equal to 6.",
+        "The answer is:\n\n$$6$$",
+        "The answer is\n\n\\[\n6\n\\]\nwhich was to be found.",
+        "The final answer is given by\n\\[ x = 6. \\]",
+        "**Answer:**\n\n**6**",
+        "The answer is the following:\n\n- 6 apples",
+        "The answer is below:\n\n\\(6\\).\n",
+    ],
+)
+def test_a_filler_word_or_an_empty_line_is_not_the_answer(text: str):
+    verdict = answers.grade("6", text)
+    assert verdict.value == "correct", (verdict.answer, verdict.reason)
+    assert answers.grade("7", text).value == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The answer is below.", "below"),  # nothing comes after it: it may be the answer
+        ("The answer is 6.\nHere is how I found the answer:\n\n1. We add 3 and 3.\n2. Done.", "6"),
+        ("The answer is as follows:\nFirst we add 3 and 3.\n6", "6"),
+        ("The answer is:\n\nLet me see, 3 + 3 is what we want", None),
+        ("The answer is then", "then"),
+    ],
+)
+def test_what_follows_a_filler_is_read_only_where_it_is_an_answer(text: str, expected: str | None):
+    assert answers.extract(text) == expected
+
+
 def test_rules_restrict_or_widen_what_counts():
     both = "\\boxed{4}\nThe answer is 5"
     assert answers.extract(both, "boxed") == "4"

@@ -108,6 +108,60 @@ def test_words_that_change_a_number_are_no_units(gold: str, answer: str):
 
 
 @pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        *(("5", f"{relation} 5") for relation in (">", "<", "\\ge", "\\geq", "\\leqslant", "\\neq", "≥")),
+        *(("5", answer) for answer in ("5 (or 6)", "5 (wrong; 6)", "5 (6)", "5 (approx. 6)", "5 (maybe)", "5..6")),
+        *(("5", answer) for answer in ("5+", "5 days (or 6 days)", "5 (or 6 m)", "5 (or 500)")),
+        *(
+            ("5", answer)
+            for answer in ("5 -", "$5 + tax", "5+ apples", "5‰", "5 per mille", "5 ppm", "5 \\ldots", "5…")
+        ),
+        *(("5", answer) for answer in ("5...6", "5?", "5'", "5^", "5/", "5 =", "5~6", "5 tens", "five past two")),
+        *(("2\\sqrt{3}", answer) for answer in ("> 2\\sqrt{3}", "2\\sqrt{3} +", "2\\sqrt{3} \\ldots")),
+        *(("50", answer) for answer in ("5 tens", "five tens")),
+        *(("1/2", "half past two"), ("5", "5 past two"), ("10", "10 past")),
+        *(("5", f"The answer is {answer}.") for answer in ("5 (or 6)", "5 (wrong; 6)", "> 5", "$5 + tax", "5‰", "5+")),
+        ("5", "There are 5+ dogs in the yard now"),
+        ("5", "There are > 5 dogs in the yard"),
+    ],
+)
+def test_marks_that_change_a_number_are_not_dropped(gold: str, answer: str):
+    for result in (answers.equal(gold, answer), answers.equal(answer, gold)):
+        assert result.verdict != "equal", result.reason
+        assert result.reason
+    assert answers.grade(gold, f"#### {answer}").value != "correct"
+
+
+@pytest.mark.parametrize("tens", ["5 tens", "five tens"])
+def test_tens_are_not_called_wrong_either(tens: str):
+    assert answers.equal("50", tens).verdict == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("14", "14 days (2 weeks)"),
+        ("5", "5 (five)"),
+        ("5", "5 (not 6)"),  # says 5
+        ("5", "5 (correct)"),
+        ("0.5", "1/2 (or 0.5)"),
+        ("40%", "40% (or 0.4)"),
+        ("14", "14 days (or 2 weeks)"),
+        ("25", "25 miles (about 40 km)"),
+        ("25", "The answer is $25 ($5 each for 5)."),
+        ("5", "x = 5"),
+        ("5", "\\sqrt{25}"),
+        ("5", "5 pairs of socks"),
+        ("1/2", "half of the cake"),
+        ("18", "The answer is 18..."),  # a sentence that trails off
+    ],
+)
+def test_what_changes_nothing_is_still_read_past(gold: str, answer: str):
+    assert answers.equal(gold, answer).verdict == "equal"
+
+
+@pytest.mark.parametrize(
     ("text", "value"), [("2 dozens", 24), ("3 hundreds", 300), ("5 thousands of dollars", 5000), ("4 seconds", 4)]
 )
 def test_a_scale_may_be_a_plural(text: str, value: int):
