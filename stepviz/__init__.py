@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 
 def open(url: str | None = None) -> Notebook:
-    """The store behind `url` (default: STEPVIZ_DB, else sqlite:///stepviz.db) as pandas frames."""
+    """The store behind `url` (default: STEPVIZ_DB, else sqlite:///stepviz.db) as pandas frames; it must be there."""
     from stepviz.notebook import Notebook  # imported late: `import stepviz` stays instant
 
     return Notebook(url)

@@ -10,6 +10,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,9 @@ from sqlalchemy import Row, text
 
 from db.columns import decode_text
 from db.rows import read_spans
+from db.session import store_url
 from db.store import Store, open_store
+from stepviz.errors import StepvizError
 from stepviz.rollouts import prefix_of, terminal
 from stepviz.types import Chain, StepValue, VerdictValue, prefix_hash
 
@@ -41,6 +44,13 @@ class Notebook:
     """Frames of a store; reading a property again reads the store again."""
 
     def __init__(self, url: str | None = None) -> None:
+        """StepvizError where there is no store yet: a mistyped name makes none, other than in the app."""
+        where = store_url(url)
+        if where.get_backend_name() == "sqlite" and not Path(where.database or "").exists():
+            raise StepvizError(
+                f"no such store: {where.database}. Check the name and the working directory, or make it: start the "
+                "app, or python -m stepviz import"
+            )
         self.store: Store = open_store(url)
 
     @property
