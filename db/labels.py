@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from db.caches import current_labels, refresh_chains
 from db.locks import lock_chains
@@ -83,10 +83,19 @@ class LabelQueries(Database):
         return found
 
     def annotators(self) -> list[str]:
+        """Who has a label of steps that stands, by name. A verdict is of the whole chain and counts nobody in."""
+        a = AnnotationTable
+        named = select(a.annotator).where(a.question != "verdict").distinct()
+        took_back = named.where(a.undone)  # people, of few labels: a data set takes none back
+        standing = (
+            named.where(a.annotator.in_(took_back))
+            .group_by(a.annotator, a.chain_id, a.question, a.step)
+            .having(func.count() > 2 * func.count().filter(a.undone))  # an undo takes back one label
+        )
         with self.reading() as connection:
-            return list(
-                connection.execute(select(AnnotationTable.annotator).distinct().order_by("annotator")).scalars()
-            )
+            asked = set(connection.execute(took_back).scalars())
+            kept = set(connection.execute(standing).scalars()) if asked else set()
+            return sorted(set(connection.execute(named).scalars()) - asked | kept)
 
 
 def _read(row: Row) -> AnnotationRow:
