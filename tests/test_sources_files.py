@@ -121,6 +121,17 @@ def test_a_binary_file_is_called_one(tmp_path: Path, name: str, content: bytes, 
     assert "UTF" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("question,answer\nUn café ?,5\nDeux cafés ?,6\n", 2), ("énoncé,réponse\nHow many?,5\n", 1)],
+)
+def test_a_table_in_latin_1_is_told_to_be_saved_as_utf_8(tmp_path: Path, text: str, line: int):
+    path = tmp_path / "french.csv"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(Unreadable, match=f"not UTF-8 at line {line}; save the file as UTF-8"):
+        list(sources.read("table", path))
+
+
 def test_text_with_a_few_odd_characters_is_no_binary_file(tmp_path: Path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"question,response\nfine?,yes\n\x1b[1mbold\x1b[0m?,yes\na NUL \x00?,no\ncaf\xe9?,no\n")

@@ -183,3 +183,13 @@ def lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
             while (rest := file.readline(2**20)) and not rest.endswith(b"\n"):
                 pass
             yield number, None
+
+
+def not_utf8(path: Path) -> int | None:
+    """The first line that is not UTF-8, as in a file that was saved as Latin-1; None where there is none."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        if file.read(4) == b"PAR1":
+            return None
+    return next((number for number, line in lines(path) if line is not None and not _is_utf8(line)), None)

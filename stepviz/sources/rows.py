@@ -93,7 +93,9 @@ def storable(value: Any) -> Any:
             try:
                 value.encode()
             except UnicodeEncodeError:
-                raise BadRow("holds bytes that are not UTF-8, or half of a surrogate pair") from None
+                raise BadRow(
+                    "holds bytes that are not UTF-8, or half of a surrogate pair; save the file as UTF-8"
+                ) from None
     elif isinstance(value, dict):
         for name, inner in value.items():
             storable(name)

@@ -16,7 +16,7 @@ from typing import Any
 
 from stepviz.errors import StepvizError
 from stepviz.sources import fields, rows
-from stepviz.sources.files import Unreadable, stem
+from stepviz.sources.files import Unreadable, not_utf8, stem
 from stepviz.sources.mapping import ROLES, Mapping, guess_mapping, is_chat, parsed, said, value_at
 from stepviz.steps import join, rule_id, segment
 from stepviz.types import Annotation, Chain, Problem, Refusal, SourceItem, Span
@@ -42,6 +42,8 @@ def guess(path: Path | str) -> Mapping:
     """The guessed mapping of a file; StepvizError where not one row can be read."""
     sample_rows = sample(path)
     if not sample_rows:
+        if line := not_utf8(Path(path)):
+            raise Unreadable(f"{path}: not UTF-8 at line {line}; save the file as UTF-8")
         raise Unreadable(f"{path}: no row of it can be read; is it JSONL, a JSON array, CSV, TSV or Parquet?")
     return guess_mapping(columns(sample_rows), sample_rows)
 
