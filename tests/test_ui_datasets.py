@@ -32,6 +32,7 @@ from stepviz.ui.view_recipe import config_of, sent_of
 from stepviz.ui.workbench import Workbench
 from stepviz.worker import Worker
 from tests import dataset_cases as cases
+from tests.store_cases import chain
 from tests.ui_cases import HOSTILE
 
 
@@ -233,6 +234,16 @@ def test_problems_without_a_split_are_found(store: Store):
     store.add_items([SourceItem(Problem("1+1?", "2", "#### 2", "mine", "1"))])
     html = send(store, "form", recipe="sft").html["build"]
     assert "but 1 have none: choose “any, where none is test”" in html
+
+
+def test_chains_are_counted_of_the_problems_that_are_counted(store: Store):
+    """One problem without a split with two chains, one of train with one, one of test with one."""
+    for key, split, n in (("1", None, 2), ("2", "train", 1), ("3", "test", 1)):
+        p = Problem(f"1+{key}?", str(1 + int(key)), "", "mine", key, split)
+        store.add_items([SourceItem(p, tuple(chain(p, str(j)) for j in range(n)))])
+    html = send(store, "open").html["dopen"]
+    assert "2 problems to train on" in html
+    assert "3 chains of them" in html
 
 
 def test_a_build_is_a_run_and_its_dataset_opens(school: Store):

@@ -189,15 +189,19 @@ def _facts(said: Mapping[str, Any]) -> list[str]:
 def ingredients(bench: Workbench) -> Ingredients:
     """What the whole store holds for recipes to read."""
     store = bench.store
-    problems, solutions = 0, False
+    problems, chains, draws, solutions = 0, 0, 0, False
     for source, n in store.sources():
-        problems += max(0, n - sum(count for split, count in store.splits(source) if is_test(split)))
+        tests = [(split, count) for split, count in store.splits(source) if is_test(split)]
+        problems += max(0, n - sum(count for _, count in tests))
+        # their chains and draws are counted as they are: all of the source without those of its test splits
+        chains += store.count_chains(ChainFilter(source))
+        chains -= sum(store.count_chains(ChainFilter(source, split)) for split, _ in tests)
+        draws += sum(m.n for m in store.measured_with(source))
+        draws -= sum(m.n for split, _ in tests for m in store.measured_with(source, split))
     if problems:
         first = next((p for p in store.problems(ProblemFilter(), 200) if not _in_test(p.sources)), None)
         solutions = first is not None and bool(first.solution)
-    draws = sum(m.n for m in store.measured_with(None, "train")) if problems else 0
-    chains = store.count_chains(ChainFilter(split="train")) if problems else 0
-    return Ingredients(problems, solutions, chains, draws, len(store.annotators()))
+    return Ingredients(problems, solutions, max(0, chains), max(0, draws), len(store.annotators()))
 
 
 def _in_test(places: tuple[Any, ...]) -> bool:
