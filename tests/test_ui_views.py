@@ -102,6 +102,15 @@ def test_what_is_said_of_the_whole_chain_stands_at_its_question(filled: Filled):
     assert not any(row.labels for row in rows[1:])
 
 
+def test_a_verdict_is_no_label_of_the_question(filled: Filled):
+    store, wrong = filled.bench.store, filled.ids["wrong"]
+    before = [row.labels for row in page(filled).rows]
+    store.override_verdict(wrong, "correct", "the gold answer is off", "ana")
+    opened = page(filled)
+    assert opened.verdict == "correct"
+    assert [row.labels for row in opened.rows] == before
+
+
 def test_endings_are_clusters_of_answers(filled: Filled):
     ends = page(filled).rows[1].endings
     assert [(e.answer, e.verdict, e.n) for e in ends] == [("264", "correct", 6), ("244", "wrong", 2)]

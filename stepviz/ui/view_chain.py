@@ -121,14 +121,17 @@ def _predicted_pit(known: Known, drawn: Scorer | None, threshold: float) -> int 
 
 
 def _labels(annotations: Sequence[AnnotationRow]) -> dict[int, tuple[Label, ...]]:
-    """Step → who said what of it. A first error is shown at its step; what is said of the whole chain, at row 0."""
+    """Step → who said what of it. A first error is shown at its step; what is said of the whole chain, at row 0.
+
+    A verdict is no label of a step: the head of the chain says it.
+    """
     found: dict[int, list[Label]] = defaultdict(list)
     for a in (row.annotation for row in annotations):
         if a.question == "first_error":
             said = (1, "no step is wrong") if a.value is None else (-1, "first error")
             found[a.value or 0].append(Label(a.annotator, *said, a.note))
-        elif a.question in ("correct", "solvable", "verdict"):
-            whole = "" if a.step or a.question == "verdict" else " (the whole chain)"
+        elif a.question in ("correct", "solvable"):
+            whole = "" if a.step else " (the whole chain)"
             found[a.step].append(Label(a.annotator, a.value, f"{a.question}{whole}", a.note))
         elif a.question == "decides" and a.value:
             found[a.value].append(Label(a.annotator, 1, "decides", a.note))
