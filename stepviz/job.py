@@ -40,7 +40,7 @@ class Job:
 
     def __post_init__(self) -> None:
         self.spec: Mapping[str, Any] = self.run.spec
-        self.progress = {k: v for k, v in self.run.progress.items() if k == "plan"}
+        self.progress = {k: v for k, v in self.run.progress.items() if k in ("plan", "there")}
 
     def tell(self, **progress: Any) -> None:
         """For the next heartbeat; a new dict each time, since another thread reads it."""
@@ -123,12 +123,16 @@ def draw_all(
     then: Callable[[Drawn], object] = lambda drawn: None,
 ) -> None:
     """In chunks, each followed by `then`, with progress; stops between batches where the job is cancelled."""
-    meter = Meter(job, sum({want.key: want.n for want in wants}.values()))
+    asked = {want.key: want.n for want in wants}
+    stored = _stored(job.store, engine, sampling, asked)
+    there = job.progress.get("there", stored)  # a resumed run keeps what there was when it began
+    meter = Meter(job, sum(asked.values()) - there, drawn=stored - there)
+    job.tell(there=there, done=meter.drawn, total=meter.total, unit="continuations")
     failed: dict[PrefixKey, str] = {}
     for chunk in _chunks(wants):
         if job.cancelled():
             break
-        meter.begin(chunk)
+        meter.begin()
         drawn = draw(
             chunk,
             engine,
@@ -150,41 +154,40 @@ def draw_all(
 
 @dataclass
 class Meter:
-    """Draws done and left, tokens a second, time left."""
+    """Draws done and left of those this run is to add, tokens a second, time left."""
 
     job: Job
-    total: int
-    before: int = 0  # draws of the chunks that are through
-    chunk: int = 0  # draws of this one, those that are stored already included
-    missing: int = 0  # draws of this one that were not
+    total: int  # asked for, without what was there
+    drawn: int = 0  # by this run, before it was stopped and resumed
+    missing: int = 0  # draws of the chunk at work that were not stored
     tokens: int = 0
-    sampled: int = 0
+    sampled: int = 0  # of the chunks that are through
     began: float = field(default_factory=time.monotonic)
 
-    def begin(self, chunk: Sequence[Want]) -> None:
-        self.chunk, self.missing = sum(want.n for want in chunk), 0
+    def begin(self) -> None:
+        self.missing = 0
 
     def count(self, done: int, missing: int, tokens: int) -> None:
         """From inside a chunk; then lets others in, whose time is not ours."""
-        self._tell(self.before + self.chunk - missing + done, self.sampled + done, self.tokens + tokens)
+        self._tell(self.sampled + done, self.tokens + tokens)
         self.missing = missing
         paused = time.monotonic()
         self.job.let_in()
         self.began += time.monotonic() - paused
 
     def end(self, drawn: Drawn) -> None:
-        self.before += self.chunk
         self.tokens += drawn.tokens
         self.sampled += self.missing
         if not drawn.cancelled:
-            self._tell(self.before, self.sampled, self.tokens)
+            self._tell(self.sampled, self.tokens)
 
-    def _tell(self, done: int, sampled: int, tokens: int) -> None:
+    def _tell(self, sampled: int, tokens: int) -> None:
         seconds = max(time.monotonic() - self.began, 1e-3)
-        left = self.total - done
+        done = self.drawn + sampled
+        left = max(0, self.total - done)
         self.job.tell(
             done=done,
-            total=self.total,
+            total=done + left,
             unit="continuations",
             tokens=tokens,
             tokens_per_s=round(tokens / seconds),
@@ -239,6 +242,12 @@ class _Recall:
                 found.setdefault(continuation.prefix_hash, []).append(continuation)
             self.problems[problem_id] = found
         return self.problems[problem_id].get(prefix_hash, ())
+
+
+def _stored(store: Store, engine: Engine, sampling: Sampling, asked: Mapping[PrefixKey, int]) -> int:
+    """How many of the draws asked for there are already."""
+    counts = {p: store.continuation_counts(p, engine.model_id, sampling.hash) for p in {p for p, _ in asked}}
+    return sum(min(n, counts[p][prefix].n) for (p, prefix), n in asked.items() if prefix in counts[p])
 
 
 def _chunks(wants: Sequence[Want]) -> Iterator[list[Want]]:

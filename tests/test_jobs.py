@@ -67,8 +67,17 @@ def test_thirty_two_more_at_one_step(bench: Bench) -> None:
     bench.do("measure", chains=[CHAIN.id], n=4)
     bench.do("measure", chains=[CHAIN.id], steps=[2], add=32)
     assert set(bench.draws()) == expected_draws(4) | expected_draws(36, range(2, 3))
-    bench.do("measure", chains=[CHAIN.id], steps=[2], add=32)
+    run = bench.do("measure", chains=[CHAIN.id], steps=[2], add=32)
     assert set(bench.draws()) == expected_draws(4) | expected_draws(68, range(2, 3))
+    assert (run.progress["done"], run.progress["total"], run.progress["there"]) == (32, 32, 36)
+
+
+def test_what_was_there_is_no_progress_of_a_run(bench: Bench) -> None:
+    bench.do("sample", problems=[PROBLEM.id], n=6)
+    run = bench.do("sample", problems=[PROBLEM.id, OTHER.id], n=8)
+    assert (run.progress["done"], run.progress["total"], run.progress["there"]) == (10, 10, 6)  # 2 and 8 more
+    run = bench.do("sample", problems=[PROBLEM.id], n=8)
+    assert (run.progress["done"], run.progress["total"], run.progress["there"]) == (0, 0, 8)
 
 
 def test_continue_makes_new_chains_that_branch_after_the_step(bench: Bench) -> None:

@@ -81,7 +81,7 @@ def run_line(row: RunRow, log: tuple[str, ...] = (), samplings: Mapping[str, Sam
         unit=str(p.get("unit") or ""),
         tokens_per_s=p.get("tokens_per_s"),
         eta_s=p.get("eta_s"),
-        note=str(p.get("note") or ""),
+        note=str(p.get("note") or _nothing_new(p)),
         error=row.error or "",
         settings=settings_of(row, samplings or {}),
         created=(row.started_at or row.created_at).astimezone().strftime("%d %b %H:%M"),
@@ -89,6 +89,10 @@ def run_line(row: RunRow, log: tuple[str, ...] = (), samplings: Mapping[str, Sam
         log=log,
         link=link(row),
     )
+
+
+def _nothing_new(p: Mapping[str, Any]) -> str:
+    return f"nothing to draw, {p['there']:,} were there" if p.get("there") and p.get("total") == 0 else ""
 
 
 def settings_of(row: RunRow, samplings: Mapping[str, Sampling]) -> tuple[tuple[str, str], ...]:

@@ -188,7 +188,7 @@ def _line(
     values = values_of(row.chain, row.verdict.value, counts, separator)
     measured = any(v.n for v in values[1:])
     pit = first_pit(values).step if measured and row.verdict.value != "correct" else None
-    cells = tuple(Cell(v.value if measured or v.n else None, v.step == pit) for v in values[1:])
+    cells = tuple(Cell(v.value, v.step == pit) for v in values[1:])
     parent = numbers.get(row.chain.parent) if row.chain.parent else None
     return ChainLine(
         row.chain.id, row.number, row.verdict.value, row.verdict.answer, cells, row.chain.origin, score, parent
