@@ -176,7 +176,7 @@ def test_what_the_file_says_counts_where_we_cannot_judge(store: Store, tmp_path:
     path = jsonl(tmp_path / "a.jsonl", {"id": "q-0", "final_answer_correct": True, **steps})
     assert import_path(store, "processbench", path).correct == 1
     (row,) = store.chains_of()
-    assert row.verdict.grader == "file:processbench"
+    assert row.verdict.grader == f"{GRADER}+file:processbench"
     assert "no gold answer" in row.verdict.reason
     assert "the file says that the answer is right" in row.verdict.reason
 
