@@ -31,15 +31,15 @@ STYLE = Sampling(temperature=0.0, max_tokens=300, style=PromptStyle(name="refine
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A try for each draft of test (None: not tried), and what was sampled for it."""
+    """A try for each draft of test (None: not tried, or cut off), and the tokens sampled for it (0: not tried)."""
 
     name: str
     tries: list[Judged | None]
+    spent: list[int]
 
-    @property
-    def tokens(self) -> float:
-        """Sampled tokens a try."""
-        return average([t.tokens for t in self.tries if t is not None] or [0])
+    def tokens(self, which: Sequence[int]) -> float:
+        """Sampled tokens a draft, over these drafts of test; what a limit cut off was sampled, too."""
+        return average([self.spent[i] for i in which] or [0])
 
     def right(self) -> list[bool]:
         return [t is not None and t.right for t in self.tries]
@@ -75,8 +75,7 @@ def refine_seed(work: Work, seed: int, models: Mapping[str, Trained], shared: Sh
     writer = Writer(work, name, models["refiner"], test)
     ways = {"global": writer.write("global", test, [None] * len(test), every)}
     for way, found in places.items():
-        oracle = "oracle" in way
-        ways[way] = writer.write(way, test, found, wrong if oracle else every)
+        ways[way] = writer.write(way, test, found, wrong if "oracle" in way else every)
     again = {"global": None, "local, SORM": "sorm"}
     for way, locator in again.items():
         first = [t or d for t, d in zip(ways[way].tries, test, strict=True)]
@@ -115,10 +114,12 @@ class Writer:
         of = digest(self.model.id, *prompts.values())
         found = self.work.kept(f"{self.name}/written {way}", of, lambda: self._texts(list(prompts.values())))
         tries: list[Judged | None] = [None] * len(drafts)
+        spent = [0] * len(drafts)
         for i, (text, whole, tokens) in zip(prompts, found, strict=True):
             made = judged(self.test[i].problem, text, tokens)
             tries[i] = made if whole and made.steps else None
-        return Way(way, tries)
+            spent[i] = tokens
+        return Way(way, tries, spent)
 
     def _texts(self, prompts: list[str]) -> list[tuple[str, bool, int]]:
         distinct = list(dict.fromkeys(prompts))
@@ -131,9 +132,14 @@ class Writer:
 # ---- tables
 
 
+def _compared(shared: Shared) -> list[int]:
+    """The drafts that "fixed" is of: wrong ones whose question has two samples of the student."""
+    return [i for i, d in enumerate(shared.test) if not d.right and len(shared.samples[i]) >= 2]
+
+
 def fixed(seeds: Sequence[Refined], shared: Shared) -> dict[str, np.ndarray]:
-    """Name → [seeds, wrong drafts] of 0 and 1, over those whose question has two samples of the student."""
-    wrong = [i for i, d in enumerate(shared.test) if not d.right and len(shared.samples[i]) >= 2]
+    """Name → [seeds, wrong drafts] of 0 and 1."""
+    wrong = _compared(shared)
     found: dict[str, list[list[bool]]] = {}
     for refined in seeds:
         right = {name: way.right() for name, way in refined.ways.items()}
@@ -160,41 +166,36 @@ PAPER_FIXED = {"global": "28", "local, SORM": "28", "either": "41"}
 def fixed_rows(found: Mapping[str, np.ndarray], seeds: Sequence[Refined], shared: Shared) -> list[dict[str, Any]]:
     cost = _costs(seeds, shared)
     return [
-        {
-            "tries": name,
-            "wrong drafts fixed, % [95 %]": st.bootstrap(st.ones(rows), st.mean).text(),
-            "paper": PAPER_FIXED.get(name, ""),
-            "wrong drafts": rows.shape[1],
-            "sampled tokens a draft": cost[name],
-        }
+        {"tries": name, "wrong drafts fixed, % [95 %]": st.bootstrap(st.ones(rows), st.mean).text(),
+         "paper": PAPER_FIXED.get(name, ""), "wrong drafts": rows.shape[1], "sampled tokens a wrong draft": cost[name]}
         for name, rows in found.items()
-    ]
+    ]  # fmt: skip
 
 
 def _costs(seeds: Sequence[Refined], shared: Shared) -> dict[str, int]:
-    def of(name: str) -> float:
-        return average(refined.ways[name].tokens for refined in seeds)
+    """Sampled tokens a draft, over the drafts and seeds that `fixed` is of; the draft itself is not counted."""
+    wrong = _compared(shared)
 
-    pairs = [c.tokens for refined in seeds for pair in refined.samples for c in pair]
-    drawn = [c.tokens for group in shared.samples for c in group[:2]]
+    def of(*names: str) -> float:
+        return sum(average(refined.ways[name].tokens(wrong) for refined in seeds) for name in names)
+
+    def drawn(groups: Sequence[Sequence[Judged]]) -> float:
+        return average([sum(c.tokens for c in groups[i][:2]) for i in wrong] or [0])
+
     cost = {name: of(name) for name in ("global", "local, SORM", "local, ORM", "local, exact pit (oracle)")}
-    cost["either"] = of("global") + of("local, SORM")
-    cost["global twice"] = of("global") + of("global, again")
-    cost["local twice"] = of("local, SORM") + of("local, SORM, again")
-    cost["two samples from before the pit"] = 2 * average(pairs or [0])
-    cost["two samples of the student"] = 2 * average(drawn or [0])
+    cost["either"] = of("global", "local, SORM")
+    cost |= {f"{way.split(',')[0]} twice": of(way, f"{way}, again") for way in ("global", "local, SORM")}
+    cost["two samples from before the pit"] = average(drawn(refined.samples) for refined in seeds)
+    cost["two samples of the student"] = drawn(shared.samples)
     return {name: round(value) for name, value in cost.items()}
 
 
 def fixed_contrasts(found: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """either − each of the others, over the same wrong drafts."""
-    rows = []
-    for other in found:
-        if other == "either":
-            continue
-        gap = st.difference(st.ones(found["either"]), st.ones(found[other]), st.mean)
-        rows.append({"contrast": f"either − {other}", "points [95 %]": gap.text(), "drafts": found[other].shape[1]})
-    return rows
+    others = [name for name in found if name != "either"]
+    gaps = {name: st.difference(st.ones(found["either"]), st.ones(found[name]), st.mean) for name in others}
+    n = found["either"].shape[1]
+    return [{"contrast": f"either − {o}", "points [95 %]": gap.text(), "drafts": n} for o, gap in gaps.items()]
 
 
 def kept(
@@ -202,18 +203,19 @@ def kept(
 ) -> dict[str, Any]:
     """What is right in the end: name → ([seeds, drafts] of 0 and 1, sampled tokens a question).
 
-    Over the drafts with three samples of the student, so that all rows are of the same questions.
+    Over the drafts with three samples of the student, so that all rows are of the same questions, tokens as well.
     """
     which = [i for i, group in enumerate(shared.samples) if len(group) >= BO]
     rows: dict[str, list[list[bool]]] = {}
-    tokens: dict[str, float] = {}
+    tokens: dict[str, list[float]] = {}
     for s, (refined, arms) in enumerate(zip(seeds, models, strict=True)):
         flat = [c for i in which for c in shared.samples[i][:BO]]
         last = _last(score(work, f"seed-{s}/three", arms["orm"], flat))
         for name, row in _kept(refined, shared, which, last).items():
             rows.setdefault(name, []).append(row)
-        tokens = _kept_tokens(refined, shared, which)
-    return {name: (np.array(found, float), tokens[name]) for name, found in rows.items()}
+        for name, cost in _kept_tokens(refined, shared, which).items():
+            tokens.setdefault(name, []).append(cost)
+    return {name: (np.array(found, float), average(tokens[name])) for name, found in rows.items()}
 
 
 def _kept(refined: Refined, shared: Shared, which: Sequence[int], three: list[float]) -> dict[str, list[bool]]:
@@ -246,19 +248,22 @@ def _pick(candidates: Sequence[tuple[float, Judged]]) -> Judged:
 
 
 def _kept_tokens(refined: Refined, shared: Shared, which: Sequence[int]) -> dict[str, float]:
+    """Sampled tokens a question of one seed, over these questions; the gate refines doubted drafts only."""
     draft = average(shared.test[i].tokens for i in which)
-    one = average(c.tokens for i in which for c in shared.samples[i][:BO])
-    doubted = average(refined.scores["draft"][i] <= T for i in which)
-    ways = {name: refined.ways[name].tokens for name in ("global", "local, SORM")}
+    two, three = (average(sum(c.tokens for c in shared.samples[i][:n]) for i in which) for n in (2, BO))
+    doubted = [i for i in which if refined.scores["draft"][i] <= T]
+    tried = {name: refined.ways[name] for name in ("global", "local, SORM")}
+    ways = {name: way.tokens(which) for name, way in tried.items()}
+    gated = {name: way.tokens(doubted) * len(doubted) / len(which) for name, way in tried.items()}
     return {
         "draft": draft,
         **{f"{name}, every draft": draft + cost for name, cost in ways.items()},
-        **{f"{name}, ORM gate": draft + doubted * cost for name, cost in ways.items()},
+        **{f"{name}, ORM gate": draft + cost for name, cost in gated.items()},
         "draft, global, local: ORM's pick": draft + sum(ways.values()),
         "draft, global, local: any (oracle)": draft + sum(ways.values()),
-        "best of three samples": BO * one,
-        "draft and two samples: ORM's pick": draft + 2 * one,
-        "three samples: any (oracle)": BO * one,
+        "best of three samples": three,
+        "draft and two samples: ORM's pick": draft + two,
+        "three samples: any (oracle)": three,
     }
 
 
@@ -279,7 +284,7 @@ def kept_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         rows.append({
             "answer": name, "accuracy, % [95 %]": st.bootstrap(st.ones(right), st.mean).text(),
             "over the draft [95 %]": gap, "paper": PAPER_KEPT.get(name, ""), "questions": right.shape[1],
-            "sampled tokens a question": round(tokens),
+            "sampled tokens a question, over these": round(tokens),
         })  # fmt: skip
     return rows
 
