@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, distinct, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, distinct, exists, func, or_, select
 
 from db.models import ChainTable, ProblemSourceTable, ProblemTable
 from db.rows import chunks
@@ -47,6 +47,18 @@ class ProblemQueries(Database):
         with self.reading() as connection:
             rows = connection.execute(select(ProblemTable.__table__).where(ProblemTable.id == id)).all()
             return next(iter(_with_sources(connection, rows)), None)
+
+    def branches(self, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Problem → how many of its chains grew out of another one, and how many of those are right; {} where none.
+
+        They begin with a prefix that somebody chose, so they are no draws of the question and enter no rate of it.
+        """
+        c = ChainTable
+        right = func.sum(case((c.verdict == "correct", 1), else_=0))
+        query = select(c.problem_id, func.count(), right).where(c.parent.is_not(None)).group_by(c.problem_id)
+        with self.reading() as connection:
+            rows = [r for some in chunks(ids) for r in connection.execute(query.where(c.problem_id.in_(some)))]
+        return {id: (int(n), int(k)) for id, n, k in rows}
 
     def readings(self, id: str) -> list[Problem]:
         """The problem as each of its sources has it, in the order of arrival; [] for an unknown one."""

@@ -26,7 +26,7 @@ from stepviz.types import (
     Verdict,
     prefix_hash,
 )
-from stepviz.ui import pits, render_chain, render_chains
+from stepviz.ui import pits, render_chain, render_chains, render_head
 from stepviz.ui.address import Address
 from stepviz.ui.opening import opening_chain, opening_problem
 from stepviz.ui.render_inspector import continuation
@@ -362,6 +362,21 @@ def test_problems_are_paged_on_the_server(filled: Filled):
     assert problem_list(filled.bench, Address(skip=5000)).skip == 0
     assert problem_list(filled.bench, Address(source="filler", q="goats 17")).total == 1
     assert {line.id for line in problem_list(filled.bench, Address(result="mixed")).lines} == {filled.ids["problem"]}
+
+
+def test_a_branch_enters_no_rate_in_the_list_of_problems(filled: Filled):
+    """One of two chains is right; a third, edited from the first step of the wrong one, is right, too."""
+    store, id_ = filled.bench.store, filled.ids["problem"]
+    trunk = store.chain(filled.ids["wrong"]).chain
+    edited = replace(trunk, origin="edited", key="e", parent=trunk.id, branch_step=1)
+    assert store.add_chain(edited, Verdict("correct", "", "stepviz/1", "264"))
+    lines = problem_list(filled.bench, Address()).lines
+    line = next(line for line in lines if line.id == id_)
+    assert (line.n_chains, line.n_correct, line.branches) == (2, 1, 1)
+    assert not any(line.branches for line in lines if line.id != id_)
+    html = render_head.problems(problem_list(filled.bench, Address(result="mixed")))
+    assert "2 chains · 1 branch<" in html
+    assert ">.50<" in html
 
 
 def test_no_answer_is_never_a_vote(filled: Filled):

@@ -100,6 +100,8 @@ def problems(p: ProblemList) -> str:
 def _problem(p: ProblemLine, on: bool) -> str:
     share = p.n_correct / p.n_chains if p.n_chains else None
     chains = f"{p.n_chains} chain{'' if p.n_chains == 1 else 's'}" if p.n_chains else "no chains"
+    if p.branches:
+        chains += f" · {p.branches} branch{'' if p.branches == 1 else 'es'}"
     bar = (
         f'<span class="pbar"><i style="width:{round(100 * share)}%"></i></span><span class="num">{number(share)}</span>'
         if share is not None

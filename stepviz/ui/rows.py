@@ -57,9 +57,10 @@ class ProblemLine:
     id: str
     question: str
     source: str
-    n_chains: int
-    n_correct: int
+    n_chains: int  # begun at the question: they have a rate
+    n_correct: int  # of them
     tex: bool = False
+    branches: int = 0  # chains continued or edited from a prefix, beside those
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,14 +25,16 @@ def problem_list(bench: Workbench, at: Address) -> ProblemList:
     total = bench.store.count_problems(wanted)
     skip = at.skip if at.skip < total else 0
     rows = bench.store.problems(wanted, limit=PAGE, offset=skip)
+    grown = dict.fromkeys((r.id for r in rows), (0, 0)) | bench.store.branches(r.id for r in rows)
     lines = tuple(
         ProblemLine(
             r.id,
             r.question,
             source_of(r, at.source),
-            r.n_chains,
-            r.n_correct,
+            r.n_chains - grown[r.id][0],
+            r.n_correct - grown[r.id][1],
             has_tex(r.question, r.solution, r.answer),
+            grown[r.id][0],
         )
         for r in rows
     )
