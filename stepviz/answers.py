@@ -34,7 +34,7 @@ from stepviz.errors import StepvizError
 from stepviz.grader_pool import PATIENCE, UNSETTLED_SECONDS, GraderPool, Memory, math_verify, remembered
 from stepviz.hostile import refusal
 from stepviz.numbers import Number, altered, doubted, read_number, strip_wrapping
-from stepviz.plain_answers import choice, left_out, same_choice, same_words, short, worded
+from stepviz.plain_answers import choice, in_latex, left_out, same_choice, same_words, short, worded
 from stepviz.quantities import Equality, same_quantity, same_time
 from stepviz.readings import read
 from stepviz.types import Verdict, VerdictValue
@@ -52,6 +52,7 @@ _RATIO = re.compile(r"[0-9]{1,2}:[0-5][0-9]")
 _RELATION = re.compile(r"[<>≤≥]|\\(?:l|g)(?:e|t|eq|eqslant)?(?![a-z])")
 _INTERVAL = re.compile(r"(?:\\left)?[(\[].*,")
 _DEGREES = re.compile(r"\\(?:sin|cos|tan)\b[^+=]*\^?\{?\s*\\circ")
+_IN_DEGREES = re.compile(r"\\circ|°|\\degree|\bdegrees?\b", re.I)
 _LAST_NUMBER = re.compile(r"[-−]?[$€£]?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?:\s*/\s*[0-9]+)?(?:\s*\\?%)?")
 
 
@@ -173,6 +174,8 @@ def _mathematics(gold: str, answer: str, result: Equality) -> Equality:
             return Equality("unknown", f"“{short(side)}” has words in it (“{word}”), which math-verify does not read")
         if _RELATION.search(side) and _INTERVAL.match(other):
             return Equality("unknown", "one is an interval, the other an inequality")
+        if _IN_DEGREES.search(side) and re.search(r"\\pi(?![a-z])|π", other):
+            return Equality("unknown", "one is an angle in degrees, the other in radians")
         if _DEGREES.search(side):
             return Equality("unknown", "an angle in degrees inside a function is not read")
     return result
@@ -189,11 +192,11 @@ def _stated(text: str) -> str:
     if read_number(text) is not None:
         return strip_wrapping(text)
     if (found := final_answer.find(text)) and found.how != "last line":
-        return found.text
+        return found.text if read_number(found.text) is not None else in_latex(found.text)
     if len(text) > LONG or final_answer.is_prose(text):
         text = final_answer.last_sentence(text)
         return final_answer.only_number(text) or text
-    return strip_wrapping(text) or text
+    return in_latex(strip_wrapping(text) or text)
 
 
 def spelled(text: str) -> str:

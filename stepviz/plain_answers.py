@@ -43,6 +43,22 @@ _LEFT_OUT = {
 }
 
 
+_SCRIPTS = (
+    ("^", re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+"), str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")),
+    ("_", re.compile("[₀₁₂₃₄₅₆₇₈₉]+"), str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")),
+)
+_ROOT = re.compile(r"√\s*(?:\{([^{}]*)\}|\(([^()]*)\)|([0-9]+(?:\.[0-9]+)?|[A-Za-z]))")
+_SIGNS = {"·": r"\cdot ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne "}
+
+
+def in_latex(text: str) -> str:
+    """Mathematics in Unicode as math-verify reads it: 5² is 5^{2}, √3 is \\sqrt{3}."""
+    for mark, signs, digits in _SCRIPTS:
+        text = signs.sub(lambda m, mark=mark, digits=digits: f"{mark}{{{m[0].translate(digits)}}}", text)
+    text = _ROOT.sub(lambda m: rf"\sqrt{{{m[1] or m[2] or m[3] or ''}}}", text)
+    return re.sub("[·∞≤≥≠]", lambda m: _SIGNS[m[0]], text)
+
+
 def left_out(text: str) -> set[str]:
     """What `text` says that math-verify does not see, as it would be named in a reason."""
     text = strip_wrapping(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 from stepviz.numbers import Number
@@ -43,6 +44,25 @@ _SIZES: dict[str, tuple[str, Fraction]] = {
     for name in names.split()
 }
 
+# in answers only: in running text a letter may be a name, and "2 years * 12" is ages as often as time
+_MORE_SIZES: dict[str, tuple[str, Fraction]] = {
+    name: (dimension, Fraction(size))
+    for dimension, table in {
+        "length": {"in": "254/10000", "yd yds": "9144/10000", "kilometre kilometres": 1000, "mi": "1609344/1000"},
+        "weight": {"g": 1, "tonne tonnes": 10**6},
+        "length^3": {"ml milliliter milliliters": "1/1000000", "l liter liters litre litres": "1/1000"},
+        "months": {"month months": 1, "year years yr yrs": 12, "decade decades": 120, "century centuries": 1200},
+        "tons": {"ton tons": 1},  # 2000 or 2240 pounds, or 1000 kg: not to be converted
+        "gallons": {"cup cups": "1/16", "pint pints": "1/8", "quart quarts": "1/4", "gallon gallons gal": 1},
+    }.items()
+    for names, size in table.items()
+    for name in names.split()
+}
+_NAMES = {"length^2": "area", "length^3": "volume", "length/time": "speed", "gallons": "volume", "months": "time"}
+_INEXACT = ({"months", "time"}, {"tons", "weight"}, {"gallons", "length^3"})
+_POWER = re.compile(r"(?:(square|sq|cubic|cu)\.?\s+)?(.+?)\s*(?:\^?\s*([23])|([²³]))?")
+_ALIASES = {"mph": "mile/hour", "kph": "km/hour", "kmph": "km/hour", "metric ton": "tonne", "metric tons": "tonne"}
+
 _CLOCK = re.compile(
     r"(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-5][0-9]))?(?P<clock>\s*o['’]?clock\b)?"
     r"\s*(?P<half>[ap]\.?\s?m\b\.?|(?:in the )?(?:morning|afternoon|evening)\b|noon\b|midnight\b)?(?P<rest>[^0-9]*)",
@@ -53,6 +73,33 @@ _CLOCK = re.compile(
 def measure(word: str) -> tuple[str, Fraction] | None:
     """(dimension, size) of a unit of measure, sizes being comparable within a dimension; None for other words."""
     return _SIZES.get(word)
+
+
+@lru_cache(maxsize=512)
+def unit_size(unit: str) -> tuple[str, Fraction] | None:
+    """`measure` for the unit of an answer: with powers and quotients too.
+
+    >>> unit_size("km/hr")
+    ('length/time', Fraction(5, 18))
+    """
+    unit = _ALIASES.get(unit, unit)
+    parts = [_power(part) for part in re.split(r"\s*/\s*|\s+(?:per|an?)\s+", unit)]
+    top, bottom = parts[0], parts[-1]
+    if len(parts) == 1 or top is None or bottom is None:
+        return top if len(parts) == 1 else None
+    return (f"{top[0]}/{bottom[0]}", top[1] / bottom[1]) if len(parts) == 2 else None
+
+
+def _power(unit: str) -> tuple[str, Fraction] | None:
+    match = _POWER.fullmatch(unit)
+    known = match and (_SIZES.get(match[2]) or _MORE_SIZES.get(match[2]))
+    if not known or not match:
+        return None
+    marks = [m for m in (match[1], match[3], match[4]) if m]
+    if not marks:
+        return known
+    power = 2 if marks[0] in ("square", "sq", "2", "²") else 3
+    return (f"length^{power}", known[1] ** power) if known[0] == "length" and len(marks) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +114,16 @@ def same_quantity(gold: Number, answer: Number, gold_text: str, answer_text: str
     """Whether two numbers are equal; the texts are quoted in the reason."""
     names = f"{_short(gold_text)} and {_short(answer_text)}"
     a, b = gold.value, answer.value
-    left, right = measure(gold.unit), measure(answer.unit)
+    left, right = unit_size(gold.unit), unit_size(answer.unit)
     if left and right and left != right:
+        kinds = [_NAMES.get(dimension, dimension) for dimension, _ in (left, right)]
+        if {left[0], right[0]} in _INEXACT:
+            return Equality("unknown", f"{names} are measures that do not convert exactly, or in more than one way")
         if left[0] != right[0]:
-            return Equality("unknown", f"{names} measure different things ({left[0]} and {right[0]})")
+            return Equality("unknown", f"{names} measure different things ({kinds[0]} and {kinds[1]})")
         if a * left[1] == b * right[1]:
-            return Equality("equal", f"{names} are the same {left[0]} in different units")
-        return Equality("different", f"{names} are not the same {left[0]}")
+            return Equality("equal", f"{names} are the same {kinds[0]} in different units")
+        return Equality("different", f"{names} are not the same {kinds[0]}")
     if a == b:
         note = " (percent sign read as a unit)" if gold.percent != answer.percent else ""
         return Equality("equal", f"the same number{note}")
@@ -82,7 +132,7 @@ def same_quantity(gold: Number, answer: Number, gold_text: str, answer_text: str
         if a == b:
             return Equality("equal", "the same number (percent sign read as a hundredth)")
     for measured, bare, text in ((gold, answer, gold_text), (answer, gold, answer_text)):
-        if measure(measured.unit) and not bare.unit and (unit := _unit_between(measured, bare.value)):
+        if unit_size(measured.unit) and not bare.unit and (unit := _unit_between(measured, bare.value)):
             return Equality("unknown", f"{_short(text)} is the other number in another unit ({unit}); it names none")
     if _rounds(gold, a, b) or _rounds(answer, b, a) or _noise(gold, answer):
         return Equality("equal", "the same number but for the rounding of a long decimal")
@@ -133,8 +183,27 @@ def _hours(written: re.Match[str], halves: bool) -> tuple[set[int], int]:
 
 def _unit_between(measured: Number, bare: Fraction) -> str | None:
     """The unit in which the measured quantity is the bare number: 120 minutes are 2 hours."""
-    dimension, size = _SIZES[measured.unit]
-    return next((name for name, (d, s) in _SIZES.items() if d == dimension and measured.value * size == bare * s), None)
+    known = unit_size(measured.unit)
+    if known is None:
+        return None
+    units = _units_of(known[0]).items()
+    return next((name for name, size in units if measured.value * known[1] == bare * size), None)
+
+
+@lru_cache(maxsize=64)
+def _units_of(dimension: str) -> dict[str, Fraction]:
+    """All units of a dimension: those of the table, powers of a length, quotients."""
+    top, _, bottom = dimension.partition("/")
+    if bottom:
+        return {
+            f"{name}/{per}": size / part
+            for name, size in _units_of(top).items()
+            for per, part in _units_of(bottom).items()
+        }
+    units = {name: size for name, (d, size) in (_SIZES | _MORE_SIZES).items() if d == dimension}
+    if top in ("length^2", "length^3"):
+        units |= {f"{name}^{top[-1]}": size ** int(top[-1]) for name, size in _units_of("length").items()}
+    return units
 
 
 def _rounds(written: Number, value: Fraction, exact: Fraction) -> bool:

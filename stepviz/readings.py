@@ -5,6 +5,7 @@ Read only where the other side is a number (`answers.quick`), for "5k" is algebr
 | written                                  | read                                  |
 |------------------------------------------|---------------------------------------|
 | twenty-one, a hundred, two-thirds, half  | 21, 100, 2/3, 1/2                     |
+| one point five, an hour, half an hour    | 1.5, 1 hour, 1/2 hour                 |
 | negative 7, minus seven                  | -7                                    |
 | 5k, $1.2M, 3½                            | 5000, 1200000, 7/2                    |
 | 0.\\overline{3}, 0.1666…                 | 1/3, 1/6                              |
@@ -15,13 +16,14 @@ Read only where the other side is a number (`answers.quick`), for "5k" is algebr
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
 from stepviz.numbers import ASIDE, Number, altering_word, doubted, read_number, strip_wrapping
-from stepviz.quantities import measure
+from stepviz.quantities import unit_size
 
 MAX_CHARS = 120
 
@@ -42,6 +44,11 @@ _LOOSE = "once twice thrice double triple dozen dozens pair couple none nothing 
 QUANTITY_WORDS = frozenset((*_CARDINALS, *_SCALES, *_PARTS, *_QUARTERS, *_LOOSE.split()))
 
 _ONE = re.compile(rf"(?:an?\s+)?(?=half\b)|an?\s+(?=(?:{'|'.join((*_SCALES, *_PARTS, 'dozen'))})\b)", re.I)
+_ONE_OF_A = re.compile(
+    r"an?\s+(?=(?:minute|hour|day|week|month|year|decade|century|dollar|gram|kilogram|pound|ounce|ton|inch|foot|yard"
+    r"|mile|centimeter|meter|metre|kilometer|cup|pint|quart|gallon|liter|litre)\W*$)",
+    re.I,
+)
 _WORD = re.compile(r"([A-Za-z]+)([\s-]*)")
 _CHOICE = re.compile(r"\(?[A-E][).:]\s+(.+)")
 _EQUALS_NAME = re.compile(r"(.+?)\s*=\s*\\?[A-Za-z]")
@@ -109,7 +116,7 @@ def _compound(text: str) -> Number | None:
     units = [unit.lower() for unit in (match[2], match[4])]
     if units[0] == "h" or units[1] == "s":
         units = [_SHORT_UNITS.get(unit, unit) for unit in units]
-    large, small = (measure(unit) for unit in units)
+    large, small = (unit_size(unit) for unit in units)
     if first is None or second is None or large is None or small is None or large[0] != small[0]:
         return None
     part = second.value * small[1] / large[1]
@@ -130,7 +137,7 @@ def _in_words(text: str) -> Number | None:
 
 def _one(text: str) -> str:
     """ "half" and "a hundred" with the number word that they leave out."""
-    start = _ONE.match(text)
+    start = _ONE.match(text) or _ONE_OF_A.match(text)
     return f"one {text[start.end() :]}" if start else text
 
 
@@ -144,9 +151,19 @@ def _spelled(text: str) -> Number | None:
     bottom = _PARTS.get(following) or (_QUARTERS.get(following) if "-" in found[used - 1][2] else None)
     if bottom and (value > 1) == following.endswith("s"):
         digits, used = f"{value}/{bottom}", used + 1
+        of_one = re.match(r"[\s-]*(?:of\s+)?an?\s+", text[found[used - 1].end(1) :], re.I)
+        return read_number(f"{digits} {text[found[used - 1].end(1) + (of_one.end() if of_one else 0) :]}")
+    elif following == "point" and (places := _places(words[used + 1 :])):
+        digits, used = f"{value}.{places}", used + 1 + len(places)
     elif following in QUANTITY_WORDS - {"dozen"}:
         return None
     return read_number(f"{digits} {text[found[used - 1].end() :]}")
+
+
+def _places(words: list[str]) -> str:
+    """The decimals that "one four" spells: 14."""
+    ones = itertools.takewhile(lambda word: _CARDINALS.get(word, 10) < 10, words)
+    return "".join(str(_CARDINALS[word]) for word in ones)
 
 
 def _cardinal(words: list[str]) -> tuple[int, int]:

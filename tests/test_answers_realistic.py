@@ -44,6 +44,34 @@ def test_numbers_that_are_not_written_as_one(gold: str, answer: str, verdict: st
 @pytest.mark.parametrize(
     ("gold", "answer", "verdict"),
     [
+        ("1000 g", "1 kg", E), ("999 g", "1 kg", D), ("500 ml", "0.5 L", E), ("500 ml", "5 L", D),
+        ("24 months", "2 years", E), ("12 months", "1 year", E), ("13 months", "1 year", D),
+        ("2 decades", "20 years", E),
+        ("1 year", "365 days", U), ("1 year", "52 weeks", U), ("1 month", "4 weeks", U),  # not exactly
+        ("1 ton", "2000 pounds", U), ("1 tonne", "1000 kg", E), ("1 gallon", "4 quarts", E),
+        ("1 gallon", "3 quarts", D), ("1 gallon", "4 liters", U),
+        ("1 litre", "1000 cm^3", E), ("3 yd", "9 ft", E), ("2 pints", "1 quart", E),
+        ("1 m^2", "10000 cm^2", E), ("1 m²", "10000 cm²", E), ("1 m^2", "100 cm^2", D), ("1 m^2", "100 cm", U),
+        ("2 square feet", "288 in^2", E), ("5 square meters", "5 m^2", E), ("5 kg", "5 g", D),
+        ("60 km/hr", "1 km/min", E), ("60 km/h", "60 km/min", D), ("36 km/h", "10 m/s", E), ("60 mph", "88 ft/s", E),
+        ("60 mph", "60 miles per hour", E), ("$5 per hour", "5", E), ("2", "24 months", U), ("1", "10000 cm^2", U),
+        ("60 minutes", "an hour", E), ("61 minutes", "an hour", D), ("7 days", "a week", E), ("60", "an hour", U),
+        ("30 minutes", "half an hour", E), ("40 minutes", "half an hour", D), ("6", "half a dozen", E),
+        ("100 cents", "a dollar", E), ("1.5", "one point five", E), ("1.4", "one point five", D),
+        ("3.14", "three point one four", E), ("1", "one point", E), ("25", "5²", E), ("24", "5²", D),
+        ("2\\sqrt{3}", "2√3", E), ("3\\sqrt{2}", "2√3", D), ("4", "√16", E), ("0.001", "10⁻³", E), ("x^2", "x²", E),
+        ("5000", "5 × 10³", E), ("12", "3·4", E), ("x \\le 5", "x ≤ 5", E), ("17\\text{ m}^2", "17 m²", E),
+        ("\\frac{\\pi}{4}", "45^\\circ", U), ("\\pi", "180 degrees", U), ("45^\\circ", "60^\\circ", D),
+    ],
+)  # fmt: skip
+def test_the_same_in_other_units_and_signs(gold: str, answer: str, verdict: str):
+    assert answers.equal(gold, answer).verdict == verdict
+    assert answers.equal(answer, gold).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "verdict"),
+    [
         ("Monday", "on Monday", U), ("\\text{no solution}", "no solutions", U), ("DNE", "does not exist", U),
         ("\\text{odd}", "odd function", U), ("Evelyn", "Bob", D), ("oddd", "odd", D), ("Monday", "Tuesday", D),
         ("6", "not 5 but 6", U), ("0.75", "0.75 or 75%", U), ("25", "25 or 26", U), ("50", "10+John's age", D),
