@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from db.store import open_store
-from db.values import ContinuationKey, ModelRow, RunRow
+from db.values import ChainRow, ContinuationKey, ModelRow, RunRow
 from stepviz import embedded, jobs
 from stepviz.steps import segment
 from stepviz.types import (
@@ -30,7 +30,7 @@ from stepviz.ui import pits, render_chain, render_chains, render_head
 from stepviz.ui.address import Address
 from stepviz.ui.opening import opening_chain, opening_problem
 from stepviz.ui.render_inspector import continuation
-from stepviz.ui.status import took
+from stepviz.ui.status import run_here, took
 from stepviz.ui.view_chain import chain_page, endings
 from stepviz.ui.views import (
     answer_shares,
@@ -409,3 +409,26 @@ def test_a_critical_step_needs_every_value(filled: Filled):
     holes = [v if v.step < 2 or v.terminal else StepValue(v.step, 0, 0) for v in whole]
     assert pits.marks_of(row.chain, row.verdict, whole, {}, None, "\n").critical == 1
     assert pits.marks_of(row.chain, row.verdict, holes, {}, None, "\n").critical is None
+
+
+def test_a_cancelled_run_is_named_where_it_ran_until_the_next_one(filled: Filled):
+    store, ids = filled.bench.store, filled.ids
+    problem, wrong, right = store.problem(ids["problem"]), store.chain(ids["wrong"]), store.chain(ids["right"])
+
+    def cancel(kind: str, spec: dict) -> None:
+        run = store.add_run(kind, spec)
+        store.claim_run("me")
+        store.heartbeat(run, "me", {"done": 12, "total": 64, "unit": "continuations"})
+        store.request_cancel(run)
+        store.finish_run(run, "cancelled", worker="me")
+
+    def bar(chain: ChainRow | None) -> str:
+        return render_chain.run_bar(run_here(filled.bench, problem, chain))
+
+    cancel("sample", {"problems": [problem.id], "add": 64})
+    assert "Sampling this problem was cancelled after 12 of 64 continuations." in bar(wrong)
+    cancel("measure", {"chains": [wrong.chain.id], "n": 8})
+    assert f"Measuring chain {wrong.number} was cancelled after 12 of 64 continuations." in bar(wrong)
+    assert "hidden" in bar(right)  # the sampling before does not come back
+    cancel("score", {"chains": ["another"], "model": "m"})
+    assert "hidden" in bar(wrong)

@@ -134,11 +134,13 @@ def run_bar(run: RunLine | None) -> str:
 
 def _ended(run: RunLine) -> str:
     """What the last run here left to say; it can be resumed unless it is done."""
+    doing = f"{DOING.get(run.kind, run.kind)} {run.what or 'this'}"
+    far = f" after {run.done:,} of {run.total:,} {run.unit}" if run.total else ""
     said = {
-        "done": f"Done, but {run.note}",
-        "failed": f"The run failed: {run.error}",
-        "cancelled": "Cancelled. What was finished is kept.",
-        "interrupted": "Interrupted. What was finished is kept.",
+        "done": f"{doing} is done, but {run.note}",
+        "failed": f"{doing} failed: {run.error}",
+        "cancelled": f"{doing} was cancelled{far}. What was finished is kept.",
+        "interrupted": f"{doing} was interrupted{far}. What was finished is kept.",
     }[run.state]
     resume = button("Go on", "resume", kind="sm", run=run.id) if run.state != "done" else ""
     return (

@@ -26,6 +26,7 @@ class RunLine:
     took: str = ""
     log: tuple[str, ...] = ()
     link: str = ""  # to the problem or chain it works on
+    what: str = ""  # "chain 3", "this problem", where a page says what it worked on
 
     @property
     def active(self) -> bool:

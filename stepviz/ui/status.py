@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,18 +45,29 @@ def engine_state(bench: Workbench, runs: tuple[RunLine, ...]) -> tuple[str, str]
 
 
 def run_here(bench: Workbench, problem: ProblemRow | None, chain: ChainRow | None) -> RunLine | None:
-    """The run that works on what is open, else the last one that stopped there and was not dismissed."""
+    """The run that works on what is open, else the last one that stopped there and was not dismissed.
+
+    A cancelled one only until the next run begins, wherever: whoever cancelled it knows.
+    """
     if problem is None:
         return None
     ids = {problem.id, chain.chain.id if chain else ""}
-    mine = [row for row in bench.store.runs(RECENT) if ids & set(targets(row.spec))]
+    runs = bench.store.runs(RECENT)
+    mine = [row for row in runs if ids & set(targets(row.spec))]
     for row in mine:
         if row.state in ("queued", "running"):
             return run_line(row)
     if not mine or mine[0].id in bench.dismissed or (mine[0].state == "done" and not mine[0].progress.get("note")):
         return None
+    if mine[0].state == "cancelled" and mine[0].id != runs[0].id:
+        return None
     ended = mine[0].finished_at or mine[0].lease_until
-    return run_line(mine[0]) if ended is None or now() - ended < _QUIET else None
+    if ended is not None and now() - ended >= _QUIET:
+        return None
+    on_chain = chain is not None and chain.chain.id in targets(mine[0].spec)
+    others = " and others" if len(mine[0].spec.get("chains") or ()) > 1 else ""
+    what = f"chain {chain.number}{others}" if chain and on_chain else "this problem"
+    return replace(run_line(mine[0]), what=what)
 
 
 def targets(spec: Mapping[str, Any]) -> list[str]:

@@ -78,7 +78,9 @@
     const tab = $("#view .tab");
     if (tab) tab.scrollTop = 0;
     open = { chain: chain ?? null, i: +(selected ?? 0) };
+    const shell = $("#shell"), at = shell.scrollTop; // on a phone this scrolls too, away from the chains
     rows()[open.i]?.scrollIntoView({ block: "nearest" });
+    shell.scrollTop = at;
     mark(".crow", "chain", chain);
     if (chain && chain === params().get("chain")) replace({ step: open.i });
   };
