@@ -100,6 +100,23 @@ def test_a_judges_row_and_a_contrast_by_hand(drafts: list[Judged]) -> None:
     assert last["balanced, final answer"] == 25.0
 
 
+def test_unscored_steps_are_bad_in_every_figure_and_counted(drafts: list[Judged]) -> None:
+    """Labels 1 1 | 0 | 1 1; the first draft has no score, in one of two seeds.
+
+    Then 2 of 4 positives and the negative are named, and of 4 pairs with the negative's .1 two are in order: .5; the
+    other seed has all: 1. The negative without a score is named bad, and every positive ranks above it.
+    """
+    labels = judges.before_answer(drafts, [d.solvable for d in drafts])
+    some, whole = [[], [0.1, 0.1], [0.9] * 3], [[0.9] * 3, [0.1, 0.1], [0.9] * 3]
+    row = judges.figures(Judge("some", [some, whole], [0.5, 0.5]), {"solvable": labels})
+    assert (row["balanced, solvable"], row["AUC, solvable"]) == (87.5, 0.75)
+    assert (row["steps"], row["unscored"]) == (5, 1.0)  # two steps before the answer line, in one seed of two
+    row = judges.figures(Judge("no bad", [[[0.9] * 3, [], [0.9] * 3]], [0.5]), {"solvable": labels})
+    assert (row["balanced, solvable"], row["AUC, solvable"], row["unscored"]) == (100.0, 1.0, 1)
+    turned = judges.figures(Judge("turned", [[[0.1] * 3, [0.9, 0.9], [0.1] * 3]], [0.5]), {"solvable": labels})
+    assert turned["AUC, solvable"] == 0.0  # every pair the wrong way round is a value, not a missing one
+
+
 def test_position_knows_the_share_of_solvable_steps(drafts: list[Judged]) -> None:
     assert judges.position(drafts, drafts[:2]) == [[2 / 3, 1.0, 0.0], [2 / 3, 1.0]]
 

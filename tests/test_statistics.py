@@ -38,6 +38,27 @@ def test_the_threshold_with_the_best_balanced_accuracy() -> None:
     assert st.best_threshold([0, 1, 0, 1], [0.2, 0.3, 0.6, 0.7]) == pytest.approx(0.65)
 
 
+def test_a_judge_worse_than_chance_is_best_called_one_way() -> None:
+    # every cut between the scores is below 1/2, which all good and all bad have; 0.5 is above all of them, or below
+    assert st.best_threshold([1, 1, 0, 0], [0.1, 0.2, 0.3, 0.4]) == 0.5
+    assert st.best_threshold([1, 1, 0, 0], [0.6, 0.7, 0.8, 0.9]) == 0.5
+    # all bad is .7 or more, all good is just below .45, which is nearer to 0.5
+    found = st.best_threshold([1, 0, 0], [0.45, 0.6, 0.7])
+    assert found == pytest.approx(0.45)
+    assert found < 0.45
+    # one class alone: all good, or all bad
+    assert st.best_threshold([1, 1], [0.2, 0.9]) < 0.2
+    assert st.best_threshold([0, 0], [0.2, 0.9]) == 0.9
+    assert st.best_threshold([], []) == 0.5
+
+
+def test_what_could_not_be_scored_is_negative_at_any_threshold() -> None:
+    # the two positives are unscored: 1/4 where .3 is called good, 1/2 where nothing is, and never all good
+    assert st.best_threshold([1, 1, 0], [-1, -1, 0.3]) == 0.5
+    # the scored ones are told apart by .6; the unscored positive costs every T the same
+    assert st.best_threshold([1, 0, 1], [-1, 0.4, 0.8]) == pytest.approx(0.6)
+
+
 # ---- intervals
 
 

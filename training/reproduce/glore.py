@@ -270,5 +270,6 @@ def command(settings: Settings) -> str:
 NOTE = (
     "Percentile intervals (95 %) from 2,000 paired draws of problems and seeds. The paper's column is Llama-2 13B on "
     "GSM8K. The primary contrast, named before the first run, is SORM − ORM in balanced accuracy against `solvable`. "
-    "Sampled tokens are those that were generated, prompts not counted."
+    "Sampled tokens are those that were generated, prompts not counted, over the drafts that the row's share is of. "
+    "A step that a judge could not score is bad in all its figures."
 )

@@ -24,6 +24,7 @@ from training.reproduce.work import Work
 T = 0.5
 SIZES = (1, 2, 4, 8, 16, 32)
 EASY = 3  # steps of a shortest solution, at most
+UNSCORED = -1.0  # below every score: a chain that could not be scored is called bad, and ranks last
 RERANKED = ("orm", "balanced-orm", "sorm", "sorm-any-verifier", "sorm-as-drawn", "sorm-unbalanced")
 Labels = list[list[int | None]]
 Scores = list[list[float]]
@@ -86,10 +87,11 @@ def tuned(dev: Sequence[Judged], scores: Scores) -> float:
 
 
 def _flat(labels: Labels, scores: Scores) -> tuple[list[int], list[float]]:
+    """Labels with scores, of the same steps as `counts` has."""
     pairs = [
         (label, s)
         for row, found in zip(labels, scores, strict=True)
-        for label, s in zip(row, found, strict=False)
+        for label, s in zip(row, found or [UNSCORED] * len(row), strict=True)
         if label is not None
     ]
     return [p[0] for p in pairs], [p[1] for p in pairs]
@@ -111,20 +113,28 @@ def _called(row: Sequence[int | None], scores: Sequence[float], threshold: float
 
 
 def figures(judge: Judge, targets: Mapping[str, Labels]) -> dict[str, Any]:
-    """A row: balanced accuracy and AUC against each target, with accuracy and base rate of the first."""
+    """A row: balanced accuracy and AUC against each target, with accuracy, base rate and steps of the first.
+
+    "unscored" says for how many of those steps there was no score (over seeds, on average): bad in all figures.
+    """
     row: dict[str, Any] = {"judge": judge.name, "threshold": round(average(judge.thresholds), 3)}
     for i, (name, labels) in enumerate(targets.items()):
         found = counts(labels, judge)
         aucs = [st.auc(*_flat(labels, scores[: len(labels)])) for scores in judge.scores]
         row[f"balanced, {name}"] = round(100 * float(st.balanced(found.sum(axis=1)).mean()), 1)
-        row[f"AUC, {name}"] = round(average(a for a in aucs if a is not None), 3) if any(aucs) else None
+        row[f"AUC, {name}"] = round(average(a for a in aucs if a is not None), 3) if set(aucs) - {None} else None
         if i == 0:
             row[f"accuracy, {name}"] = round(100 * float(st.accuracy(found.sum(axis=1)).mean()), 1)
             whole = found[0].sum(axis=0)
             row["base rate"] = round(100 * whole[st.POSITIVE] / (whole[st.POSITIVE] + whole[st.NEGATIVE]), 1)
             row["steps"] = int(whole[st.POSITIVE] + whole[st.NEGATIVE])
+            row["unscored"] = round(average(_unscored(labels, scores) for scores in judge.scores), 1)
     row["learnt tokens"] = judge.tokens or None
     return row
+
+
+def _unscored(labels: Labels, scores: Scores) -> int:
+    return sum(label is not None for row, s in zip(labels, scores, strict=False) if not s for label in row)
 
 
 def targets(shared: Shared) -> dict[str, Labels]:

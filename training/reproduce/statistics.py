@@ -107,16 +107,24 @@ def auc(labels: Sequence[int], scores: Sequence[float]) -> float | None:
 
 
 def best_threshold(labels: Sequence[int], scores: Sequence[float]) -> float:
-    """T for which "score > T is positive" has the highest balanced accuracy; of equals the one nearest to 0.5."""
+    """T for which "score > T is positive" has the highest balanced accuracy; of equals the one nearest to 0.5.
+
+    All positive and all negative are tried, too. A score below 0 is of what could not be scored: negative at any T.
+    """
     labels, scores = np.asarray(labels, float), np.asarray(scores, float)
+    if not len(scores):
+        return 0.5
     order = np.argsort(scores, kind="stable")
     labels, scores = labels[order], scores[order]
+    cuts = np.flatnonzero(scores[1:] > scores[:-1]) + 1  # so many scores are at or below T
+    between = (scores[cuts - 1] + scores[cuts]) / 2
+    cuts = np.concatenate([[0], cuts, [len(scores)]])
+    thresholds = np.concatenate([[min(0.5, np.nextafter(scores[0], -1))], between, [max(0.5, scores[-1])]])
+    if scores[0] < 0:  # no threshold calls it positive
+        cuts, thresholds = cuts[1:], thresholds[1:]
+    below = np.concatenate([[0], np.cumsum(labels)])[cuts]  # positives that are called negative
     positives, negatives = max(labels.sum(), 1), max((1 - labels).sum(), 1)
-    cuts = np.flatnonzero(np.append(scores[1:] > scores[:-1], False))  # between a score and a higher one
-    quality = ((positives - np.cumsum(labels)[cuts]) / positives + np.cumsum(1 - labels)[cuts] / negatives) / 2
-    if not len(cuts):
-        return 0.5
-    thresholds = (scores[cuts] + scores[cuts + 1]) / 2
+    quality = ((labels.sum() - below) / positives + (cuts - below) / negatives) / 2
     best = np.flatnonzero(np.isclose(quality, quality.max()))
     return float(thresholds[best[np.argmin(np.abs(thresholds[best] - 0.5))]])
 
