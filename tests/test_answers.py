@@ -229,7 +229,11 @@ def test_eight_samples_a_problem_of_math(shared_data: Path):
 
 
 @pytest.mark.parametrize(
-    "piece", [" ", "x", ". ", "\\boxed{1}", "\\boxed{", "The answer is 5 ", "5 ", "\n", "5 degrees "]
+    "piece",
+    [
+        *(" ", "x", ". ", "\\boxed{1}", "\\boxed{", "The answer is 5 ", "5 ", "\n", "5 degrees "),
+        *("The answer is then\n\n", "The answer is\n\n\\[ ", "answer is thus thus: ", "answer is\n\n$$"),
+    ],
 )
 def test_a_hostile_text_is_read_in_linear_time(piece: str):
     text = "The answer is 5 " + piece * (200_000 // len(piece))
