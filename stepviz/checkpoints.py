@@ -67,7 +67,7 @@ def look(given: str) -> Checkpoint:
     source = rest if kind == "hf" else given
     if not source:
         raise StepvizError("no base model is given: embedded:base, a folder or a hub id")
-    folder = Path(source).expanduser()
+    folder = _folder(source)
     if folder.is_dir():
         return _read(f"hf:{folder.absolute()}", folder.absolute(), folder.resolve().name)
     if folder.is_absolute() or source.startswith((".", "~")) or not _HUB_ID.fullmatch(source):
@@ -81,6 +81,17 @@ def look(given: str) -> Checkpoint:
             "give embedded:NAME, a folder or a hub id (OWNER/NAME)"
         )
     return Checkpoint(f"hf:{source}", source, source, None)
+
+
+def _folder(source: str) -> Path:
+    try:
+        folder = Path(source).expanduser()
+        folder.stat()
+    except FileNotFoundError:
+        pass
+    except (RuntimeError, OSError, ValueError) as error:  # no such user, a name too long, a NUL
+        raise StepvizError(f"{source[:80]!r} cannot be a folder or a hub id: {error}") from None
+    return folder
 
 
 def tokenizer_file(found: Checkpoint) -> Path | None:

@@ -88,6 +88,8 @@ def test_a_file_that_breaks_off_brings_what_stands_before(tmp_path: Path):
     assert items[-1].problem.question == f"{len(items) - 1}: {random(len(items) - 1)}?"
     assert refusal.line == len(items) + 1
     assert "the rest of the file cannot be read" in refusal.reason
+    (tmp_path / "by-another-name.jsonl").write_bytes(gzip.compress(body)[:-2000])
+    assert rows.count(tmp_path / "by-another-name.jsonl") is None  # and an import that shows its progress goes on
     (tmp_path / "b.jsonl").write_bytes((json.dumps(GOOD) + "\n" + json.dumps(GOOD)).encode("utf-16")[:-1])
     assert refused("gsm8k", tmp_path / "b.jsonl").line == 2
 

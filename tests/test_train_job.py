@@ -189,6 +189,9 @@ def test_a_checkpoint_is_known_by_its_files(base: Path, tmp_path: Path) -> None:
     assert look("embedded:base").has_token("[BAD]") is True
     assert look("owner/not-here").folder is None
     assert look("owner/not-here").has_token("[BAD]") is None
+    for odd in ("~nobody-of-this-name/x", "a" * 500, "x\0y"):
+        with pytest.raises(StepvizError, match="cannot be a folder or a hub id"):
+            look(odd)
     assert torch.is_tensor(next(model.parameters()))
 
 

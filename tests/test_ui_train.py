@@ -241,7 +241,9 @@ def test_the_running_mean_by_hand() -> None:
     assert found[2][1] == pytest.approx((4 / 9) / (1 + 2 / 3 + 4 / 9))
 
 
-@pytest.mark.parametrize("losses", [[], [(1, 2.0)], [(1, float("nan"))], [(3, 0.0), (4, 0.0)], [(1, 1e9), (2, 1e-9)]])
+@pytest.mark.parametrize(
+    "losses", [[], [(1, 2.0)], [(1, float("nan"))], [(3, 0.0), (4, 0.0)], [(1, 1e9), (2, 1e-9)], [(1, 2.0), (2, 6e6)]]
+)
 def test_odd_losses_draw_something(losses: list) -> None:
     html = render_loss.curve(losses, None, running=False)
     assert html.startswith("<figure")

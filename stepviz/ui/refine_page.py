@@ -94,6 +94,8 @@ class Refine:
             for spec in dict.fromkeys((page.bar.orm, page.bar.sorm))
             if spec != NONE
         ]
+        if not runs:
+            raise StepvizError("no scorer is chosen: choose an ORM or a SORM in the bar above")
         return self._started(at, runs[-1])
 
     def cancel(self, at: At, sent: Mapping[str, Any]) -> Update:

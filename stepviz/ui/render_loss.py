@@ -80,7 +80,7 @@ def _ticks(losses: Sequence[float]) -> tuple[list[float], bool]:
     """(three to seven round numbers around the losses, whether they are spaced by ratio)."""
     low, high = min(losses), max(losses)
     if low > 1e-6 and high / low >= LOG_FROM:
-        steps = [m * 10.0**e for e in range(-6, 7) for m in (1, 2, 5)]
+        steps = [m * 10.0**e for e in range(-7, _exponent(high) + 2) for m in (1, 2, 5)]
         below = max(t for t in steps if t <= low * 1.0001)
         above = min(t for t in steps if t >= high * 0.9999)
         found = [t for t in steps if below <= t <= above]
@@ -88,6 +88,10 @@ def _ticks(losses: Sequence[float]) -> tuple[list[float], bool]:
     size = _round((high - low) / 3 or max(high, 1e-3) / 3)
     first, last = math.floor(low / size + 1e-9), math.ceil(high / size - 1e-9)
     return [round(i * size, 9) for i in range(first, max(last, first + 1) + 1)], False
+
+
+def _exponent(value: float) -> int:
+    return math.floor(math.log10(value))
 
 
 def _round(size: float) -> float:

@@ -73,6 +73,8 @@ class Train:
     def like(self, at: At, sent: Mapping[str, Any]) -> Update:
         """The form as it would train this model again."""
         run = self.bench.store.run(_number(sent.get("run")))
+        if run is None or run.kind != "train":
+            raise StepvizError("this run is no training")
         update = self.form(at, sent_of(run.spec))
         update.reply = reply("toast", f"The form has the settings of {run.spec.get('name')}.")
         return update
