@@ -8,6 +8,7 @@ from typing import Any
 
 from db.values import DatasetRow
 from stepviz.datasets_config import Selection
+from stepviz.import_report import counted
 from stepviz.recipes import RECIPES
 from stepviz.trainings import learns_from
 from stepviz.ui.recipe_words import option_words
@@ -180,13 +181,13 @@ def _empty(i: Ingredients) -> str:
     """The way to the first dataset, with what is here already ticked."""
     train = "python -m stepviz {} --split train {}"
     steps = (
-        (bool(i.problems), f"{i.problems:,} problems to train on", "Problems to train on", "sft, where they bring "
-         "solutions", "python -m stepviz world problems train --count 1500"),
-        (bool(i.chains), f"{i.chains:,} chains of them", "Chains of them", "rft, orm, balanced-orm, refine-global",
-         train.format("sample", "--n 8")),
-        (bool(i.draws), f"{i.draws:,} continuations of their steps", "Measured steps",
+        (bool(i.problems), f"{counted(i.problems, 'problem')} to train on", "Problems to train on",
+         "sft, where they bring solutions", "python -m stepviz world problems train --count 1500"),
+        (bool(i.chains), f"{counted(i.chains, 'chain')} of them", "Chains of them",
+         "rft, orm, balanced-orm, refine-global", train.format("sample", "--n 8")),
+        (bool(i.draws), f"{counted(i.draws, 'continuation')} of their steps", "Measured steps",
          "sorm, refine-local, self-explore", train.format("measure", "--k 8")),
-        (bool(i.annotators), f"labels of {i.annotators:,} annotators", "Labels of steps", "stepwise",
+        (bool(i.annotators), f"labels of {counted(i.annotators, 'annotator')}", "Labels of steps", "stepwise",
          "import prm800k, math-shepherd or stepverify"),
     )  # fmt: skip
     rows = "".join(_way(*step) for step in steps)
