@@ -399,5 +399,7 @@ def test_a_phone_shows_chains_and_every_tab(page: Page, running: Running):
     assert row
     assert 44 < row["y"] < 860 - row["height"]
     assert page.locator("#chains .clist").bounding_box()["height"] >= 56  # two rows
+    below = page.locator("#chains").bounding_box()
+    assert page.locator("#view").bounding_box()["y"] >= below["y"] + below["height"]
     assert runs
     assert runs["x"] + runs["width"] <= page.locator("#top .icon").bounding_box()["x"]
