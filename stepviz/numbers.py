@@ -49,7 +49,9 @@ _ALTERING_NAMES = (
 )
 _ALTERING = (*_ALTERING_NAMES.split(), *_SCALES, *(f"{scale}s" for scale in _SCALES))
 _ALTERING_WORD = re.compile(rf"[\s(){{}}\\%$*°-]*(?:[A-Za-z]+[\s(){{}}\\$-]+){{0,3}}?({'|'.join(_ALTERING)})\b", re.I)
-_NOT_UNITS = frozenset((*_NOT_UNIT_NAMES.split(), *_ALTERING))
+# "3 of four", "5 x two", "five, maybe six": a second number
+_NUMBER_WORDS = "two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty score"
+_NOT_UNITS = frozenset((*_NOT_UNIT_NAMES.split(), *_ALTERING, *_NUMBER_WORDS.split()))
 _HEDGES = re.compile(
     r"^(?:about|approximately|approx\.?|around|roughly|exactly|only|just|a total of|\\approx|≈|~)\s*", re.I
 )
@@ -161,6 +163,8 @@ def read_number(text: str) -> Number | None:
     if value is None:
         return None
     rest = text[match.end() :]
+    if match["currency"] and re.match(r"\s?[KMBkmb](?![A-Za-z/])", rest):
+        return None  # $5m: see readings
     attached = re.match(r"[A-Za-zµΩ]", rest) is not None
     if scale := _SCALE.match(rest):
         value *= _SCALES[scale[1].lower()]

@@ -99,8 +99,8 @@ def _suffixed(text: str) -> Number | None:
     if match is None:
         return None
     sign, money, digits, large, small, rest = match.groups()
-    if small in ("m", "b") and not money:
-        return None
+    if not money and (small in ("m", "b") or text[match.end(3)] == " "):
+        return None  # metres, kelvin, a name
     number = read_number(f"{sign}{money or ''}{digits} {rest}")
     scale = {"k": 10**3, "m": 10**6, "b": 10**9}[(large or small).lower()]
     return number and replace(number, value=number.value * scale, decimals=None)

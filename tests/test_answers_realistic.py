@@ -118,3 +118,18 @@ def test_what_belongs_to_a_stated_answer(gold: str, text: str, value: str):
 )
 def test_what_says_no_number(text: str):
     assert read(text) is None
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [("5", "five, maybe six"), ("1", "one in five"), ("5", "five x two"), ("3", "three of four"), ("5", "$5m")],
+)
+def test_a_second_number_or_a_scale_is_not_read_past(gold: str, answer: str) -> None:
+    assert answers.grade(gold, f"#### {answer}").value != "correct"
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"), [("5000000", "$5m"), ("12000000", "$12 M"), ("2000000000", "$2 B"), ("300", "300 K")]
+)
+def test_money_has_short_scales_and_kelvin_has_none(gold: str, answer: str) -> None:
+    assert answers.grade(gold, f"#### {answer}").value == "correct"
