@@ -24,6 +24,13 @@ TRACES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where HF_HUB_OFFLINE is not set; a machine that tests may set it."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+
+
 def test_a_datasets_folder_and_a_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     given = datasets.DatasetDict({"train": datasets.Dataset.from_list(TRACES[:1])})
     given["validation"] = datasets.Dataset.from_list(TRACES[1:])
