@@ -54,6 +54,7 @@ def test_the_command_refines_and_reports(tmp_path: Path, store: Store, specs: di
         assert (failed.returncode, message in failed.stderr, failed.stdout) == (1, True, ""), failed.stderr
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_the_same_command_repeats_no_draw(
     tmp_path: Path, store: Store, specs: dict[str, str]
 ) -> None:

@@ -102,6 +102,7 @@ def kill_when_it_has_drawn(store: Store, run: int, more_than: int, later_s: floa
         wait_for(lambda: not worker_alive(store))
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_draws_each_continuation_once(store: Store, model: str, tmp_path: Path) -> None:
     """Three kills; the keys are exactly those asked for, and the texts those of a run that nobody disturbed."""
     run = jobs.start(store, "measure", measuring(model))

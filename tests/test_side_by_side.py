@@ -110,6 +110,7 @@ def draws(store: Store) -> list[Draw]:
     return [(c.problem_id, c.prefix_hash, c.model_id, c.sampling_id, c.j, c.text) for c in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["command", "worker", "both"])
 def test_sample_and_measure_killed_in_the_middle_go_on_with_the_same_command(
     tmp_path: Path, url: str, who: str

@@ -76,6 +76,7 @@ def test_a_training_is_a_run_and_its_result_a_model_with_parents(store: Store, b
     assert sorted(p.name for p in models_folder(store).iterdir()) == ["mine"]
 
 
+@pytest.mark.slow
 def test_killed_it_says_why_and_resumed_it_ends_with_the_weights_of_one_that_nobody_killed(
     store: Store, base: Path, tmp_path: Path
 ) -> None:
@@ -161,6 +162,7 @@ def test_the_worker_leaves_trainings_alone(store: Store, base: Path) -> None:
 # ---- by hand
 
 
+@pytest.mark.slow
 def test_by_hand_it_is_a_run_as_well_and_the_same_command_goes_on_after_a_kill(
     store: Store, base: Path, tmp_path: Path
 ) -> None:
