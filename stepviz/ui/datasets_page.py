@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -13,7 +13,7 @@ from stepviz.datasets import planned
 from stepviz.errors import StepvizError
 from stepviz.types import SourceItem
 from stepviz.ui import render_dataset, render_datasets, render_head
-from stepviz.ui.page import Update, connect, reply, widget
+from stepviz.ui.page import Actions, Update, connect, number_in, reply, widget
 from stepviz.ui.status import head_of
 from stepviz.ui.view_datasets import (
     At,
@@ -50,7 +50,7 @@ class Datasets:
 
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
-        self.actions: dict[str, Callable[[At, Mapping[str, Any]], Update]] = {
+        names = {
             "open": self.open,
             "look": self.look,
             "rows": self.rows,
@@ -63,15 +63,7 @@ class Datasets:
             "dismiss": self.dismiss,
             "poll": self.poll,
         }
-
-    def act(self, sent: Mapping[str, Any], _who: str) -> Update:
-        name = str(sent.get("act", ""))
-        if name not in self.actions:
-            return Update().error(f"This page has no action {name!r}: reload it.")
-        try:
-            return self.actions[name](parse(str(sent.get("at", ""))), sent)
-        except StepvizError as error:
-            raise StepvizError(in_words(str(error))) from None
+        self.act = Actions(names, parse, in_words)
 
     def open(self, at: At, sent: Mapping[str, Any]) -> Update:
         """The whole page, with the form as it was sent."""
@@ -92,7 +84,7 @@ class Datasets:
 
     def like(self, _at: At, sent: Mapping[str, Any]) -> Update:
         """The form as it would build this dataset again."""
-        made = self.bench.store.dataset(_number(sent.get("dataset"), "dataset"))
+        made = self.bench.store.dataset(number_in(sent, "dataset"))
         update = self.form(_at, sent_of(made.recipe, made.config, made.name))
         update.reply = reply("toast", f"The form has the settings of {made.name} v{made.version}.")
         return update
@@ -118,15 +110,15 @@ class Datasets:
         return update
 
     def cancel(self, at: At, sent: Mapping[str, Any]) -> Update:
-        self.bench.store.request_cancel(_number(sent.get("run"), "run"))
+        self.bench.store.request_cancel(number_in(sent, "run"))
         return self._after(at)
 
     def resume(self, at: At, sent: Mapping[str, Any]) -> Update:
-        jobs.resume(self.bench.store, _number(sent.get("run"), "run"))
+        jobs.resume(self.bench.store, number_in(sent, "run"))
         return self._after(at)
 
     def dismiss(self, at: At, sent: Mapping[str, Any]) -> Update:
-        self.bench.dismissed.add(_number(sent.get("run"), "run"))
+        self.bench.dismissed.add(number_in(sent, "run"))
         return self._after(at)
 
     def poll(self, at: At, sent: Mapping[str, Any]) -> Update:
@@ -153,10 +145,3 @@ class Datasets:
             "dlist": render_datasets.datasets(page.list),
             "dopen": render_dataset.opened(page),
         }
-
-
-def _number(value: Any, what: str) -> int:
-    text = str(value)
-    if not (text.isascii() and text.isdigit() and len(text) < 12):
-        raise StepvizError(f"{text[:40]!r} is not a number of a {what}: reload the page.")
-    return int(text)

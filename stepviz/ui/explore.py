@@ -21,7 +21,7 @@ from stepviz.ui import (
 )
 from stepviz.ui.address import Address, parse
 from stepviz.ui.opening import opening_chain, opening_problem
-from stepviz.ui.page import Update, connect, reply, widget
+from stepviz.ui.page import Update, connect, no_action, reply, widget
 from stepviz.ui.rows import ChainPage, RunLine
 from stepviz.ui.status import head_of, run_here
 from stepviz.ui.view_chain import chain_page, missing_page, problem_page
@@ -89,7 +89,7 @@ class Explore:
         if name in actions.WRITES:
             done = actions.WRITES[name](self.bench, here.problem, here.chain, sent, who)
             return self.after(at, done)
-        return Update().error(f"This page has no action {name!r}: reload it.")
+        return no_action(name)
 
     def here(self, at: Address) -> Here:
         """The address with its defaults: the first problem, its first chain."""

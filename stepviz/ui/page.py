@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import gradio as gr
 
@@ -40,6 +40,42 @@ class Update:
 
 
 Act = Callable[[Mapping[str, Any], str], Update]  # (what the browser sent, who sent it) → what changes
+At = TypeVar("At")  # what a page reads its address as
+
+
+@dataclass(frozen=True, slots=True)
+class Actions(Generic[At]):
+    """A page's actions by name, as its `act`: each takes the address and what the browser sent.
+
+    parse: the address as it was sent, and written by anyone; worded: a message written for the command line, in the
+    page's own words.
+    """
+
+    by_name: Mapping[str, Callable[[At, Mapping[str, Any]], Update]]
+    parse: Callable[[str], At]
+    worded: Callable[[str], str] = str
+
+    def __call__(self, sent: Mapping[str, Any], _who: str) -> Update:
+        name = str(sent.get("act", ""))
+        if name not in self.by_name:
+            return no_action(name)
+        try:
+            return self.by_name[name](self.parse(str(sent.get("at", ""))), sent)
+        except StepvizError as error:
+            raise StepvizError(self.worded(str(error))) from None
+
+
+def no_action(name: str) -> Update:
+    """The answer to a script that is older or newer than the server."""
+    return Update().error(f"This page has no action {name!r}: reload it.")
+
+
+def number_in(sent: Mapping[str, Any], name: str) -> int:
+    """The number of a run, a dataset, … that the browser sent under this name."""
+    text = str(sent.get(name))
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise StepvizError(f"{text[:40]!r} is not a number of a {name}: reload the page.")
+    return int(text)
 
 
 def reply(kind: str, text: str = "", go: str = "", body: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from stepviz import jobs
 from stepviz.errors import StepvizError
 from stepviz.refine_spec import NONE
 from stepviz.ui import render_head, render_ledger, render_refine
-from stepviz.ui.page import Update, connect, reply, widget
+from stepviz.ui.page import Actions, Update, connect, number_in, reply, widget
 from stepviz.ui.refine_address import At, parse
 from stepviz.ui.status import head_of
 from stepviz.ui.view_ledger import Ledger
@@ -41,7 +41,7 @@ class Refine:
 
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
-        self.actions: dict[str, Callable[[At, Mapping[str, Any]], Update]] = {
+        names = {
             "open": self.open,
             "look": self.open,
             "list": self.list,
@@ -52,12 +52,7 @@ class Refine:
             "dismiss": self.dismiss,
             "poll": self.poll,
         }
-
-    def act(self, sent: Mapping[str, Any], _who: str) -> Update:
-        name = str(sent.get("act", ""))
-        if name not in self.actions:
-            return Update().error(f"This page has no action {name!r}: reload it.")
-        return self.actions[name](parse(str(sent.get("at", ""))), sent)
+        self.act = Actions(names, parse)
 
     def open(self, at: At, _sent: Mapping[str, Any]) -> Update:
         page = page_of(self.bench, at)
@@ -99,15 +94,15 @@ class Refine:
         return self._started(at, runs[-1])
 
     def cancel(self, at: At, sent: Mapping[str, Any]) -> Update:
-        self.bench.store.request_cancel(_number(sent.get("run")))
+        self.bench.store.request_cancel(number_in(sent, "run"))
         return self.open(at, sent)
 
     def resume(self, at: At, sent: Mapping[str, Any]) -> Update:
-        jobs.resume(self.bench.store, _number(sent.get("run")))
+        jobs.resume(self.bench.store, number_in(sent, "run"))
         return self.open(at, sent)
 
     def dismiss(self, at: At, sent: Mapping[str, Any]) -> Update:
-        self.bench.dismissed.add(_number(sent.get("run")))
+        self.bench.dismissed.add(number_in(sent, "run"))
         return self.open(at, sent)
 
     def poll(self, at: At, sent: Mapping[str, Any]) -> Update:
@@ -135,10 +130,3 @@ class Refine:
         update = self.open(replace(at, run=str(run)), {})
         update.reply = reply("run", str(run))
         return update
-
-
-def _number(value: Any) -> int:
-    text = str(value)
-    if not (text.isascii() and text.isdigit() and len(text) < 12):
-        raise StepvizError(f"{text[:40]!r} is not a number of a run: reload the page.")
-    return int(text)

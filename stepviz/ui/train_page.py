@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -11,7 +11,7 @@ from stepviz import jobs
 from stepviz.errors import StepvizError
 from stepviz.trainings import TRAININGS
 from stepviz.ui import render_head, render_train, render_train_form
-from stepviz.ui.page import Update, connect, reply, widget
+from stepviz.ui.page import Actions, Update, connect, number_in, reply, widget
 from stepviz.ui.status import head_of
 from stepviz.ui.train_words import in_words
 from stepviz.ui.view_train import At, TrainingList, TrainPage, open_training, page_of, parse, training_list
@@ -38,7 +38,7 @@ class Train:
 
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
-        self.actions: dict[str, Callable[[At, Mapping[str, Any]], Update]] = {
+        names = {
             "open": self.open,
             "look": self.look,
             "form": self.form,
@@ -48,15 +48,7 @@ class Train:
             "resume": self.resume,
             "poll": self.poll,
         }
-
-    def act(self, sent: Mapping[str, Any], _who: str) -> Update:
-        name = str(sent.get("act", ""))
-        if name not in self.actions:
-            return Update().error(f"This page has no action {name!r}: reload it.")
-        try:
-            return self.actions[name](parse(str(sent.get("at", ""))), sent)
-        except StepvizError as error:
-            raise StepvizError(in_words(str(error))) from None
+        self.act = Actions(names, parse, in_words)
 
     def open(self, at: At, sent: Mapping[str, Any]) -> Update:
         """The whole page, with the form as it was sent."""
@@ -72,7 +64,7 @@ class Train:
 
     def like(self, at: At, sent: Mapping[str, Any]) -> Update:
         """The form as it would train this model again."""
-        run = self.bench.store.run(_number(sent.get("run")))
+        run = self.bench.store.run(number_in(sent, "run"))
         if run is None or run.kind != "train":
             raise StepvizError("this run is no training")
         update = self.form(at, sent_of(run.spec))
@@ -88,11 +80,11 @@ class Train:
         return update
 
     def cancel(self, at: At, sent: Mapping[str, Any]) -> Update:
-        self.bench.store.request_cancel(_number(sent.get("run")))
+        self.bench.store.request_cancel(number_in(sent, "run"))
         return Update(self._rest(at))
 
     def resume(self, at: At, sent: Mapping[str, Any]) -> Update:
-        jobs.resume(self.bench.store, _number(sent.get("run")))
+        jobs.resume(self.bench.store, number_in(sent, "run"))
         return Update(self._rest(at))
 
     def poll(self, at: At, sent: Mapping[str, Any]) -> Update:
@@ -115,10 +107,3 @@ class Train:
             "tlist": render_train.trainings(page.list),
             "topen": render_train.opened(page),
         }
-
-
-def _number(value: Any) -> int:
-    text = str(value)
-    if not (text.isascii() and text.isdigit() and len(text) < 12):
-        raise StepvizError(f"{text[:40]!r} is not a number of a run: reload the page.")
-    return int(text)
