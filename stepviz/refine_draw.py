@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from stepviz import final_answer, refinement
 from stepviz.answers import grade_many
 from stepviz.engines import Engine
 from stepviz.job import Job
+from stepviz.refine_progress import Progress
 from stepviz.refinement import Ask, Refinement
 from stepviz.refining import refine_prompt
 from stepviz.steps import rule_id, segment
@@ -29,9 +29,9 @@ class Writer:
     suffix: bool
     rows: Sequence[ChainRow]  # the drafts
     problems: Mapping[str, Problem]
+    progress: Progress
     found: dict[str, Chain] = field(default_factory=dict)  # by its id
     ended: list[tuple[int, Completion]] = field(default_factory=list)
-    tokens: int = 0  # decoded by this job so far
 
     def __call__(self, asks: Sequence[Ask]) -> list[Refinement]:
         ids = [self.chain_id(ask) for ask in asks]
@@ -64,19 +64,13 @@ class Writer:
             seed = ask.seed(self._problem(ask.draft).question, self.refiner.model_id, self.sampling)
             groups.setdefault((ask.prompt, seed), []).append((id, ask))
         asked, errors = list(groups.values()), {}
-        began, before = time.monotonic(), self.tokens
+        meter = self.progress.drawing(len({ask.draft for ask in missing.values()}), len(asked))
 
-        def flush(_done: int, tokens: int) -> None:
-            nonlocal began
+        def flush(done: int, tokens: int) -> None:
             ended, self.ended = self.ended, []
             errors.update({id: done.error for i, done in ended if done.error for id, _ in asked[i]})
             self._store([(ask, done) for i, done in ended if not done.error for _, ask in asked[i]])
-            self.tokens = before + tokens
-            speed = round(tokens / max(time.monotonic() - began, 1e-3))
-            self.job.tell(tokens=self.tokens, tokens_per_s=speed)
-            paused = time.monotonic()
-            self.job.let_in()
-            began += time.monotonic() - paused
+            meter.batch(done, tokens)
 
         self.refiner.generate(
             [Request(prompt, seed=seed) for prompt, seed in groups],
@@ -85,7 +79,8 @@ class Writer:
             on_completion=lambda i, done: self.ended.append((i, done)),
             cancelled=self.job.cancelled,
         )
-        flush(len(asked), self.tokens - before)
+        flush(len(asked), meter.tokens)
+        meter.end()
         return errors
 
     def _store(self, drawn: Sequence[tuple[Ask, Completion]]) -> None:

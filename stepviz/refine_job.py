@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 from db.values import Candidate, ChainRow, RefinementRow
 from stepviz import refinement
 from stepviz.engines import Engine
+from stepviz.engines.base import Cancelled
 from stepviz.errors import StepvizError
-from stepviz.job import Job, Tally
+from stepviz.job import Job
 from stepviz.refine_draw import Writer
+from stepviz.refine_progress import Progress
 from stepviz.refine_spec import HOW, NONE, RefineSettings, lacking, settings_of
 from stepviz.refinement import Draft, Outcome
 from stepviz.refining import require_mark
@@ -42,7 +44,7 @@ def refine(job: Job) -> None:
         sorm = Judge(job, job.scorer(settings.sorm))
     if orm and sorm and orm.scorer is sorm.scorer:
         sorm = orm
-    work = Work(job, settings, job.sampling(), refiner, orm, sorm, Tally(job, len(ids), "drafts"))
+    work = Work(job, settings, job.sampling(), refiner, orm, sorm, Progress(job, len(ids)))
     for start in range(0, len(ids), CHUNK):
         work.do([job.chain(id) for id in ids[start : start + CHUNK]])
         if job.cancelled():
@@ -87,15 +89,17 @@ class Judge:
     known: dict[tuple[str, tuple[str, ...]], list[float]] = field(default_factory=dict)
     refused: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
 
-    def __call__(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
-        """An empty list where the scorer cannot read a chain."""
+    def __call__(
+        self, asked: Sequence[tuple[str, Sequence[str]]], cancelled: Cancelled | None = None
+    ) -> list[list[float]]:
+        """An empty list where the scorer cannot read a chain, or was stopped before it."""
         keys = [(question, tuple(steps)) for question, steps in asked]
         new = [key for key in dict.fromkeys(keys) if key not in self.known]
 
         def refuse(index: int, reason: str) -> None:
             self.refused[new[index]] = reason
 
-        for key, scores in zip(new, self.scorer.score(new, None, refuse), strict=True):
+        for key, scores in zip(new, self.scorer.score(new, None, refuse, cancelled), strict=True):
             self.known[key] = scores
         return [self.known[key] for key in keys]
 
@@ -120,10 +124,9 @@ class Work:
     refiner: Engine
     orm: Judge | None
     sorm: Judge | None  # also where it does not locate: its scores are drawn beside the steps
-    tally: Tally
+    progress: Progress
     left_out: dict[str, str] = field(default_factory=dict)
     lines: list[int] = field(default_factory=list)  # of the ledger
-    tokens: int = 0
 
     @property
     def locator(self) -> Judge | None:
@@ -136,7 +139,7 @@ class Work:
         if not rows or self.job.cancelled():
             return
         s, drafts = self.settings, [_draft(row, problems) for row in rows]
-        writer = Writer(self.job, self.refiner, self.sampling, s.target == "suffix", rows, problems, tokens=self.tokens)
+        writer = Writer(self.job, self.refiner, self.sampling, s.target == "suffix", rows, problems, self.progress)
         places = None if s.at is None else [s.at] * len(drafts)
         try:
             outcomes = refinement.refine(
@@ -147,20 +150,18 @@ class Work:
             for row in rows:
                 self._leave_out(row, str(error))
             return
-        finally:
-            self.tokens = writer.tokens
         for i, (row, outcome) in enumerate(zip(rows, outcomes, strict=True)):
             self._conclude(i, row, outcome, writer, problems[row.chain.problem_id])
 
     def _leave_out(self, row: ChainRow, reason: str) -> None:
         self.left_out[row.chain.id] = reason
-        self.tally.have(1)
+        self.progress.have(1)
 
     def _new(self, rows: Sequence[ChainRow], problems: dict[str, Problem]) -> list[ChainRow]:
         keys = [(row.chain.id, self.key(row.chain, problems[row.chain.problem_id])) for row in rows]
         known = self.job.store.refined(keys)
         self.lines += known.values()
-        self.tally.have(len(known))
+        self.progress.have(len(known))
         return [row for row, key in zip(rows, keys, strict=True) if key not in known]
 
     def _readable(self, rows: Sequence[ChainRow], problems: dict[str, Problem]) -> list[ChainRow]:
@@ -170,7 +171,9 @@ class Work:
             fit = [row for row in rows if not reasons[row.chain.id]]
             judge.forget()
             drafts = [_draft(row, problems) for row in fit]
-            judge([(draft.question, draft.steps) for draft in drafts])
+            judge([(draft.question, draft.steps) for draft in drafts], self.job.cancelled)
+            if self.job.cancelled():
+                return []
             for row, draft in zip(fit, drafts, strict=True):
                 if judge is self.orm or judge is self.locator:
                     reasons[row.chain.id] = judge.refused.get((draft.question, draft.steps), "")
@@ -209,7 +212,7 @@ class Work:
         candidates += [Candidate(name, chain.id, outcome.scores.get(name)) for name, chain in chains.items()]
         line = self.job.store.add_refinement(self._line(row.chain, problem, outcome, candidates, errors))
         self.lines.append(line)
-        self.tally.count()
+        self.progress.count()
 
     def _line(
         self, chain: Chain, problem: Problem, outcome: Outcome, candidates: Sequence[Candidate], errors: dict[str, str]

@@ -65,6 +65,7 @@ LEVELS = (
         "stepviz.job_kinds",
         "stepviz.refine_draw",
         "stepviz.refine_job",
+        "stepviz.refine_progress",
         "stepviz.refine_spec",
         "stepviz.worker",
         "stepviz.bench",

@@ -231,6 +231,31 @@ def test_a_problem_without_a_gold_answer_has_no_gain(bench: Bench) -> None:
     assert (bench.line().gain, bench.line().pick) == (None, "local")
 
 
+def test_inside_a_chunk_the_draws_are_told_as_the_batches_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    from stepviz import worker
+
+    monkeypatch.setattr(worker, "BEAT_S", 0.01)
+    three = [draft(PROBLEM.id, str(i), f"{i} apples\n3+12=16\n#### 16") for i in range(3)]
+    bench.store.add_items([SourceItem(PROBLEM, tuple(three))], {c.id: WRONG for c in three})
+    run_id, seen = bench.start(*(c.id for c in three)), []
+
+    def look() -> None:
+        time.sleep(0.15)  # some heartbeats
+        seen.append(dict(bench.store.run(run_id).progress))
+
+    bench.refiner.before_batch = look
+    bench.worker.run_next(None)
+    # six draws, global and local of three drafts, two a batch, nine tokens each: a third of the three drafts a batch
+    told = [(p["done"], p["part"], p["total"], p.get("tokens"), p.get("note")) for p in seen]
+    assert told[1:] == [(0, 1, 3, 18, "2 of 6 draws for 3 drafts"), (0, 2, 3, 36, "4 of 6 draws for 3 drafts")]
+    assert all(p["tokens_per_s"] > 0 and p["eta_s"] > 0 for p in seen[1:])
+    assert seen[1]["eta_s"] > seen[2]["eta_s"], "two thirds are left, then one"
+    through = bench.store.run(run_id).progress
+    assert (through["done"], through["part"], through["note"], through["tokens"]) == (3, 0, "", 54)
+
+
 def test_a_cancel_keeps_what_was_drawn_and_a_resume_draws_only_the_rest(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
