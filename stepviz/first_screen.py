@@ -1,6 +1,7 @@
 """What a new user sees first: embedded problems, some with chains that are sampled and measured already.
 
-The draws lie in embedded/first_screen.jsonl, as the shipped student made them (`python -m training embedded`);
+The draws lie in embedded/first_screen.jsonl, as the shipped student made them (`python -m training embedded`), with
+the scores that the shipped ORM and SORM give after each of their steps;
 `seed` puts them into a store that has none, so that the first start needs no model to be loaded. The app does so when
 it starts, the command line when it is asked for problems of the source "embedded".
 """
@@ -17,6 +18,7 @@ from db.store import Store
 from db.values import ChainFilter, ContinuationKey, ModelRow, ProblemFilter
 from stepviz import embedded, rollouts, sampling
 from stepviz.engines import Engine
+from stepviz.reward import load_scorer
 from stepviz.types import Continuation, Problem, Sampling, SourceItem, continuation_seed, prefix_hash
 from stepviz.world import embedded_problems, exact_for, problem
 
@@ -24,6 +26,7 @@ FILE = embedded.FOLDER / "first_screen.jsonl"
 PROBLEMS = 200  # of the test split, in a new store
 SHOWN = 6  # of them with chains
 CHAINS, ROLLOUTS = 8, 8
+SCORERS = ("sorm", "orm")
 KEPT = ("prefix_hash", "j", "text", "finish_reason", "tokens", "answer", "verdict", "reason")  # the rest follows
 
 
@@ -43,7 +46,18 @@ def seed(store: Store, path: Path = FILE) -> bool:
     roots = [c for _, c in draws if c.prefix_hash == prefix_hash("") and c.j < CHAINS]
     made = [(sampling.read(c, drawn_with), c) for c in roots]
     store.add_chains([(s.chain, s.verdict, _key(c)) for s, c in made])
+    chains = {_place(c): s.chain for s, c in made}
+    for scorer in head.get("scorers", ()):
+        store.add_model(ModelRow(scorer["model"], scorer["role"], scorer["spec"]))
+        for key, rows in scorer["scores"].items():
+            for j, scores in enumerate(rows):
+                chain = chains[problems[key].id, j]
+                store.add_scores(chain.id, scorer["model"], scores, chain.spans)
     return True
+
+
+def _place(c: Continuation) -> tuple[str, int]:
+    return c.problem_id, c.j
 
 
 def seed_for(store: Store, source: str | None) -> None:
@@ -84,8 +98,20 @@ def record(engine: Engine, path: Path = FILE, progress: Callable[[str], None] = 
             rollouts.measure(s.chain, p, engine, ROLLOUTS, drawn_with, recall=recall, record=keep)
         rows += [(p.key, c) for c in found.values()]
     head = {"model": engine.model_id, "sampling": asdict(drawn_with), "grader": rows[0][1].grader}
+    head["scorers"] = [_scores(name, rows, drawn_with) for name in SCORERS]
     lines = [json.dumps(head), *(json.dumps([key, *(getattr(c, name) for name in KEPT)]) for key, c in rows)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _scores(name: str, rows: Sequence[tuple[str, Continuation]], drawn_with: Sampling) -> dict[str, Any]:
+    """What a shipped scorer says of the chains that will be shown: problem → chain j → a score after each step."""
+    scorer = load_scorer(f"embedded:{name}", device="cpu")
+    found: dict[str, list[list[float]]] = {}
+    for key, c in rows:
+        if c.prefix_hash == prefix_hash("") and c.j < CHAINS:
+            asked = (problem(*_split(key)).question, sampling.read(c, drawn_with).chain.steps)
+            found.setdefault(key, []).append([round(score, 4) for score in scorer.score([asked])[0]])
+    return {"model": scorer.model_id, "role": scorer.role, "spec": scorer.spec, "scores": found}
 
 
 def _worth_showing(engine: Engine, drawn_with: Sampling) -> Iterator[Problem]:

@@ -19,7 +19,8 @@ from training.packing import Document, PackedBlocks, pack
 from training.watching import Watch, last_checkpoint, losses_of
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
+    from transformers.trainer_utils import TrainOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def train(
         data_collator=default_data_collator,
         callbacks=log.callbacks(),
     )
-    result = trainer.train(resume_from_checkpoint=resumable(out))
+    result = run(trainer, out)
     save(model, tokenizer, out)
     too_long = sum(len(d.ids) > settings.length for d in documents)
     return {
@@ -102,6 +103,15 @@ def train(
         "left_out_too_long": too_long,
         **cost(blocks, settings, log, result.global_step),
     }
+
+
+def run(trainer: Trainer, out: Path) -> TrainOutput:
+    """Trains, from the checkpoint in `out` where there is one. Only our log speaks: the stock printer's lines are no
+    JSON, and say the same."""
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+    return trainer.train(resume_from_checkpoint=resumable(out))
 
 
 def check_memory(model: PreTrainedModel) -> None:

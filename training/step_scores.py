@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepviz.errors import StepvizError
-from training.language_model import LossLog, Report, Settings, arguments, check_memory, cost, resumable
+from training.language_model import LossLog, Report, Settings, arguments, check_memory, cost
+from training.language_model import run as train
 from training.packing import IGNORED, pack
 from training.step_rows import Labelled, PackedChains, collate, documents, held_out, read
 
@@ -222,5 +223,5 @@ def _fit(
         data_collator=collate,
         callbacks=log.callbacks(),
     )
-    result = trainer.train(resume_from_checkpoint=resumable(out))
+    result = train(trainer, out)
     return cost(blocks, settings, log, result.global_step)
