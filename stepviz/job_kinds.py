@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from db.store import Store
 from db.values import ChainRow
+from stepviz.compare_job import compare
 from stepviz.datasets import Stopped, build
 from stepviz.engines import Engine
 from stepviz.errors import StepvizError
@@ -189,6 +190,7 @@ JOBS: dict[str, Callable[[Job], None]] = {
     "score many": score,
     "refine": refine,
     "refine many": refine,
+    "compare": compare,
     "import": read_file,
     "dataset": freeze,
 }

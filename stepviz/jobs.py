@@ -11,6 +11,7 @@ process a store, claims it, draws, and writes its progress into the row. Nobody 
 | `branch`   | `chain`, `step`, `text`, `n` (1), `author`: the same after an edit of the step                 |
 | `score`    | `chains`: ids; `model`: a scorer's spec; `role`: what it estimates, where it does not say      |
 | `refine`   | `chains`: ids of drafts, and the settings of stepviz.refine_spec                               |
+| `compare`  | `before`, `after`: models; the settings of stepviz.compare_spec                                |
 | `import`   | `format`, `path`, `mapping`, `split`, `rule`                                                   |
 | `dataset`  | `recipe`, `config`, `name`: see stepviz.datasets.build                                         |
 | `train`    | `recipe`, `datasets`, `base`, `name`, `settings`, `options`: see stepviz.train_job              |
@@ -36,14 +37,14 @@ from typing import Any
 
 from db.store import Store
 from db.values import RunRow
-from stepviz import engines, refine_spec, train_job
+from stepviz import compare_spec, engines, refine_spec, train_job, train_left
 from stepviz.errors import StepvizError
 from stepviz.reward.specs import ROLES, place
 from stepviz.types import Sampling
 from stepviz.worker_process import Who, ensure_worker, last_words
 
 QUICK = ("sample", "measure", "continue", "branch", "score", "refine")
-LONG = ("sample many", "measure many", "score many", "refine many", "import", "dataset")
+LONG = ("sample many", "measure many", "score many", "refine many", "compare", "import", "dataset")
 TRAIN = train_job.KIND
 ACTIVE = ("queued", "running", "interrupted")
 RESUMES = 3  # times that `wait` resumes one run
@@ -59,6 +60,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "branch": ("chain", "step", "text", "n", "author", *_DRAWING),
     "score": ("chains", "model", "device", "role"),
     "refine": ("chains", "device", "sampling", *refine_spec.NAMES),
+    "compare": ("device", "sampling", *compare_spec.NAMES),
     "import": ("format", "path", "mapping", "split", "rule"),
     "dataset": ("recipe", "config", "name"),
     TRAIN: ("recipe", "dataset", "datasets", "base", "name", "out", "settings", "options"),
@@ -70,6 +72,7 @@ _NEEDED = {
     "branch": ("chain", "step", "text"),
     "score": ("chains", "model"),
     "refine": ("chains",),
+    "compare": ("before", "after"),
     "import": ("format", "path"),
     "dataset": ("recipe",),
     TRAIN: ("recipe", "base"),
@@ -173,6 +176,8 @@ def _refine(store: Store, named: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _plain(spec: Mapping[str, Any]) -> dict[str, Any]:
+    if base == "compare":
+        return base, _plain(compare_spec.written_out(named) | {"sampling": _sampling_id(store, named)})
     """As it comes back out of the store."""
     return json.loads(json.dumps(spec, default=list))
 
