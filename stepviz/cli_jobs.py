@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stepviz.cli_chains import ChainChoice, Limit, Source, Split, of_chains
 from stepviz.cli_output import Db, Json, bar, emit
 from stepviz.errors import StepvizError
 
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 
 Engine = Annotated[str, typer.Option(help="embedded, embedded:NAME, hf:ID_OR_PATH")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: cuda where there is one)")]
-Source = Annotated[str | None, typer.Option(help="only problems of this source")]
-Split = Annotated[str | None, typer.Option(help="only problems of this split")]
-ChainIds = Annotated[list[str] | None, typer.Option("--chain", help="a chain's id; may be repeated")]
-Origin = Annotated[str | None, typer.Option(help="only chains of this origin")]
-Judged = Annotated[str | None, typer.Option("--verdict", help="only chains judged correct or wrong")]
-Limit = Annotated[int, typer.Option(help="at most so many problems or chains")]
 Temperature = Annotated[float, typer.Option(help="0 is greedy")]
 Style = Annotated[str, typer.Option(help="prompt style: plain, chat, or a .json file")]
 MaxTokens = Annotated[int, typer.Option(help="new tokens a sample")]
@@ -58,16 +53,13 @@ def sample(
         through(store, "sample", {"problems": chosen, "n": n, **drawing}, json)
 
 
+@of_chains
 def measure(
     db: Db = None,
     json: Json = False,
     k: Annotated[int, typer.Option(help="continuations each prefix shall have")] = 8,
-    chain: ChainIds = None,
-    source: Source = None,
-    split: Split = None,
-    origin: Origin = None,
-    verdict: Judged = None,
-    limit: Limit = 100,
+    *,
+    chains: ChainChoice,
     engine: Engine = "embedded",
     device: Device = None,
     temperature: Temperature = 0.7,
@@ -78,21 +70,17 @@ def measure(
     from db.store import open_store
 
     with open_store(db) as store:
-        chosen = chain or chains_that_fit(store, limit, source=source, split=split, origin=origin, verdict=verdict)
         drawing = {"engine": engine, "device": device, "sampling": _sampling(temperature, max_tokens, style)}
-        through(store, "measure", {"chains": chosen, "n": k, **drawing}, json)
+        through(store, "measure", {"chains": chains.ids(store), "n": k, **drawing}, json)
 
 
+@of_chains
 def score(
     model: Annotated[str, typer.Option(help="embedded:NAME, hf:ID_OR_PATH, qwen-prm:…, math-shepherd:…")],
     db: Db = None,
     json: Json = False,
-    chain: ChainIds = None,
-    source: Source = None,
-    split: Split = None,
-    origin: Origin = None,
-    verdict: Judged = None,
-    limit: Limit = 100,
+    *,
+    chains: ChainChoice,
     device: Device = None,
     role: Annotated[str | None, typer.Option(help="orm, sorm, prm: for a model that does not say it itself")] = None,
 ) -> None:
@@ -100,8 +88,7 @@ def score(
     from db.store import open_store
 
     with open_store(db) as store:
-        chosen = chain or chains_that_fit(store, limit, source=source, split=split, origin=origin, verdict=verdict)
-        through(store, "score", {"chains": chosen, "model": model, "device": device, "role": role}, json)
+        through(store, "score", {"chains": chains.ids(store), "model": model, "device": device, "role": role}, json)
 
 
 def _sampling(temperature: float, max_tokens: int, style: str) -> Sampling:
@@ -109,23 +96,6 @@ def _sampling(temperature: float, max_tokens: int, style: str) -> Sampling:
     from stepviz.types import Sampling
 
     return Sampling(temperature, max_tokens=max_tokens, style=prompt_style(style))
-
-
-def chains_that_fit(store: Store, limit: int, verdict: str | None, **of: str | None) -> list[str]:
-    """The ids of the chains that pass; StepvizError where none does."""
-    from itertools import islice
-
-    from db.values import ChainFilter
-    from stepviz.first_screen import seed_for
-
-    if verdict not in (None, "correct", "wrong", "unknown"):
-        raise StepvizError("--verdict is correct, wrong or unknown")
-    seed_for(store, of.get("source"))
-    fits = ChainFilter(verdict=verdict, **of)  # type: ignore[arg-type]
-    chosen = [row.chain.id for row in islice(store.chains_of(fits), limit)]
-    if not chosen:
-        raise StepvizError("no chain fits: sample or import some first, or change the filter")
-    return chosen
 
 
 def through(
@@ -171,9 +141,10 @@ def list_runs(db: Db = None, json: Json = False, limit: int = 30) -> None:
 def cancel(id: int, db: Db = None, json: Json = False) -> None:
     """Ask a job to stop; what it finished stays."""
     from db.store import open_store
+    from stepviz import jobs
 
     with open_store(db) as store:
-        store.request_cancel(id)
+        jobs.cancel(store, id)
         state = store.run(id).state
     emit({"run": id, "state": state}, json, lambda: f"run {id} is asked to stop")
 

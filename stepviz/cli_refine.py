@@ -7,20 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from stepviz.cli_jobs import ChainIds, Device, Judged, Limit, Origin, Source, Split, chains_that_fit, through
+from stepviz.cli_chains import ChainChoice, of_chains
+from stepviz.cli_jobs import Device, through
 from stepviz.cli_output import Db, Json, bar
-from stepviz.errors import StepvizError
 
 
+@of_chains
 def refine(
     db: Db = None,
     json: Json = False,
-    chain: ChainIds = None,
-    source: Source = None,
-    split: Split = None,
-    origin: Origin = None,
-    verdict: Judged = None,
-    limit: Limit = 100,
+    *,
+    chains: ChainChoice,
     refiner: Annotated[str, typer.Option(help="embedded:NAME, hf:ID_OR_PATH")] = "embedded:refiner",
     orm: Annotated[
         str, typer.Option(help="ranks draft and refinements, says when: a scorer, or none")
@@ -48,13 +45,11 @@ def refine(
     from stepviz.refine_spec import sampling_for
 
     with open_store(db) as store:
-        chosen = chain or chains_that_fit(store, limit, source=source, split=split, origin=origin, verdict=verdict)
-        if unknown := [id for id in chain or () if store.chain(id) is None]:
-            raise StepvizError(f"there is no chain {unknown[0]} in this store")
         settings = {"refiner": refiner, "orm": orm, "sorm": sorm, "gate": gate, "threshold": threshold, "how": how,
                     "samples": samples, "no_flag": no_flag, "at": at, "target": target}  # fmt: skip
         sampling = sampling_for(samples, max_tokens, temperature)
-        through(store, "refine", {"chains": chosen, "sampling": sampling, "device": device, **settings}, json, _told)
+        spec = {"chains": chains.ids(store), "sampling": sampling, "device": device, **settings}
+        through(store, "refine", spec, json, _told)
 
 
 def _told(progress: Mapping[str, Any]) -> str:

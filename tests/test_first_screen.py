@@ -9,6 +9,7 @@ import pytest
 
 from db.store import Store, open_store
 from stepviz import cli_jobs, first_screen
+from stepviz.cli_chains import ChainChoice
 from stepviz.errors import StepvizError
 from stepviz.types import SourceItem
 from stepviz.world import embedded_problems
@@ -79,5 +80,5 @@ def test_the_command_line_finds_embedded_problems_in_a_new_store(
 
 def test_other_sources_bring_no_embedded_problem(store: Store) -> None:
     with pytest.raises(StepvizError, match="no chain fits"):
-        cli_jobs.chains_that_fit(store, 5, None, source="gsm8k")
+        ChainChoice(source="gsm8k", limit=5).ids(store)
     assert store.stats()["problems"] == 0
