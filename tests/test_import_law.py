@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up. A module's level is that of the longest name here that it starts with.
 LEVELS = (
-    ("stepviz.types", "stepviz.identity", "stepviz.errors", "stepviz.label_rules"),
+    ("stepviz.types", "stepviz.identity", "stepviz.errors", "stepviz.label_rules", "stepviz.statistics"),
     ("stepviz.numbers", "stepviz.final_answer", "stepviz.arithmetic", "db"),
     (
         "stepviz.steps",
@@ -36,6 +36,7 @@ LEVELS = (
         "stepviz.self_explore",
         "stepviz.gpo",
         "stepviz.agreement",
+        "stepviz.compare",
         "stepviz.refining",
     ),
     ("stepviz.recipes",),
@@ -55,6 +56,8 @@ LEVELS = (
         "stepviz.results",
         "stepviz.train_estimate",
         "stepviz.train_job",
+        "stepviz.compare_spec",
+        "stepviz.compare_draws",
     ),
     ("stepviz.worker_process",),
     (
@@ -67,6 +70,7 @@ LEVELS = (
         "stepviz.refine_job",
         "stepviz.refine_progress",
         "stepviz.refine_spec",
+        "stepviz.compare_job",
         "stepviz.worker",
         "stepviz.bench",
         "stepviz.bench_engine",
@@ -78,6 +82,7 @@ LEVELS = (
         "stepviz.ui",
         "stepviz.cli",
         "stepviz.cli_chains",
+        "stepviz.cli_compare",
         "stepviz.cli_datasets",
         "stepviz.cli_jobs",
         "stepviz.cli_output",
@@ -97,6 +102,8 @@ PURE = (
     "stepviz.refining",
     "stepviz.recipes",
     "stepviz.rollouts",
+    "stepviz.compare",
+    "stepviz.statistics",
 )
 HEAVY = {"torch", "transformers", "vllm", "trl", "gradio", "sqlalchemy", "pandas", "sklearn", "datasets"}
 
