@@ -14,13 +14,20 @@ from sqlalchemy import Connection, select, text
 from db.models import ChainTable, ProblemTable
 from db.rows import chunks
 
-IMPORTS = 7_301_559  # an advisory lock: any number of our own, always the same
+IMPORTS = 7_301_559  # advisory locks: any numbers of our own, always the same
+RUNS = 7_301_560
 
 
 def lock_imports(connection: Connection) -> None:
     """One import at a time: two that bring the same new problems in another order would block each other."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": IMPORTS})
+
+
+def lock_runs(connection: Connection) -> None:
+    """One at a time looks which runs are live, and queues another."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": RUNS})
 
 
 def lock_problems(connection: Connection, problem_ids: Iterable[str]) -> None:

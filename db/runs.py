@@ -2,17 +2,21 @@
 
 queued → running → done, failed or cancelled. A worker holds a run by a lease that each heartbeat renews; when
 it runs out, the run reads as "interrupted", and resume_run queues it again.
+
+A run is live while it waits, runs or is interrupted. Two that do the same are never live at once: join_run and
+resume_run look and write under one lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from db.columns import now
+from db.locks import lock_runs
 from db.models import RunLogTable, RunTable
 from db.rows import table
 from db.session import Database
@@ -28,24 +32,36 @@ class RunQueries(Database):
         self, kind: str, spec: Mapping[str, Any], worker: str | None = None, lease_s: float = LEASE_SECONDS
     ) -> int:
         """Queue a job; gives its id. With `worker` it is that one's from the start, and runs."""
-        at = now()
-        row: dict[str, Any] = {
-            "kind": kind,
-            "spec": dict(spec),
-            "state": "queued",
-            "progress": {},
-            "cancel_requested": False,
-            "created_at": at,
-        }
-        if worker is not None:
-            row |= {
-                "state": "running",
-                "worker": worker,
-                "started_at": at,
-                "lease_until": at + timedelta(seconds=lease_s),
-            }
         with self.writing() as connection:
-            return connection.execute(insert(table(RunTable)).values(row).returning(RunTable.id)).scalar_one()
+            return _add(connection, kind, spec, worker, lease_s)
+
+    def join_run(
+        self,
+        kind: str,
+        spec: Mapping[str, Any],
+        worker: str | None = None,
+        lease_s: float = LEASE_SECONDS,
+        check: Callable[[Sequence[RunRow]], None] | None = None,
+    ) -> tuple[int, bool]:
+        """(the live run of this kind and spec, False); where there is none, (a new one as add_run makes it, True).
+
+        Whoever asks at the same moment gets the same run. `check` sees the kind's live runs before a new one is made
+        and may raise; it is short, since it holds the lock, and asks the store nothing.
+        """
+        with self.writing() as connection:
+            lock_runs(connection)
+            live = _live(connection, kind)
+            same = next((run for run in live if run.spec == spec), None)
+            if same is not None:
+                return same.id, False
+            if check is not None:
+                check(live)
+            return _add(connection, kind, spec, worker, lease_s), True
+
+    def live_runs(self, kind: str) -> list[RunRow]:
+        """Those of the kind that wait, run or were interrupted, oldest first."""
+        with self.reading() as connection:
+            return _live(connection, kind)
 
     def run(self, id: int) -> RunRow:
         """StepvizError for an unknown id."""
@@ -115,12 +131,19 @@ class RunQueries(Database):
             connection.execute(update(r).where(r.c.id == run_id).values(values))
 
     def resume_run(self, run_id: int) -> None:
-        """Queue it again: the job goes on where it was. StepvizError for one that runs, waits or is done."""
+        """Queue it again: the job goes on where it was.
+
+        StepvizError for one that runs, waits or is done, and where another run that is live does the same.
+        """
         r = table(RunTable)
         with self.writing() as connection:
-            state = _read(_row(connection, run_id)).state
-            if state not in ("interrupted", "failed", "cancelled"):
-                raise StepvizError(f"Run {run_id} is {state}: only one that stopped can be resumed.")
+            lock_runs(connection)
+            run = _read(_row(connection, run_id))
+            if run.state not in ("interrupted", "failed", "cancelled"):
+                raise StepvizError(f"Run {run_id} is {run.state}: only one that stopped can be resumed.")
+            for other in _live(connection, run.kind):
+                if other.id != run_id and other.spec == run.spec:
+                    raise StepvizError(f"Run {other.id} does the same as run {run_id} and is {other.state}: see Runs.")
             values = {
                 "state": "queued",
                 "worker": None,
@@ -144,6 +167,32 @@ class RunQueries(Database):
         query = select(g.id, g.line).where(g.run_id == run_id, g.id > after).order_by(g.id)
         with self.reading() as connection:
             return [(id_, line) for id_, line in connection.execute(query)]
+
+
+def _add(connection: Connection, kind: str, spec: Mapping[str, Any], worker: str | None, lease_s: float) -> int:
+    at = now()
+    row: dict[str, Any] = {
+        "kind": kind,
+        "spec": dict(spec),
+        "state": "queued",
+        "progress": {},
+        "cancel_requested": False,
+        "created_at": at,
+    }
+    if worker is not None:
+        row |= {
+            "state": "running",
+            "worker": worker,
+            "started_at": at,
+            "lease_until": at + timedelta(seconds=lease_s),
+        }
+    return connection.execute(insert(table(RunTable)).values(row).returning(RunTable.id)).scalar_one()
+
+
+def _live(connection: Connection, kind: str) -> list[RunRow]:
+    r = table(RunTable)
+    query = select(r).where(r.c.kind == kind, r.c.state.in_(("queued", "running"))).order_by(r.c.id)
+    return [_read(row) for row in connection.execute(query)]
 
 
 def _row(connection: Connection, id: int) -> Row[Any]:

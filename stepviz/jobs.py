@@ -83,14 +83,12 @@ _ALSO = {"problem_ids": "problems", "chain_ids": "chains", "chain_id": "chain", 
 def start(store: Store, kind: str, spec: Mapping[str, Any], *, worker: bool = True) -> int:
     """Queues a job, or joins the one of the same kind and spec that waits, runs or was interrupted; its run id.
 
+    Two equal ones at the same time are one run. A training joins the one that failed and left a checkpoint, too.
     StepvizError: a kind or a key that there is not, or a training that cannot work. `worker=False` starts no process.
     """
     kind, wanted = normalised(store, kind, spec)
-    same = next((r for r in store.runs() if r.kind == kind and r.state in ACTIVE and r.spec == wanted), None)
-    if same is None and kind == TRAIN:
-        train_job.check(store, wanted)
-    run_id = store.add_run(kind, wanted) if same is None else same.id
-    if same is not None and same.state == "interrupted":
+    run_id, new = train_job.enter(store, wanted) if kind == TRAIN else store.join_run(kind, wanted)
+    if not new and store.run(run_id).state not in ("queued", "running"):
         _resume(store, run_id)
     if worker:
         ensure(store, kind)
@@ -99,9 +97,33 @@ def start(store: Store, kind: str, spec: Mapping[str, Any], *, worker: bool = Tr
 
 def resume(store: Store, run_id: int, *, worker: bool = True) -> None:
     """Queues a run that stopped: it goes on where it was."""
+    run = store.run(run_id)
+    if run.kind == TRAIN and run.state in ("failed", "cancelled", "interrupted"):
+        train_job.check_name(store, run.spec, run_id)
     store.resume_run(run_id)
     if worker:
         ensure(store, store.run(run_id).kind)
+
+
+def cancel(store: Store, run_id: int) -> None:
+    """Asks a run to stop. One that nobody works on stops here, and a training then gives up what it has left."""
+    before = store.run(run_id)
+    store.request_cancel(run_id)
+    nobodys = before.state in ("queued", "interrupted") and store.run(run_id).state == "cancelled"
+    if before.kind == TRAIN and nobodys:
+        train_left.clear(before.spec)
+
+
+def discard(store: Store, run_id: int) -> None:
+    """Gives up the checkpoint that a training which stopped has left. StepvizError where one is at work."""
+    run = store.run(run_id)
+    if run.kind != TRAIN:
+        raise StepvizError(f"run {run_id} is no training: it has left nothing to discard")
+    if run.state in ("queued", "running"):
+        raise StepvizError(f"run {run_id} is {run.state}: cancel it, and nothing of it stays")
+    train_job.check_free(run.spec, store.live_runs(TRAIN), run_id)
+    store.request_cancel(run_id)
+    train_left.clear(run.spec)
 
 
 def ensure(store: Store, kind: str) -> bool:
@@ -154,6 +176,8 @@ def normalised(store: Store, kind: str, spec: Mapping[str, Any]) -> tuple[str, d
         return _score(named)
     if base == "refine":
         return _refine(store, named)
+    if base == "compare":
+        return base, _plain(compare_spec.written_out(named) | {"sampling": _sampling_id(store, named)})
     if base == TRAIN:
         return base, _plain(train_job.normalised(store, named))
     named |= {"engine": engines.canonical(str(named.get("engine", "embedded"))), "sampling": _sampling_id(store, named)}
@@ -176,8 +200,6 @@ def _refine(store: Store, named: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _plain(spec: Mapping[str, Any]) -> dict[str, Any]:
-    if base == "compare":
-        return base, _plain(compare_spec.written_out(named) | {"sampling": _sampling_id(store, named)})
     """As it comes back out of the store."""
     return json.loads(json.dumps(spec, default=list))
 

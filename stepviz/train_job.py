@@ -6,8 +6,8 @@ app lie in `models/` beside the database. Nothing here loads torch: what it need
 
 from __future__ import annotations
 
-import json
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,15 +15,15 @@ from typing import Any
 
 from db.session import store_url
 from db.store import Store
-from db.values import DatasetRow
+from db.values import DatasetRow, RunRow
+from stepviz import train_left
 from stepviz.checkpoints import Checkpoint, look
 from stepviz.errors import StepvizError
 from stepviz.train_estimate import memory_needed, memory_of, weights_alone
 from stepviz.trainings import BAD, COLUMNS, Defaults, Training, defaults_for, learns_from, named
 
 KIND = "train"
-ACTIVE = ("queued", "running", "interrupted")
-LOOKED_AT = 500  # runs among which a name that is taken is looked for
+WAYS = {"cancelled": "was cancelled", "interrupted": "was interrupted", "done": "is done"}  # a run did, in a sentence
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LIMITS: dict[str, tuple[float, float]] = {
     "epochs": (0.001, 1000),
@@ -76,21 +76,64 @@ def normalised(store: Store, spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def check(store: Store, spec: Mapping[str, Any], run_id: int | None = None) -> None:
     """StepvizError, saying what to do, where this training could not work. `run_id`: the run that asks."""
-    training, base = named(spec["recipe"]), look(spec["base"])
     check_name(store, spec, run_id)
+    check_work(store, spec)
+
+
+def check_work(store: Store, spec: Mapping[str, Any]) -> None:
+    """All but the name."""
+    training, base = named(spec["recipe"]), look(spec["base"])
     check_datasets(store, training, spec["datasets"], bool(spec["options"].get("soft")))
     check_base(training, base, bool(spec["options"].get("add_token")))
     check_memory(base, spec)
 
 
 def check_name(store: Store, spec: Mapping[str, Any], run_id: int | None = None) -> None:
+    """The name: nobody else's, no model's, and without a checkpoint of another training."""
+    check_free(spec, store.live_runs(KIND), run_id)
     name, out = spec["name"], Path(spec["out"])
-    for run in store.runs(LOOKED_AT, KIND):
-        if run.id != run_id and run.state in ACTIVE and run.spec.get("out") == str(out):
-            what = "is being trained by" if run.state != "interrupted" else "belongs to the interrupted"
-            raise StepvizError(f"the name {name} {what} run {run.id}: cancel that one, or choose another name")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not finished_by(out, run_id):
+    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not train_left.finished_by(out, run_id):
         raise StepvizError(f"{out} is not empty; choose another --out (another name)")
+    work = train_left.partial(out)
+    if train_left.keeps(work) and train_left.spec_in(work) != spec:
+        run = train_left.owner(store, KIND, out)
+        whose = f"run {run.id}, which {WAYS.get(run.state, run.state)}: go on with that one" if run else "another one"
+        raise StepvizError(
+            f"the name {name} has the checkpoint of a training with other settings, {whose}, choose another name, "
+            "or give up that checkpoint (--discard)"
+        )
+
+
+def check_free(spec: Mapping[str, Any], live: Sequence[RunRow], run_id: int | None = None) -> None:
+    """StepvizError where one of these runs, which are live, works under the same name."""
+    for run in live:
+        if run.id != run_id and run.spec.get("out") == spec["out"]:
+            stopped = run.state == "interrupted"
+            what = "belongs to the interrupted" if stopped else "is being trained by"
+            do = "go on with that one, cancel it" if stopped else "cancel that one"
+            raise StepvizError(f"the name {spec['name']} {what} run {run.id}: {do}, or choose another name")
+
+
+def enter(store: Store, spec: Mapping[str, Any], worker: str | None = None, lease_s: float = 60.0) -> tuple[int, bool]:
+    """(the run of this spec that is live, or failed and can go on, False); else (a new one, everything checked, True).
+
+    With `worker` a new one is that one's from the start. Two that ask at once get the same run.
+    """
+    same = next((run for run in store.live_runs(KIND) if run.spec == spec), None)
+    same = same or train_left.stopped(store, KIND, spec)
+    if same is not None:
+        return same.id, False
+    check(store, spec)
+    return store.join_run(KIND, spec, worker, lease_s, lambda live: check_free(spec, live))
+
+
+def discard(store: Store, spec: Mapping[str, Any]) -> None:
+    """Gives up what a training under this name has left. StepvizError while one is at work."""
+    live = [run for run in store.live_runs(KIND) if run.spec.get("out") == spec["out"]]
+    check_free(spec, [run for run in live if run.state != "interrupted"])
+    for run in live:
+        store.request_cancel(run.id)
+    shutil.rmtree(train_left.partial(Path(spec["out"])), ignore_errors=True)
 
 
 def check_datasets(store: Store, training: Training, ids: Sequence[int], soft: bool = False) -> list[DatasetRow]:
@@ -161,14 +204,6 @@ def check_memory(base: Checkpoint, spec: Mapping[str, Any]) -> None:
         )
 
 
-def finished_by(out: Path, run_id: int | None) -> bool:
-    """Whether the folder is what this run itself has made: killed after that and before its record."""
-    try:
-        return run_id is not None and json.loads((out / "training.json").read_text()).get("run") == run_id
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
 def words(spec: Mapping[str, Any]) -> list[str]:
     """`RECIPE --dataset 3 --base …`: what stands behind `python -m training`."""
     command = [spec["recipe"]]
@@ -183,11 +218,6 @@ def words(spec: Mapping[str, Any]) -> list[str]:
         else:
             command += [option, str(value)]
     return command
-
-
-def partial(out: Path) -> Path:
-    """Where a training works until its model is whole."""
-    return out.with_name(f".{out.name}.partial")
 
 
 def _settings(defaults: Defaults, given: Mapping[str, Any]) -> dict[str, Any]:

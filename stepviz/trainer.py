@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,13 +26,14 @@ from typing import Any
 
 from db.store import Store, open_store
 from db.values import RunRow
-from stepviz import train_job
+from stepviz import train_job, train_left
 from stepviz.worker_process import lock_file, worker_lock
 
 START_S = 180.0  # the lease while a training starts: it loads libraries before its first heartbeat
 IDLE_S = 30.0
 POLL_S = 0.2
 GRACE_S = 8.0  # a training that has not ended so long after a cancel is killed
+RECORD_S = 300.0  # … whose model is made, and which only puts it on record
 NICE = 10
 TAIL = 1500  # characters of a log
 OUT_OF_MEMORY = ("OutOfMemoryError", "out of memory", "can't allocate memory", "MemoryError")
@@ -91,7 +91,8 @@ class Trainer:
             run = self.store.run(run_id)
             if run.cancel_requested or run.worker != self.name:
                 cancelled = cancelled or time.monotonic()
-                if time.monotonic() - cancelled > GRACE_S:
+                patience = RECORD_S if train_left.finished_by(Path(run.spec["out"]), run_id) else GRACE_S
+                if time.monotonic() - cancelled > patience:
                     os.killpg(child.pid, signal.SIGKILL)
                     child.wait()
 
@@ -100,18 +101,19 @@ class Trainer:
         now = self.store.run(run.id)
         if now.worker != self.name or now.state not in ("running", "interrupted"):
             return
-        if now.cancel_requested:
-            shutil.rmtree(train_job.partial(Path(run.spec["out"])), ignore_errors=True)
+        made = train_left.finished_by(Path(run.spec["out"]), run.id)
+        if now.cancel_requested and not made:
+            train_left.clear(run.spec)
             self.store.finish_run(run.id, "cancelled", worker=self.name)
             return
         said = last_lines(self.store)
         if said:
             self.store.log(run.id, *said.splitlines())
-        self.store.finish_run(run.id, "failed", died(code, said), worker=self.name)
+        self.store.finish_run(run.id, "failed", died(code, said, made, train_left.can_go_on(run)), worker=self.name)
 
 
-def died(code: int, said: str) -> str:
-    """Why a training ended without a word in its row, for people."""
+def died(code: int, said: str, made: bool = False, kept: bool = True) -> str:
+    """Why a training ended without a word in its row, for people. made: only the record of its model is missing."""
     last = said.splitlines()[-1] if said else ""
     if code == 1 and last.startswith("training: "):
         return last.removeprefix("training: ")
@@ -127,7 +129,11 @@ def died(code: int, said: str) -> str:
     else:
         why = f"the training ended with code {code} and without a result"
     tail = "\n".join(said.splitlines()[-6:])
-    return f"{why}. Resume goes on from its last checkpoint." + (f"\nIts last lines:\n{tail}" if tail else "")
+    if made:
+        then = "Its model is made, and resume puts it on record."
+    else:
+        then = "Resume goes on from its last checkpoint." if kept else "No checkpoint was kept: resume begins anew."
+    return f"{why}. {then}" + (f"\nIts last lines:\n{tail}" if tail else "")
 
 
 def log_file(store: Store) -> Path:

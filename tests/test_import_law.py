@@ -56,6 +56,7 @@ LEVELS = (
         "stepviz.results",
         "stepviz.train_estimate",
         "stepviz.train_job",
+        "stepviz.train_left",
         "stepviz.compare_spec",
         "stepviz.compare_draws",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,6 +98,53 @@ def test_only_a_run_that_stopped_can_be_resumed(store: Store):
         store.resume_run(id_)
     with pytest.raises(StepvizError, match="no run 99"):
         store.run(99)
+
+
+def test_two_that_do_the_same_are_one_run_while_it_is_live(store: Store):
+    first = store.join_run("train", {"name": "a"})
+    assert first == (1, True)
+    assert store.join_run("train", {"name": "a"}) == (1, False)
+    assert store.join_run("train", {"name": "b"}) == (2, True)
+    assert store.join_run("sample", {"name": "a"}) == (3, True)
+    store.claim_run("lost", lease_s=-1, id=1)
+    assert store.run(1).state == "interrupted"
+    assert store.join_run("train", {"name": "a"}) == (1, False)
+    assert [run.id for run in store.live_runs("train")] == [1, 2]
+    store.finish_run(1, "failed")
+    assert store.join_run("train", {"name": "a"}) == (4, True)
+    with pytest.raises(StepvizError, match="Run 4 does the same as run 1 and is queued"):
+        store.resume_run(1)
+    store.finish_run(4, "done")
+    store.resume_run(1)
+    assert store.run(1).state == "queued"
+
+
+def test_what_a_check_refuses_is_not_there(store: Store):
+    store.join_run("train", {"name": "a"})
+
+    def never(live: object) -> None:
+        raise StepvizError(f"{len(live)} live")
+
+    with pytest.raises(StepvizError, match="1 live"):
+        store.join_run("train", {"name": "b"}, check=never)
+    assert store.join_run("train", {"name": "a"}, check=never) == (1, False)
+    assert len(store.runs()) == 1
+
+
+def test_many_that_ask_at_once_get_the_same_run(store: Store):
+    barrier, found = threading.Barrier(8), []
+
+    def ask() -> None:
+        barrier.wait()
+        found.append(store.join_run("train", {"name": "a"}, "by hand"))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [(1, False)] * 7 + [(1, True)]
+    assert len(store.runs()) == 1
 
 
 def test_log(store: Store):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -12,13 +13,14 @@ import pytest
 
 from db.store import Store, open_store
 from db.values import ModelRow
-from stepviz import jobs, recipes, train_estimate, train_job, trainings
+from stepviz import jobs, recipes, train_estimate, train_job, train_left, trainings
 from stepviz.checkpoints import look
 from stepviz.errors import StepvizError
 from stepviz.model_choices import bases, generators, refiners, scorers
 from stepviz.train_estimate import Machine, estimate, memory_needed
 from tests import tiny
 from tests import training_cases as cases
+from training.record import workplace
 
 NOBODY = {"worker": False}
 
@@ -59,6 +61,7 @@ def test_every_training_is_a_command_with_its_options() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     for name, training in trainings.TRAININGS.items():
         options = {option for p in commands[name].params for option in (*p.opts, *p.secondary_opts)}
+        assert {"--discard", "--checkpoint-every", "--db"} <= options
         settings = {f.name for f in fields(training.defaults)} - {"learning_rate"} | {"lr", *training.options}
         assert {f"--{s.replace('_', '-')}" for s in settings} <= options
 
@@ -142,6 +145,91 @@ def test_a_name_that_is_taken(store: Store, base: Path) -> None:
     assert (there / "config.json").read_text() == "{}"
     for odd in ("", "../up", ".hidden", "a/b", "x" * 65, "a b"):
         refused(store, cases.spec(made, base, odd), "a model's name has 1 to 64 letters")
+
+
+def test_the_same_asked_for_at_once_is_one_run(store: Store, base: Path) -> None:
+    made = cases.solutions(store)
+    barrier, found = threading.Barrier(6), []
+
+    def ask(epochs: int) -> None:
+        barrier.wait()
+        try:
+            found.append(jobs.start(store, "train", cases.spec(made, base, epochs=epochs), **NOBODY))
+        except StepvizError as error:
+            found.append(str(error))
+
+    for epochs in ((2,) * 6, (2, 3, 4, 5, 6, 7)):
+        found.clear()
+        threads = [threading.Thread(target=ask, args=(n,)) for n in epochs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        runs = store.live_runs("train")
+        assert len(runs) == 1  # of equal ones, and of those that want the same name
+        for answer in found:
+            assert answer == runs[0].id or f"is being trained by run {runs[0].id}: cancel" in answer
+        store.request_cancel(runs[0].id)
+
+
+def stopped(store: Store, spec: dict, state: str) -> int:
+    """A training of this spec that failed or was interrupted, with a checkpoint."""
+    run = jobs.start(store, "train", spec, **NOBODY)
+    store.claim_run("gone", -1.0, ("train",), run)
+    cases.left(store, run)
+    if state == "failed":
+        store.finish_run(run, "failed", "it was killed")
+    assert store.run(run).state == state
+    return run
+
+
+def test_a_checkpoint_of_other_settings_is_not_lost_to_the_same_name(store: Store, base: Path) -> None:
+    made = cases.solutions(store)
+    run = stopped(store, cases.spec(made, base), "failed")
+    work = train_left.partial(Path(store.run(run).spec["out"]))
+    other = cases.spec(made, base, epochs=3)
+    refused(
+        store, other, rf"mine has the checkpoint of .*run {run}, which failed: go on with that one, .*\(--discard\)"
+    )
+    assert train_left.keeps(work)
+    with pytest.raises(StepvizError, match="the name mine has the checkpoint of another training"):
+        workplace(train_job.normalised(store, other))
+    assert train_left.keeps(work)
+    jobs.discard(store, run)
+    assert not work.exists()
+    later = jobs.start(store, "train", other, **NOBODY)
+    with pytest.raises(StepvizError, match=f"the name mine is being trained by run {later}"):
+        jobs.resume(store, run, **NOBODY)
+    with pytest.raises(StepvizError, match=f"run {later} is queued: cancel it"):
+        jobs.discard(store, later)
+    with pytest.raises(StepvizError, match=f"the name mine is being trained by run {later}"):
+        jobs.discard(store, run)
+
+
+def test_the_same_settings_go_on_with_the_run_that_failed(store: Store, base: Path) -> None:
+    spec = cases.spec(cases.solutions(store), base)
+    run = stopped(store, spec, "failed")
+    assert jobs.start(store, "train", spec, **NOBODY) == run
+    assert store.run(run).state == "queued"
+    work = workplace(store.run(run).spec)
+    assert train_left.keeps(work)
+    store.finish_run(run, "failed")
+    jobs.discard(store, run)
+    assert jobs.start(store, "train", spec, **NOBODY) != run  # nothing to go on from: a run of its own
+
+
+def test_an_interrupted_training_that_is_cancelled_leaves_nothing(store: Store, base: Path) -> None:
+    made = cases.solutions(store)
+    run = stopped(store, cases.spec(made, base), "interrupted")
+    refused(store, cases.spec(made, base, epochs=3), f"mine belongs to the interrupted run {run}: go on with that one")
+    work = train_left.partial(Path(store.run(run).spec["out"]))
+    jobs.cancel(store, run)
+    assert store.run(run).state == "cancelled"
+    assert not work.exists()
+    later = jobs.start(store, "train", cases.spec(made, base), **NOBODY)
+    cases.left(store, later)
+    jobs.cancel(store, run)  # from a page that is not up to date
+    assert train_left.keeps(work)
 
 
 @pytest.mark.parametrize(

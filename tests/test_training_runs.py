@@ -16,7 +16,8 @@ import torch
 
 from db.store import Store, open_store
 from stepviz import jobs
-from stepviz.train_job import models_folder, normalised, partial, words
+from stepviz.train_job import models_folder, normalised, words
+from stepviz.train_left import partial
 from stepviz.trainer import died
 from stepviz.worker import Worker
 from tests import tiny
@@ -157,6 +158,59 @@ def test_the_worker_leaves_trainings_alone(store: Store, base: Path) -> None:
     run = jobs.start(store, "train", cases.spec(cases.solutions(store), base), worker=False)
     assert Worker(store).run_next(None) is False
     assert store.run(run).state == "queued"
+
+
+# ---- a cancel that comes when the model is made
+
+LATE = """
+import os, pathlib, time
+import training.__main__, training.commands, training.recorded
+recorded, finish = training.recorded, training.commands.finish
+recorded.GRACE_S = 0.3
+def late(*given, **more):
+    pathlib.Path(os.environ["MADE"]).touch()
+    time.sleep(4)
+    return finish(*given, **more)
+training.commands.finish = late
+training.__main__.run()
+"""
+
+
+def test_a_cancel_after_the_model_is_made_comes_too_late(store: Store, base: Path, tmp_path: Path) -> None:
+    made, out = cases.solutions(store), tmp_path / "own"
+    command = ["sft", "--dataset", str(made.id), "--base", str(base), "--out", str(out), "--epochs", "1",
+               "--batch", "4", "--length", "64", "--no-compile", "--db", store.url]  # fmt: skip
+    environment = {**os.environ, "MADE": str(tmp_path / "made")}
+    process = subprocess.Popen([sys.executable, "-c", LATE, *command], cwd=ROOT, env=environment)
+    wait_for((tmp_path / "made").exists, PATIENCE)
+    (run,) = store.runs()
+    store.request_cancel(run.id)
+    assert process.wait(PATIENCE) == 0
+    (model,) = [m for m in store.models() if m.run_id == run.id]
+    assert model.spec == f"hf:{out}"
+    ended = store.run(run.id)
+    assert (ended.state, ended.progress["model"]) == ("done", model.id)
+    assert ended.progress["note"] == "the cancel came when the model was made: it is kept"
+    assert not partial(out).exists()
+
+
+def test_killed_before_its_record_a_model_gets_it_by_the_same_command(store: Store, base: Path, tmp_path: Path) -> None:
+    made, out = cases.solutions(store), tmp_path / "own"
+    command = ["sft", "--dataset", str(made.id), "--base", str(base), "--out", str(out), "--epochs", "1",
+               "--batch", "4", "--length", "64", "--no-compile"]  # fmt: skip
+    environment = {**os.environ, "MADE": str(tmp_path / "made")}
+    process = subprocess.Popen([sys.executable, "-c", LATE, *command, "--db", store.url], cwd=ROOT, env=environment)
+    wait_for((tmp_path / "made").exists, PATIENCE)
+    process.send_signal(signal.SIGINT)  # Ctrl-C while it is put on record
+    assert process.wait(PATIENCE) != 0
+    (run,) = store.runs()
+    assert run.state == "failed"
+    assert run.error.startswith("the model is made, and was not put on record yet: resume does that")
+    before = (out / "model.safetensors").stat().st_mtime_ns
+    assert by_hand(store, *command).wait(PATIENCE) == 0
+    (run,) = store.runs()
+    assert (run.state, (out / "model.safetensors").stat().st_mtime_ns) == ("done", before)
+    assert [m.run_id for m in store.models() if m.run_id] == [run.id]
 
 
 # ---- by hand

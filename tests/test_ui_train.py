@@ -219,6 +219,42 @@ def test_a_failure_says_why_and_can_go_on(store: Store, base: Path) -> None:
     assert f'href="/train?run={run}">Show the training' in listed
 
 
+@pytest.mark.usefixtures("no_process")
+def test_what_is_kept_is_said_and_can_be_given_up(store: Store, base: Path) -> None:
+    made = cases.solutions(store)
+    run = jobs.start(store, "train", cases.spec(made, base), worker=False)
+    store.claim_run("gone", -1.0, ("train",))
+    kept = cases.left(store, run)
+    html = send(store, "look", f"?run={run}").html["topen"]
+    assert "The training was interrupted: its process is gone. Its last checkpoint is kept." in html
+    assert 'data-act="discard"' in html
+    sent = {"recipe": "sft", "of": "sft", "base": "own", "own": str(base), "data": str(made.id), **SMALL}
+    taken = send(store, "form", **(sent | {"name": "mine", "epochs": "3"})).html["tform"]
+    assert f'belongs to the interrupted <a class="link" href="?run={run}" data-run="{run}">run {run}</a>' in taken
+    send(store, "cancel", f"?run={run}", run=str(run))
+    html = send(store, "look", f"?run={run}").html["topen"]
+    assert not kept.exists()
+    assert "Nothing of the model was kept." in html
+    assert "Start it again" in html
+    assert "discard" not in html
+    cases.left(store, run)  # as an older version has left it
+    store.resume_run(run)
+    store.finish_run(run, "failed", "killed")
+    assert "give up that checkpoint there" in send(store, "form", **(sent | {"name": "mine"})).html["tform"]
+    html = send(store, "discard", f"?run={run}", run=str(run)).html["topen"]
+    assert not kept.exists()
+    assert "Start it again" in html
+
+
+@pytest.mark.usefixtures("no_process")
+def test_a_cancel_that_came_too_late_is_said(store: Store, base: Path) -> None:
+    run = jobs.start(store, "train", cases.spec(cases.solutions(store), base), worker=False)
+    store.claim_run("me", 60, ("train",))
+    store.heartbeat(run, "me", {"done": 9, "total": 9, "note": "the cancel came when the model was made: it is kept"})
+    store.finish_run(run, "done")
+    assert "it is kept" in send(store, "look", f"?run={run}").html["topen"]
+
+
 # ---- the curve
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from db.store import Store
 from db.values import DatasetRow
+from stepviz.train_left import SPEC, partial
 from stepviz.worker_process import lock_file, worker_alive
 from tests import tiny
 from tests.job_cases import wait_for
@@ -60,6 +62,17 @@ def spec(dataset: DatasetRow, base: Path | str, name: str = "mine", **settings: 
         "name": name,
         "settings": {**QUICK, **settings},
     }
+
+
+def left(store: Store, run: int, step: int = 5) -> Path:
+    """What a training that was killed leaves: its spec, and a checkpoint; the checkpoint's file."""
+    spec = store.run(run).spec
+    work = partial(Path(spec["out"]))
+    checkpoint = work / "trainer" / f"checkpoint-{step}"
+    checkpoint.mkdir(parents=True)
+    (work / SPEC).write_text(json.dumps(spec, sort_keys=True))
+    (checkpoint / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+    return checkpoint / "trainer_state.json"
 
 
 def training_process(out: Path) -> int | None:

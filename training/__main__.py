@@ -9,21 +9,13 @@ from typing import Annotated
 import typer
 
 from stepviz.errors import StepvizError
+from stepviz.trainings import TRAININGS
 from training import commands
 from training.commands import Db
 
-SCORERS = {
-    "orm": "Outcome reward model: V of the student after each step.",
-    "balanced-orm": "The same, classes balanced for each question.",
-    "sorm": "Stepwise outcome reward model: can the answer still be reached from here?",
-    "prm": "Process reward model: is the step correct, by labels of a recipe stepwise?",
-}
-
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.command("sft")(commands.sft)
-for _name, _help in SCORERS.items():
-    app.command(_name, help=_help)(commands.step_scores(_name))
-app.command("refiner")(commands.refiner)
+for _training in TRAININGS.values():
+    app.command(_training.name)(commands.command(_training))
 
 
 @app.callback()

@@ -2,21 +2,30 @@
 
 All read a frozen dataset, check it before anything starts, write an ordinary checkpoint with its training.json, and
 leave a record of the model with its parents, so that it can be chosen wherever the store is open. Each is a Run of
-the store while it works, started by hand or by the app; the same command goes on with one that was interrupted.
+the store while it works, started by hand or by the app; the same command goes on with one that was interrupted, or
+that failed and left a checkpoint.
+
+The command of a training is made from its entry in stepviz.trainings: its settings, and the options it has of its own.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
-from training.language_model import Report, Settings
-from training.record import base_of, finish, publish, rows, workplace
+from db.store import Store, open_store
+from db.values import DatasetRow
+from stepviz import train_job
+from stepviz.trainings import Training
+from training.language_model import Settings
+from training.record import Base, base_of, finish, publish, rows, workplace
+from training.recorded import Recorded
 from training.watching import KEEP_EVERY_S
 
 Db = Annotated[str | None, typer.Option("--db", help="store; default: STEPVIZ_DB, else sqlite:///stepviz.db")]
@@ -24,12 +33,7 @@ Dataset = Annotated[int, typer.Option(help="id of a dataset of the store")]
 Mixed = Annotated[list[int], typer.Option("--dataset", help="id of a dataset of the store; may be repeated")]
 BaseModel = Annotated[str, typer.Option(help="checkpoint to start from: embedded:NAME, a folder or a hub id")]
 Out = Annotated[Path, typer.Option(help="folder for the new checkpoint, whose last part is the model's name")]
-Epochs = Annotated[float | None, typer.Option(help="default: as for the embedded models")]
-Rate = Annotated[float | None, typer.Option("--lr", help="peak; default: the embedded models'; a 7B wants about 1e-5")]
-Batch = Annotated[int | None, typer.Option(help="packed blocks a step")]
-Length = Annotated[int | None, typer.Option(help="tokens a block; what is longer is left out, and counted")]
-Seed = Annotated[int, typer.Option()]
-Compile = Annotated[bool, typer.Option()]
+Discard = Annotated[bool, typer.Option("--discard", help="begin anew: give up the checkpoint left under this name")]
 Keep = Annotated[
     float,
     typer.Option(
@@ -38,157 +42,145 @@ Keep = Annotated[
         help="seconds; a training that was killed goes on from its last checkpoint",
     ),
 ]
+SETTINGS: dict[str, Any] = {
+    "epochs": Annotated[float | None, typer.Option(help="default: as for the embedded models")],
+    "learning_rate": Annotated[
+        float | None, typer.Option("--lr", help="peak; default: the embedded models'; a 7B wants about 1e-5")
+    ],
+    "batch": Annotated[int | None, typer.Option(help="packed blocks a step")],
+    "length": Annotated[int | None, typer.Option(help="tokens a block; what is longer is left out, and counted")],
+    "seed": Annotated[int | None, typer.Option()],
+    "compile": Annotated[bool, typer.Option()],
+}
+OPTIONS: dict[str, Any] = {
+    "soft": Annotated[bool, typer.Option("--soft", help="learn k/n in place of labels: the model estimates V")],
+    "held_out": Annotated[float | None, typer.Option(help="share of the problems that judge the trained model")],
+    "add_token": Annotated[bool, typer.Option("--add-token", help="give the model [BAD] where it has none")],
+}
+HELP = {
+    "sft": "Supervised fine-tuning on (prompt, completion) rows.",
+    "orm": "Outcome reward model: V of the student after each step.",
+    "balanced-orm": "The same, classes balanced for each question.",
+    "sorm": "Stepwise outcome reward model: can the answer still be reached from here?",
+    "prm": "Process reward model: is the step correct, by labels of a recipe stepwise?",
+    "refiner": "One refiner for both kinds of refinement: give a refine-local and a refine-global dataset.",
+}
 
 
-class Work(NamedTuple):
-    """What a trainer is given, everything checked."""
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a trainer is given, everything checked. `out`: the folder to work in."""
 
-    rows: Iterable[Mapping[str, Any]]
-    config: Mapping[str, Any]  # of the first dataset
-    source: str  # of the base
-    out: Path  # to work in
-    settings: Mapping[str, Any]  # of the run; `said` puts them into the trainer's own
-    report: Report
+    store: Store
+    spec: Mapping[str, Any]
+    datasets: Sequence[DatasetRow]
+    base: Base
+    out: Path
+    record: Recorded
 
+    @property
+    def rows(self) -> Iterator[dict[str, Any]]:
+        return rows(self.store, self.datasets)
 
-Train = Callable[[Work], dict[str, Any]]
-
-
-def sft(
-    dataset: Dataset,
-    base: BaseModel,
-    out: Out,
-    db: Db = None,
-    epochs: Epochs = None,
-    lr: Rate = None,
-    batch: Batch = None,
-    length: Length = None,
-    seed: Seed = 0,
-    compile: Compile = True,
-    checkpoint_every: Keep = KEEP_EVERY_S,
-) -> None:
-    """Supervised fine-tuning on (prompt, completion) rows."""
-    from training import sft as trainer
-
-    def train(work: Work) -> dict[str, Any]:
-        return trainer.run(work.rows, work.source, work.out, said(trainer.STUDENT, work), work.report)
-
-    given = _given(epochs, lr, batch, length, seed, compile)
-    _through("sft", [dataset], base, out, db, given, {}, train, checkpoint_every)
+    def settings(self, defaults: Settings) -> Settings:
+        """The trainer's own, with those of the run."""
+        return replace(defaults, **self.spec["settings"])
 
 
-def refiner(
-    dataset: Mixed,
-    base: BaseModel,
-    out: Out,
-    db: Db = None,
-    epochs: Epochs = None,
-    lr: Rate = None,
-    batch: Batch = None,
-    length: Length = None,
-    seed: Seed = 0,
-    compile: Compile = True,
-    add_token: Annotated[bool, typer.Option("--add-token", help="give the model [BAD] where it has none")] = False,
-    checkpoint_every: Keep = KEEP_EVERY_S,
-) -> None:
-    """One refiner for both kinds of refinement: give a refine-local and a refine-global dataset."""
-    from training import refiner as trainer
+def command(training: Training) -> Callable[..., None]:
+    """The command of a training, for typer."""
 
-    def train(work: Work) -> dict[str, Any]:
-        settings = said(trainer.REFINER, work)
-        return trainer.run(work.rows, work.source, work.out, settings, add_token=add_token, report=work.report)
+    def run(**given: Any) -> None:
+        _through(training, given)
 
-    given = _given(epochs, lr, batch, length, seed, compile)
-    _through("refiner", dataset, base, out, db, given, {"add_token": add_token}, train, checkpoint_every)
+    run.__doc__ = HELP[training.name]
+    run.__signature__ = inspect.Signature(list(_parameters(training)))  # type: ignore[attr-defined]
+    run.__annotations__ = {}
+    return run
 
 
-def step_scores(name: str) -> Callable[..., None]:
-    """The command of one of step_scores.RECIPES."""
+def _parameters(training: Training) -> Iterator[inspect.Parameter]:
+    def option(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
-    def command(
-        dataset: Dataset,
-        base: BaseModel,
-        out: Out,
-        db: Db = None,
-        epochs: Epochs = None,
-        lr: Rate = None,
-        batch: Batch = None,
-        length: Length = None,
-        seed: Seed = 0,
-        compile: Compile = True,
-        soft: Annotated[
-            bool, typer.Option("--soft", help="learn k/n in place of labels: the model estimates V")
-        ] = False,
-        held_out: Annotated[float, typer.Option(help="share of the problems that judge the trained model")] = 0.1,
-        checkpoint_every: Keep = KEEP_EVERY_S,
-    ) -> None:
-        from training import step_scores as trainer
-
-        def train(work: Work) -> dict[str, Any]:
-            options = {"soft": soft, "template": work.config.get("template"), "share": held_out}
-            recipe, settings = trainer.RECIPES[name], said(trainer.SCORER, work)
-            return trainer.run(work.rows, work.source, work.out, recipe, settings, **options, report=work.report)
-
-        given = _given(epochs, lr, batch, length, seed, compile)
-        options = {"soft": soft, "held_out": held_out}
-        _through(name, [dataset], base, out, db, given, options, train, checkpoint_every)
-
-    return command
+    yield option("dataset", Mixed if training.mixed else Dataset)
+    yield option("base", BaseModel)
+    yield option("out", Out)
+    yield option("db", Db, None)
+    for name, annotation in SETTINGS.items():
+        yield option(name, annotation, True if name == "compile" else None)
+    for name, default in training.options.items():
+        yield option(name, OPTIONS[name], default if isinstance(default, bool) else None)
+    yield option("checkpoint_every", Keep, KEEP_EVERY_S)
+    yield option("discard", Discard, False)
 
 
-def said(defaults: Settings, work: Work) -> Settings:
-    """The trainer's own settings with those of the run."""
-    return replace(defaults, **work.settings)
-
-
-def _given(
-    epochs: float | None, lr: float | None, batch: int | None, length: int | None, seed: int, compile: bool
-) -> dict[str, Any]:
-    return {
-        "epochs": epochs,
-        "learning_rate": lr,
-        "batch": batch,
-        "length": length,
-        "seed": seed,
-        "compile": compile,
-    }
-
-
-def _through(
-    name: str,
-    ids: list[int],
-    base: str,
-    out: Path,
-    db: str | None,
-    settings: Mapping[str, Any],
-    options: Mapping[str, Any],
-    train: Train,
-    keep_every_s: float,
-) -> None:
+def _through(training: Training, given: Mapping[str, Any]) -> None:
     """One line of JSON a report; the last one is the model with what it cost."""
-    from db.store import open_store
-    from stepviz import train_job
-    from training.recorded import Recorded
-
-    with open_store(db) as store:
-        given = {"recipe": name, "datasets": ids, "base": base, "out": str(out)}
-        spec = train_job.normalised(store, {**given, "settings": settings, "options": options})
-        with Recorded(store, spec, keep_every_s) as record:
-            start, chosen = base_of(base), [store.dataset(id) for id in spec["datasets"]]
+    with open_store(given["db"]) as store:
+        spec = train_job.normalised(store, _spec(training, given))
+        if given["discard"]:
+            train_job.check_work(store, spec)
+            train_job.discard(store, spec)
+        with Recorded(store, spec, given["checkpoint_every"]) as record:
+            base, chosen = base_of(spec["base"]), [store.dataset(id) for id in spec["datasets"]]
             cost = record.finished()
             if cost is None:
-                work = workplace(spec)
-                record.note(f"loading {base}")
-                found = train(
-                    Work(rows(store, chosen), chosen[0].config, start.source, work, spec["settings"], record.watch)
-                )
-                record.watch.stop_if_asked()
-                cost = {**found, **record.about(), "recipe": name, "options": spec["options"]}
-                publish(spec, cost)
-            model = finish(store, Path(spec["out"]), record.role, start, chosen, cost, record.run.id)
+                work = Work(store, spec, chosen, base, workplace(spec), record)
+                record.note(f"loading {spec['base']}")
+                found = TRAINERS[training.name](work)
+                cost = {**found, **record.about(), "recipe": training.name, "options": spec["options"]}
+                with record.publishing():
+                    publish(spec, cost)
+            model = finish(store, Path(spec["out"]), record.role, base, chosen, cost, record.run.id)
             record.note("", model=model.id)
     if record.state != "done":
         raise typer.Exit(1)
     hidden = ("losses", "options")
     print(json.dumps({"model": model.id, "role": model.role, "spec": model.spec}
                      | {k: v for k, v in cost.items() if k not in hidden}))  # fmt: skip
+
+
+def _spec(training: Training, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in the command, as train_job.normalised reads it."""
+    asked = given["dataset"]
+    return {
+        "recipe": training.name,
+        "datasets": asked if isinstance(asked, list) else [asked],
+        "base": given["base"],
+        "out": str(given["out"]),
+        "settings": {name: given[name] for name in asdict(training.defaults)},
+        "options": {name: given[name] for name in training.options},
+    }
+
+
+def _sft(work: Work) -> dict[str, Any]:
+    from training import sft
+
+    return sft.run(work.rows, work.base.source, work.out, work.settings(sft.STUDENT), work.record.watch)
+
+
+def _refiner(work: Work) -> dict[str, Any]:
+    from training import refiner
+
+    settings, report = work.settings(refiner.REFINER), work.record.watch
+    return refiner.run(work.rows, work.base.source, work.out, settings, **work.spec["options"], report=report)
+
+
+def _step_scores(work: Work) -> dict[str, Any]:
+    from training import step_scores
+
+    options, recipe = work.spec["options"], step_scores.RECIPES[work.spec["recipe"]]
+    told = {"soft": options["soft"], "share": options["held_out"], "template": work.datasets[0].config.get("template")}
+    settings, report = work.settings(step_scores.SCORER), work.record.watch
+    return step_scores.run(work.rows, work.base.source, work.out, recipe, settings, **told, report=report)
+
+
+TRAINERS: dict[str, Callable[[Work], dict[str, Any]]] = {
+    "sft": _sft,
+    "orm": _step_scores,
+    "balanced-orm": _step_scores,
+    "sorm": _step_scores,
+    "prm": _step_scores,
+    "refiner": _refiner,
+}

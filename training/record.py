@@ -13,9 +13,7 @@ from db.store import Store
 from db.values import DatasetRow, ModelRow
 from stepviz.engines import canonical
 from stepviz.errors import StepvizError
-from stepviz.train_job import partial
-
-SPEC = "spec.json"  # in the folder of a training at work: what it trains
+from stepviz.train_left import SPEC, keeps, partial, spec_in
 
 
 class Base(NamedTuple):
@@ -69,16 +67,17 @@ def rows(store: Store, chosen: Sequence[DatasetRow]) -> Iterator[dict[str, Any]]
 
 
 def workplace(spec: Mapping[str, Any]) -> Path:
-    """The folder that a training works in; what another one has left there is removed, its own checkpoints stay."""
-    folder, text = partial(Path(spec["out"])), json.dumps(spec, sort_keys=True)
-    try:
-        same = (folder / SPEC).read_text(encoding="utf-8") == text
-    except OSError:
-        same = False
-    if not same:
+    """The folder that a training works in, with its own checkpoints. StepvizError where another's would be lost."""
+    folder = partial(Path(spec["out"]))
+    if spec_in(folder) != spec:
+        if keeps(folder):
+            raise StepvizError(
+                f"the name {spec['name']} has the checkpoint of another training: choose another name, or give up that "
+                "checkpoint (--discard)"
+            )
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        (folder / SPEC).write_text(text, encoding="utf-8")
+        (folder / SPEC).write_text(json.dumps(spec, sort_keys=True), encoding="utf-8")
     return folder
 
 
@@ -86,8 +85,8 @@ def publish(spec: Mapping[str, Any], cost: Mapping[str, Any]) -> None:
     """The model is whole: it gets its name, with training.json beside it; over an empty folder too."""
     work = partial(Path(spec["out"]))
     (work / "training.json").write_text(json.dumps(cost, default=_plain) + "\n", encoding="utf-8")
-    (work / SPEC).unlink()
     work.rename(spec["out"])
+    (Path(spec["out"]) / SPEC).unlink()
 
 
 def finish(

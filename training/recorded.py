@@ -9,26 +9,29 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import threading
+import time
 import traceback
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from db.store import Store
 from db.values import RunRow, RunState
-from stepviz import train_job
+from stepviz import train_job, train_left
 from stepviz.checkpoints import look
 from stepviz.errors import StepvizError
 from stepviz.trainings import named
-from training.watching import Cancelled, Watch, last_checkpoint
+from training.watching import Cancelled, Watch
 
 LEASE_S = 20.0
 BEAT_S = 0.7
 GRACE_S = 3.0  # a training that does not come to a step's end (it loads or compiles) is ended at once
+KEPT = ("done", "total", "steps", "losses", "loss", "round", "rounds", "of_rounds")  # of the progress, when it goes on
 POINTS = 240  # of the loss curve in the row
+TOO_LATE = "the cancel came when the model was made: it is kept"
+UNRECORDED = "the model is made, and was not put on record yet: resume does that"
 
 
 class Recorded:
@@ -39,9 +42,10 @@ class Recorded:
         self.run, self.worker = _run_of(store, spec)
         self.role = named(spec["recipe"]).role
         self.state = "running"
-        self.out, self.partial = Path(spec["out"]), train_job.partial(Path(spec["out"]))
+        self.out, self.partial = Path(spec["out"]), train_left.partial(Path(spec["out"]))
         self.cancel, self.ended = threading.Event(), threading.Event()
-        before = {k: v for k, v in self.run.progress.items() if k in ("done", "total", "losses", "loss")}
+        self.last, self.whole = threading.Lock(), False  # whole: the model has its name, a cancel comes too late
+        before = {k: v for k, v in self.run.progress.items() if k in KEPT}
         self.progress: dict[str, Any] = {**before, "note": "starting", "unit": "steps"}
         self.watch = Watch(self.tell, self.cancel.is_set, keep_every_s)
         self.beat = threading.Thread(target=self._beat, daemon=True)
@@ -51,26 +55,35 @@ class Recorded:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> bool:
-        """A cancel ends here; all else goes on to whoever called."""
+        """A cancel ends here; all else goes on to whoever called. A checkpoint outlives a failure."""
         self.ended.set()
         self.beat.join()
         if error is None:
             self._finish("done")
-        elif isinstance(error, Cancelled | KeyboardInterrupt):
-            shutil.rmtree(self.partial, ignore_errors=True)
+        elif isinstance(error, Cancelled | KeyboardInterrupt) and not self.whole:
+            self._clear()
             self._finish("cancelled")
         else:
-            if not isinstance(error, StepvizError):
+            if not isinstance(error, StepvizError | KeyboardInterrupt):
                 self.store.log(self.run.id, *"".join(traceback.format_exception(error)).splitlines())
-            if isinstance(error, StepvizError) or last_checkpoint(self.partial / "trainer") is None:
-                shutil.rmtree(self.partial, ignore_errors=True)
-            self._finish("failed", said(error))
+            if not train_left.keeps(self.partial):
+                self._clear()
+            self._finish("failed", f"{UNRECORDED} ({said(error)})" if self.whole else said(error))
         return isinstance(error, Cancelled)
+
+    @contextlib.contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Around the moment in which the model gets its name: the last one for a cancel is before it."""
+        with self.last:
+            self.watch.stop_if_asked()
+            yield
+            self.whole = True
 
     def finished(self) -> dict[str, Any] | None:
         """training.json of a model that this run made before it was killed, just short of the model's record."""
-        if not train_job.finished_by(self.out, self.run.id):
+        if not train_left.finished_by(self.out, self.run.id):
             return None
+        self.whole = True
         return json.loads((self.out / "training.json").read_text(encoding="utf-8"))
 
     def about(self) -> dict[str, Any]:
@@ -101,23 +114,39 @@ class Recorded:
         self.progress = {**self.progress, "note": text, **more}
 
     def _beat(self) -> None:
+        asked = 0.0
         while not self.ended.wait(BEAT_S):
             with contextlib.suppress(Exception):  # a database that is busy for a while: the next beat will do
                 if self.store.heartbeat(self.run.id, self.worker, self.progress, LEASE_S):
+                    asked = asked or time.monotonic()
                     self.cancel.set()
-                    if not self.ended.wait(GRACE_S):
-                        self._leave()
-                    return
+            if asked and time.monotonic() - asked > GRACE_S:
+                self._leave()
 
     def _leave(self) -> None:
-        """Ends this process from beside a main thread that hears nothing; no half model stays."""
-        shutil.rmtree(self.partial, ignore_errors=True)
-        self._finish("cancelled")
-        os._exit(1)
+        """Ends this process from beside a main thread that hears nothing; no half model stays, a whole one does."""
+        if self.last.acquire(blocking=False):
+            try:
+                if not self.whole and not self.ended.is_set():
+                    with contextlib.suppress(Exception):  # what it cannot write down, the trainer or the lease will
+                        self._clear()
+                        self._finish("cancelled")
+                    os._exit(1)
+            finally:
+                self.last.release()
+
+    def _clear(self) -> None:
+        """Removes what it has worked on, unless another process has taken the run up meanwhile."""
+        run = self.store.run(self.run.id)
+        if run.worker == self.worker or run.state == "cancelled":
+            train_left.clear(self.spec)
 
     def _finish(self, state: RunState, error: str | None = None) -> None:
         self.state = state
-        self.store.heartbeat(self.run.id, self.worker, self.progress, LEASE_S)
+        asked = self.store.heartbeat(self.run.id, self.worker, self.progress, LEASE_S) or self.cancel.is_set()
+        if state == "done" and asked:
+            self.note(TOO_LATE)
+            self.store.heartbeat(self.run.id, self.worker, self.progress, LEASE_S)
         self.store.finish_run(self.run.id, state, error, worker=self.worker)
 
 
@@ -150,12 +179,13 @@ def _run_of(store: Store, spec: Mapping[str, Any]) -> tuple[RunRow, str]:
             raise
         return run, worker
     worker = f"{os.uname().nodename}:by hand:{os.getpid()}:{uuid.uuid4().hex[:6]}"
-    left = next((r for r in store.runs(100, train_job.KIND) if r.state == "interrupted" and r.spec == spec), None)
-    if left is not None:
-        store.resume_run(left.id)
-        run = store.claim_run(worker, LEASE_S, (train_job.KIND,), left.id)
-        if run is None:
-            raise StepvizError(f"run {left.id}, of the same command, was just taken up by another process: see Runs")
-        return run, worker
-    train_job.check(store, spec)
-    return store.run(store.add_run(train_job.KIND, spec, worker, LEASE_S * 3)), worker
+    id, new = train_job.enter(store, spec, worker, LEASE_S * 3)
+    if new:
+        return store.run(id), worker
+    if store.run(id).state != "queued":
+        with contextlib.suppress(StepvizError):  # it runs: said below
+            store.resume_run(id)
+    run = store.claim_run(worker, LEASE_S, (train_job.KIND,), id)
+    if run is None:
+        raise StepvizError(f"the name {spec['name']} is being trained by run {id}, of the same settings: see Runs")
+    return run, worker

@@ -77,15 +77,17 @@ def _notice(o: OpenTraining) -> str:
     run = o.line.run
     if run.state not in ("failed", "cancelled", "interrupted"):
         return '<div class="notice" hidden></div>'
+    kept = "Its last checkpoint is kept." if o.resumable else ""
     said = {
         "failed": commands(in_words(run.error or "The training failed.")),
-        "cancelled": "The training was stopped. Nothing of the model was kept.",
-        "interrupted": "The training was interrupted: its process is gone.",
+        "cancelled": f"The training was stopped. {kept or 'Nothing of the model was kept.'}",
+        "interrupted": f"The training was interrupted: its process is gone. {kept or 'No checkpoint was kept.'}",
     }[run.state]
     again = "Go on from the last checkpoint" if o.resumable else "Start it again"
+    give_up = button("Discard the checkpoint", "discard", kind="sm", run=run.id) if o.resumable else ""
     return (
         f'<div class="notice{" bad" if run.state == "failed" else ""}" role="alert"><span class="why">{said}</span>'
-        f"{button(again, 'resume', kind='sm', run=run.id)}</div>"
+        f"{button(again, 'resume', kind='sm', run=run.id)}{give_up}</div>"
     )
 
 
@@ -102,7 +104,7 @@ def _status(o: OpenTraining) -> str:
         tiles += [("took", run.took)]
     tiles += _held_out(o)
     shown = "".join(f'<div><b class="num">{esc(value)}</b><span>{esc(name)}</span></div>' for name, value in tiles)
-    words = {"queued": _waiting(o), "running": run.note}.get(run.state, "")
+    words = {"queued": _waiting(o), "running": run.note, "done": run.note}.get(run.state, "")
     note = f'<p class="dim">{esc(words)}</p>' if words else '<p class="dim" hidden></p>'
     return (
         f'<div class="track" role="progressbar" aria-valuenow="{width}" aria-label="progress">'

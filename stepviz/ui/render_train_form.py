@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from stepviz.trainings import TRAININGS
 from stepviz.ui.render import esc
 from stepviz.ui.render_datasets import commands, field
@@ -82,7 +84,7 @@ def _more(f: TrainForm) -> str:
 
 def _foot(f: TrainForm) -> str:
     """What it takes; why it cannot start, or what to think of; the button."""
-    said = commands(in_words(f.lacks)) if f.lacks else "<br>".join(esc(note) for note in f.notes)
+    said = _linked(commands(in_words(f.lacks))) if f.lacks else "<br>".join(esc(note) for note in f.notes)
     link = ' <a class="link" href="/datasets">Datasets</a>' if f.lacks and not f.datasets else ""
     notice = (
         f'<div class="notice" role="status"><span>{said}{link}</span></div>'
@@ -94,6 +96,11 @@ def _foot(f: TrainForm) -> str:
         f'<span class="sp"></span><button type="submit" class="btn {"" if f.lacks else "pri"}">'
         f"Train {esc(f.training.name)}</button></div></div>"
     )
+
+
+def _linked(said: str) -> str:
+    """The run that a message names can be opened."""
+    return re.sub(r"\brun (\d{1,11})\b", r'<a class="link" href="?run=\1" data-run="\1">run \1</a>', said)
 
 
 def takes(f: TrainForm) -> str:

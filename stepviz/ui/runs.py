@@ -34,7 +34,7 @@ class Runs:
     def act(self, sent: Mapping[str, Any], _who: str) -> Update:
         name, store = sent.get("act"), self.bench.store
         if name == "cancel":
-            store.request_cancel(int(sent["run"]))
+            jobs.cancel(store, int(sent["run"]))
         elif name == "resume":
             jobs.resume(store, int(sent["run"]))
         head = head_of(self.bench, "runs")

@@ -46,6 +46,7 @@ class Train:
             "start": self.start,
             "cancel": self.cancel,
             "resume": self.resume,
+            "discard": self.discard,
             "poll": self.poll,
         }
         self.act = Actions(names, parse, in_words)
@@ -80,12 +81,17 @@ class Train:
         return update
 
     def cancel(self, at: At, sent: Mapping[str, Any]) -> Update:
-        self.bench.store.request_cancel(number_in(sent, "run"))
+        jobs.cancel(self.bench.store, number_in(sent, "run"))
         return Update(self._rest(at))
 
     def resume(self, at: At, sent: Mapping[str, Any]) -> Update:
         jobs.resume(self.bench.store, number_in(sent, "run"))
         return Update(self._rest(at))
+
+    def discard(self, at: At, sent: Mapping[str, Any]) -> Update:
+        """Gives up the checkpoint of a training that stopped; its name is free again."""
+        jobs.discard(self.bench.store, number_in(sent, "run"))
+        return Update(self._rest(at), reply("toast", "The checkpoint is gone."))
 
     def poll(self, at: At, sent: Mapping[str, Any]) -> Update:
         """Header, list and the open training while something runs."""

@@ -49,6 +49,7 @@ ROLES = {
 }
 
 
+_HERE = {"choose another --out (another name)": "choose another name", "checkpoint (--discard)": "checkpoint there"}
 _COMMAND_OR_OPTION = re.compile(r"python -m [^,;]+|(?<![\w-])--(?:no-)?([a-z][a-z-]*)")
 
 
@@ -59,7 +60,9 @@ def in_words(message: str) -> str:
         label = SETTINGS.get((match[1] or "").replace("-", "_"), ("", ""))[0]
         return f"“{label}”" if label else match[0]
 
-    return _COMMAND_OR_OPTION.sub(called, message.replace("choose another --out (another name)", "choose another name"))
+    for said, here in _HERE.items():
+        message = message.replace(said, here)
+    return _COMMAND_OR_OPTION.sub(called, message)
 
 
 def default_note(large: bool) -> str:

@@ -11,7 +11,8 @@ from urllib.parse import parse_qs
 
 from db.values import DatasetRow, ModelRow, RunRow
 from stepviz.errors import StepvizError
-from stepviz.train_job import KIND, partial, words
+from stepviz.train_job import KIND, words
+from stepviz.train_left import can_go_on
 from stepviz.ui.rows import RunLine
 from stepviz.ui.status import run_line
 from stepviz.ui.view_datasets import age
@@ -49,7 +50,7 @@ class TrainingList:
 
 @dataclass(frozen=True, slots=True)
 class OpenTraining:
-    """A run with what came of it. `resumable`: there is a checkpoint to go on from."""
+    """A run with what came of it. `resumable`: it stopped, and there is a checkpoint to go on from."""
 
     line: TrainingLine
     spec: Mapping[str, Any]
@@ -123,7 +124,7 @@ def _opened(bench: Workbench, row: RunRow) -> OpenTraining:
         there=made is not None and (Path(made.spec.partition(":")[2]) / "config.json").is_file(),
         command=" ".join(("python -m training", *_quoted(words(spec)))),
         log=tuple(line for _, line in store.log_lines(row.id))[-LOG:],
-        resumable=any((partial(Path(spec["out"])) / "trainer").glob("checkpoint-*")),
+        resumable=row.state in ("failed", "cancelled", "interrupted") and can_go_on(row),
         ahead=len(before) if row.state == "queued" else 0,
     )
 

@@ -65,7 +65,7 @@
 
   document.addEventListener("click", (e) => {
     if (e.ctrlKey || e.metaKey || e.shiftKey || e.button) return;
-    const link = e.target.closest("#tlist a[data-run]");
+    const link = e.target.closest("#train a[data-run]");
     if (!link) return;
     e.preventDefault();
     history.pushState(null, "", link.getAttribute("href"));
