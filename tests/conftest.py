@@ -1,4 +1,4 @@
-"""Fixtures: the folder of real data, and a store of one's own."""
+"""Fixtures: the folder of real data, pages without a worker, and (tests/chromium.py) a real browser."""
 
 from __future__ import annotations
 
@@ -20,3 +20,10 @@ def shared_data() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder
+
+
+@pytest.fixture
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages start no worker: runs are claimed in the test's own process, where it asks for that."""
+    monkeypatch.setattr("stepviz.jobs.ensure_worker", lambda *_, **__: True)
+    monkeypatch.setattr("stepviz.ui.status.ensure_worker", lambda *_, **__: True)
