@@ -48,7 +48,7 @@ class ProblemQueries(Database):
             rows = connection.execute(select(ProblemTable.__table__).where(ProblemTable.id == id)).all()
             return next(iter(_with_sources(connection, rows)), None)
 
-    def branches(self, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+    def branches(self, ids: Iterable[str], origin: str | None = None) -> dict[str, tuple[int, int]]:
         """Problem → how many of its chains grew out of another one, and how many of those are right; {} where none.
 
         They begin with a prefix that somebody chose, so they are no draws of the question and enter no rate of it.
@@ -56,6 +56,7 @@ class ProblemQueries(Database):
         c = ChainTable
         right = func.sum(case((c.verdict == "correct", 1), else_=0))
         query = select(c.problem_id, func.count(), right).where(c.parent.is_not(None)).group_by(c.problem_id)
+        query = query if origin is None else query.where(c.origin == origin)
         with self.reading() as connection:
             rows = [r for some in chunks(ids) for r in connection.execute(query.where(c.problem_id.in_(some)))]
         return {id: (int(n), int(k)) for id, n, k in rows}

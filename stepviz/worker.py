@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from db.store import Store, open_store
 from db.values import RunRow
 from stepviz import engines, reward
+from stepviz.checkpoints import look
 from stepviz.engines import Engine
 from stepviz.errors import StepvizError
 from stepviz.job import Job
@@ -35,7 +36,8 @@ BEAT_S = 0.8
 GRACE_S = 0.8  # a job that does not hear of its cancel in this time (it loads a model) is marked cancelled at once
 POLL_S = 0.2
 IDLE_S = 180.0
-HELD = 2  # engines held loaded, and as many scorers
+HELD = 2  # light engines held loaded, and as many scorers; of heavy engines one
+LIGHT = 50_000_000  # parameters
 
 Load = Callable[..., Any]
 
@@ -73,18 +75,23 @@ class Worker:
                 pass
 
     def engine(self, spec: str, device: str | None, tokenizer: str | None) -> Engine:
-        """Loaded, or loaded before; the one used longest ago gives way, unless it works at this moment."""
+        """Loaded, or loaded before. A switch frees the one before, unless both are light or it is at work."""
         key = spec, device, tokenizer
-        return self._held(self.engines, key, lambda: self.load(spec, device=device, tokenizer=tokenizer))
+        kept = [k for k in self.engines if _light(str(k[0]))][1 - HELD :] if _light(spec) else []
+        return self._held(self.engines, key, kept, lambda: self.load(spec, device=device, tokenizer=tokenizer))
 
     def scorer(self, spec: str, device: str | None) -> Scorer:
-        """The same for scorers."""
-        return self._held(self.scorers, (spec, device), lambda: self.load_scorer(spec, device))
+        """The same for scorers, of which a refinement needs two at once: the one used longest ago gives way."""
+        kept = list(self.scorers)[1 - HELD :]
+        return self._held(self.scorers, (spec, device), kept, lambda: self.load_scorer(spec, device))
 
-    def _held(self, held: dict[tuple[str | None, ...], Any], key: tuple[str | None, ...], load: Load) -> Any:
+    def _held(
+        self, held: dict[tuple[str | None, ...], Any], key: tuple[str | None, ...], kept: Sequence[Any], load: Load
+    ) -> Any:
         if key not in held:
-            while len(held) >= HELD and self.depth == 1:
-                held.pop(next(iter(held))).close()
+            if self.depth <= 1:
+                for other in [k for k in held if k not in kept]:
+                    held.pop(other).close()  # first, so that both never fill the memory
             held[key] = load()
         held[key] = held.pop(key)
         return held[key]
@@ -130,6 +137,14 @@ class Beat(threading.Thread):
     def end(self) -> None:
         self.ended.set()
         self.join()
+
+
+def _light(spec: str) -> bool:
+    """Whether a second engine beside it costs next to nothing; what is not on this machine yet may be any size."""
+    try:
+        return (look(spec).parameters or LIGHT + 1) <= LIGHT
+    except StepvizError:
+        return False
 
 
 def _lives(process: int | None) -> bool:

@@ -20,6 +20,7 @@ from stepviz.ui.rows import (
     Head,
     Label,
     Mark,
+    Parent,
     Predicted,
     RunLine,
     Scorer,
@@ -84,7 +85,8 @@ def everything() -> str:
     alone = replace(page, predicted_pit=4, verdict="correct")
     cells = (*(Cell(k / 8) for k in range(9)), Cell(None), Cell(0.0, True))
     verdicts = ("correct", "wrong", "unknown")
-    lines = tuple(ChainLine(str(i), i, v, None, cells, branch_of=i and 1) for i, v in enumerate(verdicts))
+    grown = (None, Parent("0", 1, 2), Parent("0", 1, 2, "local"))
+    lines = tuple(ChainLine(str(i), i, v, None, cells, parent=grown[i % 3]) for i, v in enumerate(verdicts))
     heads = (
         Head("explore", "e", state, runs=(RunLine(1, "score", "running", 3, 8),)) for state in ("idle", "on", "bad")
     )
@@ -102,7 +104,19 @@ def everything() -> str:
 def test_every_mark_that_explore_draws_stands_in_the_legend():
     drawn, told = Drawn(everything()).marks, Drawn(render_legend.help_sheet()).marks
     assert {"row fault", "row fault weak", "row ppit", "dot end", "ic no inh", "calc", "calc no", "u", "pit"} <= drawn
-    assert {"tag crit", "tag pit", "tag pred", "crow br", "hl hz", "thr", "hand", "prd", "v0", "ring"} <= drawn
+    assert {
+        "tag crit",
+        "tag pit",
+        "tag pred",
+        "crow br",
+        "crow rf",
+        "hl hz",
+        "thr",
+        "hand",
+        "prd",
+        "v0",
+        "ring",
+    } <= drawn
     assert drawn - told == set()
 
 

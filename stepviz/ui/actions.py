@@ -158,6 +158,8 @@ DIALOGS: dict[str, Dialog] = {
     "continuations": _show_step(render_dialogs.continuations),
     "spans": _show_cuts,
 }
+MEASURING = ("measure", "more", "branch")  # continue a chain, so they draw with the model that measures it
+
 WRITES: dict[str, Write] = {
     "sample": sample,
     "measure": measure,

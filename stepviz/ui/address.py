@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from urllib.parse import parse_qsl, urlencode
 
 RESULTS = ("solved", "mixed", "unsolved", "disputed", "unsampled")
-_TEXTS = ("problem", "chain", "q", "source", "origin", "answer", "scorer")
+_TEXTS = ("problem", "chain", "q", "source", "origin", "answer", "scorer", "engine", "by")
 SORTS = ("number", "value", "pit", "length")
 
 
@@ -16,7 +16,8 @@ class Address:
 
     step 0 is the question. `answer` picks one cluster of answers, `origin` one origin of chains,
     `skip` is how many problems the list has passed over. `scorer` is the id or the spec of the model whose scores
-    are drawn, `t` the threshold at or below which a score makes a predicted pit.
+    are drawn, `t` the threshold at or below which a score makes a predicted pit. `engine` is the spec of the model that
+    samples, where it is not the app's; `by` the one whose rollouts measure chains, where it is not each chain's own.
     """
 
     problem: str = ""
@@ -31,6 +32,8 @@ class Address:
     sort: str = ""
     scorer: str = ""
     t: float | None = None
+    engine: str = ""
+    by: str = ""
 
     def query(self) -> str:
         """`?problem=…&chain=…`, or nothing at all for the bare page."""

@@ -14,19 +14,21 @@ from stepviz.ui import (
     render_chain,
     render_chains,
     render_dialogs,
+    render_engines,
     render_head,
     render_legend,
     render_scoring,
     scoring,
 )
 from stepviz.ui.address import Address, parse
+from stepviz.ui.engine_choice import asked, name_of, offers, settled, whose
 from stepviz.ui.opening import opening_chain, opening_problem
 from stepviz.ui.page import Update, connect, no_action, reply, widget
 from stepviz.ui.rows import ChainPage, RunLine
 from stepviz.ui.status import head_of, run_here
 from stepviz.ui.view_chain import chain_page, missing_page, problem_page
 from stepviz.ui.views import chain_list, problem_list
-from stepviz.ui.workbench import Workbench
+from stepviz.ui.workbench import SAMPLE_N, Workbench
 
 _SCRIPTS = ("js/threshold.js", "js/explore.js")
 _WIDGETS = ("top", "find", "problems", "chains", "view", "reply")
@@ -54,7 +56,15 @@ class Here:
     problem: ProblemRow | None
     chain: ChainRow | None
     run: RunLine | None
+    bench: Workbench  # with the engine of the address
     missing: str = ""
+
+    @property
+    def measuring(self) -> Workbench:
+        """With the engine whose rollouts measure the open chain."""
+        if self.problem is None:
+            return self.bench
+        return self.bench.drawn_by(whose(self.bench, self.problem.id, self.at.by).spec(self.chain))
 
 
 class Explore:
@@ -69,51 +79,69 @@ class Explore:
             "chains": self.chains,
             "find": self.find,
             "poll": self.poll,
+            "sampler": self.sampler,
+            "measurer": self.measurer,
+            "scorers": self.scorers,
             "help": lambda _here, _sent: Update(reply=reply("dialog", body=render_legend.help_sheet())),
         }
 
     def act(self, sent: Mapping[str, Any], who: str) -> Update:
-        name, at = str(sent.get("act", "")), parse(str(sent.get("at", "")))
+        name, at = str(sent.get("act", "")), settled(self.bench, parse(str(sent.get("at", ""))))
         if name == "find":
-            return self.find(Here(at, None, None, None), sent)
+            return self.find(Here(at, None, None, None, self.bench), sent)
+        chosen = self.chosen(name, at, sent)
+        if chosen != at or sent.get("only"):  # another model: the address says so, and the page is read anew
+            if not sent.get("only"):
+                self.write(name, self.here(chosen), sent, who)
+            return Update(reply=reply("done", go=chosen.query()))
         here = self.here(at)
         if name in self.reads:
             return self.reads[name](here, sent)
-        if name == "scorers":
-            return self.scorers(here)
         if name == "score":
-            scorer = scoring.start(self.bench, here.problem, here.chain, sent)
+            scorer = scoring.start(here.bench, here.problem, here.chain, sent)
             return Update(reply=reply("done", go=replace(here.at, scorer=scorer).query()))
         if name in actions.DIALOGS:
             return self.dialog(here, actions.DIALOGS[name], sent)
         if name in actions.WRITES:
-            done = actions.WRITES[name](self.bench, here.problem, here.chain, sent, who)
-            return self.after(at, done)
+            return self.after(at, self.write(name, here, sent, who))
         return no_action(name)
+
+    def chosen(self, name: str, at: Address, sent: Mapping[str, Any]) -> Address:
+        """The address with the model that a dialog's form names for sampling, or for measuring."""
+        if name == "sample" and (spec := asked(sent, "engine")) is not None:
+            return replace(at, engine="" if spec == self.bench.engine else spec)
+        if name == "measure" and (spec := asked(sent, "by")) is not None:
+            return replace(at, by=spec)
+        return at
+
+    def write(self, name: str, here: Here, sent: Mapping[str, Any], who: str) -> actions.Done:
+        """A run, or a person's decision; whatever continues a chain does so with the model that measures it."""
+        bench = here.measuring if name in actions.MEASURING else here.bench
+        return actions.WRITES[name](bench, here.problem, here.chain, sent, who)
 
     def here(self, at: Address) -> Here:
         """The address with its defaults: the first problem, its first chain."""
-        store = self.bench.store
+        store, bench = self.bench.store, self.bench.drawn_by(at.engine)
         problem = store.problem(at.problem) if at.problem else None
         chain = store.chain(at.chain) if at.chain else None
         if at.problem and problem is None:
-            return Here(at, None, None, None, "This problem is not here")
+            return Here(at, None, None, None, bench, "This problem is not here")
         if at.chain and (chain is None or (problem and chain.chain.problem_id != problem.id)):
-            return Here(at, problem, None, None, "This chain is not here")
+            return Here(at, problem, None, None, bench, "This chain is not here")
         if problem is None:
-            problem = store.problem(chain.chain.problem_id) if chain else opening_problem(self.bench, at)
+            problem = store.problem(chain.chain.problem_id) if chain else opening_problem(bench, at)
         if problem and chain is None:
-            chain = opening_chain(self.bench, problem.id, at.source)
+            chain = opening_chain(bench, problem.id, at.source)
         at = replace(at, problem=problem.id if problem else "", chain=chain.chain.id if chain else "")
-        return Here(at, problem, chain, run_here(self.bench, problem, chain))
+        return Here(at, problem, chain, run_here(bench, problem, chain), bench)
 
     def open(self, here: Here, _sent: Mapping[str, Any]) -> Update:
         update = self.both(here, _sent)
-        store = self.bench.store
+        store = here.bench.store
         update.html |= {
-            "top": render_head.head(head_of(self.bench, "explore")),
+            "top": render_head.head(head_of(here.bench, "explore")),
             "find": render_head.find(tuple(store.sources()), here.at, store.count_problems()),
-            "problems": render_head.problems(problem_list(self.bench, here.at)),
+            "problems": render_head.problems(problem_list(here.bench, here.at)),
         }
         return update
 
@@ -121,13 +149,13 @@ class Explore:
         return Update(self.chains(here, sent).html | self.view(here, sent).html)
 
     def find(self, here: Here, _sent: Mapping[str, Any]) -> Update:
-        return Update({"problems": render_head.problems(problem_list(self.bench, here.at))})
+        return Update({"problems": render_head.problems(problem_list(here.bench, here.at))})
 
     def chains(self, here: Here, _sent: Mapping[str, Any]) -> Update:
         if here.problem is None:
             return Update({"chains": render_chains.chains(None)})
         busy = bool(here.run and here.run.active and here.run.kind == "sample")
-        return Update({"chains": render_chains.chains(chain_list(self.bench, here.at, here.problem, busy))})
+        return Update({"chains": render_chains.chains(chain_list(here.bench, here.at, here.problem, busy))})
 
     def view(self, here: Here, _sent: Mapping[str, Any]) -> Update:
         return Update({"view": render_chain.view(self.page(here))})
@@ -138,13 +166,13 @@ class Explore:
         if here.problem is None:
             return None
         if here.chain is None:
-            return problem_page(self.bench, here.problem, here.run)
+            return problem_page(here.bench, here.problem, here.run)
         more = {} if listed is None else {"listed": listed}
-        return chain_page(self.bench, here.at, here.problem, here.chain, here.run, **more)
+        return chain_page(here.bench, here.at, here.problem, here.chain, here.run, **more)
 
     def poll(self, here: Here, sent: Mapping[str, Any]) -> Update:
         """Only what moved since the browser's last look, so that a quiet poll costs nothing."""
-        head = head_of(self.bench, "explore")
+        head = head_of(here.bench, "explore")
         if head.seen == sent.get("seen"):
             return Update(reply=reply("poll"))
         return Update({"top": render_head.head(head)} | self.both(here, sent).html)
@@ -155,19 +183,34 @@ class Explore:
             return Update().error("Open a chain first.")
         return Update(reply=reply("dialog", body=show(page, here.chain, sent)))
 
-    def scorers(self, here: Here) -> Update:
+    def sampler(self, here: Here, sent: Mapping[str, Any]) -> Update:
+        """Which model to sample with."""
+        n = int(text) if (text := str(sent.get("n"))) in ("1", "4", "8", "16", "32", "64") else SAMPLE_N
+        body = render_engines.sampler(offers(self.bench, here.at), here.bench.engine, n)
+        return Update(reply=reply("dialog", body=body))
+
+    def measurer(self, here: Here, _sent: Mapping[str, Any]) -> Update:
+        """Whose rollouts to measure with."""
+        page = self.page(here)
+        if page is None or not page.chain or here.problem is None:
+            return Update().error("Open a chain first.")
+        own = whose(here.bench, here.problem.id).own(here.chain)
+        body = render_engines.measurer(page, offers(self.bench, here.at), here.at.by, name_of(own.spec) if own else "")
+        return Update(reply=reply("dialog", body=body))
+
+    def scorers(self, here: Here, _sent: Mapping[str, Any]) -> Update:
         """Which model to score with."""
         page = self.page(here)
         if page is None or not page.chain or here.problem is None:
             return Update().error("Open a chain first.")
-        offers = scoring.offered(self.bench.store)
-        return Update(reply=reply("dialog", body=render_scoring.ask(page, offers, here.problem.n_chains)))
+        found = scoring.offered(here.bench.store)
+        return Update(reply=reply("dialog", body=render_scoring.ask(page, found, here.problem.n_chains)))
 
     def after(self, at: Address, done: actions.Done) -> Update:
         """The page as it is after an action: header, panes, and the dialog again where it stays open."""
         here = self.here(replace(at, chain=done.chain) if done.chain else at)
         update = self.both(here, {})
-        update.html["top"] = render_head.head(head_of(self.bench, "explore"))
+        update.html["top"] = render_head.head(head_of(here.bench, "explore"))
         if done.again and here.chain:
             body = render_dialogs.steps(
                 here.chain.chain.text, here.chain.chain.spans, here.chain.chain.rule, here.chain.number

@@ -12,7 +12,7 @@ from stepviz.ui.rows import ChainPage, ExactMark, Label, RunLine, StepRow
 _HINTS = (
     '<div class="hints"><span><kbd>j</kbd><kbd>k</kbd>step</span><span><kbd>J</kbd><kbd>K</kbd>chain</span>'
     "<span><kbd>/</kbd>search</span><span><kbd>[</kbd>problems</span><span><kbd>?</kbd>all keys</span>"
-    '<span class="sp"></span><span class="leg"><i class="l-val"></i>measured, 95 %</span>{predicted}'
+    '<span class="sp"></span>{predicted}'
     '<span class="leg scale"><b>0</b><i class="v0"></i><i class="v2"></i><i class="v4"></i>'
     '<i class="v6"></i><i class="v8"></i><b>1</b></span></div>'
 )
@@ -26,6 +26,7 @@ DOING = {
     "refine": "Refining",
     "dataset": "Building",
     "train": "Training",
+    "compare": "Comparing",
 }
 
 
@@ -57,10 +58,12 @@ def view(v: ChainPage | None) -> str:
     )
     rows = "".join(step_row(v, i) for i in range(len(v.rows)))
     notes = "".join(f'<div class="notice"><span>{esc(n)}</span></div>' for n in v.notes)
-    hints = _HINTS.replace("{predicted}", _predicted(v))
+    whose = f" with {esc(v.measured_by)}" if v.measured_by else ""
+    by = f'<span class="leg"><i class="l-val"></i>measured{whose}, 95 %</span>'
+    hints = _HINTS.replace("{predicted}", by + _predicted(v))
     sizes = f' style="--n:{len(v.columns)};--t:{v.threshold:g}"' if v.columns else ""
     return (
-        f'{_head(v)}{run_bar(v.run)}<div class="work">'
+        f'{_head(v)}{run_bar(v.run)}{_foreign(v)}<div class="work">'
         f'<div class="tab {" ".join(css).strip()}"{sizes} role="grid" aria-label="Steps">'
         f"{columns(v)}{rows}{notes}</div>"
         f'<div class="side" aria-label="Step in focus">{inspector(v, v.rows[v.selected])}</div></div>{hints}'
@@ -89,16 +92,39 @@ def _head(v: ChainPage) -> str:
     facts = (*v.meta, "overridden") if v.overridden else v.meta
     meta = "".join(f"<span>{esc(fact)}</span>" for fact in facts)
     if v.parent:
-        link = Address(problem=v.problem, chain=v.parent[0]).query()
-        meta += (
-            f'<span>branch of <a href="{esc(link)}" data-chain="{esc(v.parent[0])}">chain {v.parent[1]}'
-            f"</a> after step {v.parent[2]}</span>"
-        )
+        meta += f"<span>{_grown(v)}</span>"
     return (
         f'<div class="vhead" data-problem="{esc(v.problem)}" data-chain="{esc(v.chain)}" '
         f'data-selected="{v.selected}"><h2>Chain {v.number}</h2>{verdict}{gold}'
         f'<div class="meta" title="{esc(" · ".join(facts))}">{meta}</div><span class="sp"></span>{_measure(v)}</div>'
     )
+
+
+def _grown(v: ChainPage) -> str:
+    """What the chain grew out of, as a link; of a refinement also its line of the ledger."""
+    p = v.parent
+    assert p is not None
+    link, (before, after) = Address(problem=v.problem, chain=p.chain).query(), p.said
+    ledger = (
+        f' · <a href="/refine?refinement={p.line}" title="When, where and how; the draft beside it">in the ledger</a>'
+        if p.line
+        else ""
+    )
+    space = "" if after.startswith(",") else " "
+    return f'{before} <a href="{esc(link)}" data-chain="{esc(p.chain)}">chain {p.number}</a>{space}{after}{ledger}'
+
+
+def _foreign(v: ChainPage) -> str:
+    """Said plainly where another model's rollouts measure a chain: V is of one model."""
+    if not v.own:
+        return '<div class="notice whose" hidden></div>'
+    what = (
+        f"These values are of <b>{esc(v.measured_by)}</b>, not of the chain’s own model <b>{esc(v.own)}</b>."
+        if v.measured_by
+        else f"<b>{esc(v.measurer)}</b> has measured nothing here yet. The chain’s own model is <b>{esc(v.own)}</b>."
+    )
+    own = button("Show its own", "own", kind="sm") if v.by else ""
+    return f'<div class="notice whose"><span>{what}</span>{own}</div>'
 
 
 def _measure(v: ChainPage) -> str:
@@ -109,13 +135,17 @@ def _measure(v: ChainPage) -> str:
     if v.blocked:
         return f'{steps}<span class="cost" title="{esc(v.blocked)}">cannot be measured</span>'
     spent = v.cost.rpartition(", ")[2]
+    label, cost, again, kind = "Measure", spent, None, "pri"
+    title = f"Brings each step to {v.measure_n} continuations of {v.measurer}: {v.cost}"
     if v.measured:
-        title = f"Adds {v.measure_n} continuations to each step: {v.cost}"
-        return f'<span class="cost num">adds {esc(spent)}</span>{steps}' + button(
-            f"Measure {v.measure_n} more", "measure", "M", title=title, again="yes"
-        )
-    title = f"Brings each step to {v.measure_n} continuations: {v.cost}"
-    return f'<span class="cost num">{esc(spent)}</span>{steps}{button("Measure", "measure", "M", "pri", title)}'
+        label, cost, again, kind = f"Measure {v.measure_n} more", f"adds {spent}", "yes", ""
+        title = f"Adds {v.measure_n} continuations of {v.measurer} to each step: {v.cost}"
+    measure = button(label, "measure", "M", kind, title, **({"again": again} if again else {}))
+    other = (
+        f'<button type="button" class="btn {kind} caret" data-act="measurer" aria-label="Whose rollouts" '
+        f'title="Whose rollouts: {esc(v.measurer)}. Choose another model"></button>'
+    )
+    return f'<span class="cost num">{esc(cost)}</span>{steps}<span class="split">{measure}{other}</span>'
 
 
 def run_bar(run: RunLine | None) -> str:

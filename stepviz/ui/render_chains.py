@@ -30,7 +30,7 @@ def chains(c: ChainList | None) -> str:
     return (
         f'{nav}<div class="phead"><h2>Chains</h2><span class="dim num">{c.of}</span><span class="sp">'
         f"</span>{sample}</div>"
-        f"{_reach(c)}{_clusters(c)}{_filters(c)}"
+        f"{_sampler(c)}{_reach(c)}{_clusters(c)}{_filters(c)}"
         f'<div class="cbody{" scored" if scored else ""}">{_header(c, scored)}'
         f'<div class="clist" role="listbox" aria-label="Chains">{rows}</div></div>'
     )
@@ -43,6 +43,17 @@ def _sample(c: ChainList) -> str:
     return (
         f'<span class="split">{button(label, "sample", "s", kind="sm", title=c.cost, n=c.sample_n)}'
         f'<select data-count aria-label="How many chains" title="How many chains">{options}</select></span>'
+    )
+
+
+def _sampler(c: ChainList) -> str:
+    """Who draws the next ones; a click chooses another model."""
+    if not c.can_sample:
+        return '<div class="by" hidden></div>'
+    title = "The model that draws new chains. Choose another: a trained one, a folder, a hub id"
+    return (
+        f'<div class="by">sampled with <button type="button" class="link" data-act="sampler" title="{title}">'
+        f"{esc(c.sampler)}</button></div>"
     )
 
 
@@ -69,7 +80,8 @@ def _none(c: ChainList) -> str:
     return (
         f'<div class="empty"><div class="glyph">{"<i></i>" * 5}</div><b>No chains yet</b>'
         "<p>Sample some from the model, or import a file of solutions.</p>"
-        f"{button(label, 'sample', 's', kind='pri', n=c.sample_n)}<small>{esc(c.cost)}</small>{note}</div>"
+        f"{button(label, 'sample', 's', kind='pri', n=c.sample_n)}{_sampler(c)}<small>{esc(c.cost)}</small>{note}"
+        "</div>"
     )
 
 
@@ -89,7 +101,7 @@ def _rate(c: ChainList) -> str:
     n = c.of if c.rated is None else c.rated
     some = n < c.of
     why = f"Of the {n} draws from the question by the model and the sampling that values are measured with. "
-    why += f"The other {c.of - n} are of another author or sampling, or branches."
+    why += f"The other {c.of - n} are of another author or sampling, or branches, or refinements."
     bounds = f" [{interval(c.interval)}]" if c.interval else ""
     of = f"{n} draws" if some else n
     return (
@@ -123,24 +135,34 @@ def _said_of(scorer: Scorer) -> str:
 
 def _header(c: ChainList, scored: bool) -> str:
     score = f'<span class="sc"{attrs(title=_said_of(c.scorer))}>{c.scorer.label}</span>' if scored and c.scorer else ""
+    own = "; each chain’s own model" if len(c.measured_by) > 1 else ""
+    whose = f"Rollouts of {', '.join(c.measured_by)}{own}" if c.measured_by else None
     return (
         '<div class="chead"><span class="cid">#</span><span></span><span>answer</span>'
-        f"<span>value, step by step</span>{score}</div>"
+        f"<span{attrs(title=whose)}>value, step by step</span>{score}</div>"
     )
 
 
 def _chain(line: ChainLine, on: bool, c: ChainList, scored: bool) -> str:
     cells = "".join(map(cell, line.cells))
     score = f'<span class="num sc">{number(line.score) if line.score is not None else ""}</span>' if scored else ""
-    branch = f", branch of chain {line.branch_of}" if line.branch_of else ""
+    grown = f", {_grown(line)}" if line.parent else ""
     link = Address(problem=c.problem, chain=line.id).query()
-    css = f"crow{' on' if on else ''}{' br' if line.branch_of else ''}"
+    kind = "" if not line.parent else " rf" if line.parent.refined else " br"
+    css = f"crow{' on' if on else ''}{kind}"
     return (
         f'<a class="{css}" role="option" aria-selected="{"true" if on else "false"}" href="{esc(link)}" '
         f'data-chain="{esc(line.id)}"'
-        f'{attrs(title=line.origin + branch)}><span class="num cid">{line.number}</span>{icon(line.verdict)}'
+        f'{attrs(title=line.origin + grown)}><span class="num cid">{line.number}</span>{icon(line.verdict)}'
         f'<span class="ans">{answer(line.answer, c.tex)}</span><span class="strip">{cells}</span>{score}</a>'
     )
+
+
+def _grown(line: ChainLine) -> str:
+    """`refinement of chain 3, local from step 2`."""
+    assert line.parent is not None
+    before, after = line.parent.said
+    return f"{before} chain {line.parent.number}{'' if after.startswith(',') else ' '}{after}"
 
 
 def cell(c: Cell) -> str:

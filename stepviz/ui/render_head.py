@@ -102,6 +102,8 @@ def _problem(p: ProblemLine, on: bool) -> str:
     chains = f"{p.n_chains} chain{'' if p.n_chains == 1 else 's'}" if p.n_chains else "no chains"
     if p.branches:
         chains += f" · {p.branches} branch{'' if p.branches == 1 else 'es'}"
+    if p.refinements:
+        chains += f" · {p.refinements} refined"
     bar = (
         f'<span class="pbar"><i style="width:{round(100 * share)}%"></i></span><span class="num">{number(share)}</span>'
         if share is not None

@@ -147,6 +147,7 @@ def _strips() -> Marks:
         (strip(Cell(None)), "dashed outline: not measured"),
         (strip(Cell(0.5), Cell(0.0, pit=True)), "▲ first pit by Self-Explore"),
         ('<span class="crow br"><span class="cid">9</span></span>', "↳ branches from another chain"),
+        ('<span class="crow rf"><span class="cid">9</span></span>', "↻ refines another chain"),
         ('<span class="pbar"><i style="width:60%"></i></span>', "of a problem: the share of right chains"),
     )
 

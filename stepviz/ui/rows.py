@@ -62,6 +62,7 @@ class ProblemLine:
     n_correct: int  # of them
     tex: bool = False
     branches: int = 0  # chains continued or edited from a prefix, beside those
+    refinements: int = 0  # of chains of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,25 @@ class Predicted:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The chain that another grew out of, and how: a branch after a step, or a refinement of it."""
+
+    chain: str
+    number: int
+    step: int = 0  # after which it branches; of a local refinement the step it was rewritten from
+    refined: str = ""  # "global", "local"
+    line: int | None = None  # of the ledger
+
+    @property
+    def said(self) -> tuple[str, str]:
+        """What stands before and after the link to the chain."""
+        if not self.refined:
+            return "branch of", f"after step {self.step}"
+        where = f", local from step {self.step}" if self.refined == "local" else ", global"
+        return "refinement of", where
+
+
+@dataclass(frozen=True, slots=True)
 class ChainLine:
     id: str
     number: int
@@ -113,7 +133,7 @@ class ChainLine:
     cells: tuple[Cell, ...]
     origin: str = ""
     score: float | None = None  # the list's scorer after the last step
-    branch_of: int | None = None  # number of the chain it branches from
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +168,8 @@ class ChainList:
     out_of_reach: str = ""  # why the engine cannot be expected to solve this problem
     can_sample: bool = True
     sample_n: int = 8
+    sampler: str = ""  # the model that Sample draws with
+    measured_by: tuple[str, ...] = ()  # whose values stand in the lines; several where each is its own model's
     cost: str = ""  # "≈ 900 tokens"
     busy: bool = False
     tex: bool = False
@@ -234,7 +256,11 @@ class ChainPage:
     drawn: Scorer | None = None  # the one whose curve is drawn and whose threshold is moved
     threshold: float = 0.5
     predicted_pit: int | None = None  # the first step that `drawn` scores at or below the threshold
-    parent: tuple[str, int, int] | None = None  # chain id, its number, branch step
+    parent: Parent | None = None
+    measured_by: str = ""  # whose rollouts the values are
+    own: str = ""  # the chain's own model, where the values are another's
+    measurer: str = ""  # whose rollouts Measure draws
+    by: str = ""  # the spec of the measuring model, where one was chosen
     run: RunLine | None = None
     blocked: str = ""  # why nothing can be measured
     tex: bool = False

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from db.values import AnnotationRow, ChainRow, Measurement, ProblemRow
+from db.values import AnnotationRow, ChainRow, Measurement, ProblemRow, RefinementFilter
 from stepviz.answers import cluster
 from stepviz.equations import check_step
 from stepviz.glore import with_consistency
+from stepviz.refine_draw import ORIGIN as REFINEMENT
 from stepviz.refinement import THRESHOLD, locate
 from stepviz.rollouts import prefix_of, unfinished
 from stepviz.rollouts import values as measured_values
 from stepviz.types import Continuation, StepValue, prefix_hash
 from stepviz.ui.address import Address
+from stepviz.ui.engine_choice import name_of, whose
 from stepviz.ui.mathtext import has_tex, note_around
 from stepviz.ui.pits import Marks, marks_of
-from stepviz.ui.rows import AnswerShare, ChainPage, EquationMark, ExactMark, Label, RunLine, Scorer, StepRow
+from stepviz.ui.rows import AnswerShare, ChainPage, EquationMark, ExactMark, Label, Parent, RunLine, Scorer, StepRow
 from stepviz.ui.view_scores import by_model, columns, predicted, scorers
-from stepviz.ui.views import measurement, rounded, separator_of, tokens
+from stepviz.ui.views import parent_of, rounded, separator_of, tokens
 from stepviz.ui.workbench import MEASURE_N, MORE_N, Workbench
 from stepviz.world import Judgement, exact_for
 
@@ -54,7 +56,8 @@ def chain_page(
     bench: Workbench, at: Address, row: ProblemRow, chain: ChainRow, run: RunLine | None = None, listed: int = LISTED
 ) -> ChainPage:
     """One chain opened; `listed` continuations a step are given with their text."""
-    shown = measurement(bench, row.id)
+    theirs = whose(bench, row.id, at.by)
+    shown = theirs.shown(chain)
     known = gather(bench, row, chain, shown)
     tex = has_tex(row.question, row.answer, row.solution, chain.chain.text)
     texts = (row.question, *chain.chain.steps)
@@ -64,7 +67,9 @@ def chain_page(
     threshold = THRESHOLD if at.t is None else at.t
     pit = _predicted_pit(known, drawn, threshold)
     rows = tuple(_row(known, i, text, kinds[i], listed, shown_scorers, drawn) for i, text in enumerate(texts))
-    measured = all(v.n >= MEASURE_N or v.terminal for v in known.values)
+    asked = _of_measurer(known, shown, theirs.at_work(chain), bench)
+    by, own = _name(shown.model_id if shown else ""), theirs.own(chain)
+    foreign = own is not None and (shown.model_id != own.id if shown else theirs.spec(chain) != own.spec)
     return ChainPage(
         problem=row.id,
         rows=rows,
@@ -77,11 +82,15 @@ def chain_page(
         graded_reason=chain.graded.reason,
         answer=chain.verdict.answer,
         gold=row.answer,
-        meta=meta_of(bench, chain, shown),
+        meta=meta_of(bench, chain, "" if foreign else by),
         selected=_focus(at, known, len(rows), pit),
-        measured=measured,
+        measured=all(v.n >= MEASURE_N or v.terminal for v in asked.values),
         measure_n=MEASURE_N,
-        cost=measure_cost(known),
+        cost=measure_cost(asked),
+        measured_by=by,
+        own=_name(own.id, beside=by) if own and foreign else "",
+        measurer=name_of(theirs.spec(chain)),
+        by=at.by,
         scorers=found,
         columns=shown_scorers,
         drawn=drawn,
@@ -193,18 +202,32 @@ def endings(draws: Sequence[Continuation]) -> tuple[AnswerShare, ...]:
     return (*shares, AnswerShare(None, "unknown", cut, unfinished=True)) if cut else tuple(shares)
 
 
-def meta_of(bench: Workbench, chain: ChainRow, shown: Measurement | None) -> tuple[str, ...]:
+def _of_measurer(known: Known, shown: Measurement | None, model_id: str, bench: Workbench) -> Known:
+    """What a measurement finds there: nothing, where the draws that are shown are not those it adds to."""
+    if shown is None or (shown.model_id, shown.sampling_id) == (model_id, bench.sampling.hash):
+        return known
+    values = tuple(v if v.terminal else StepValue(v.step, 0, 0) for v in known.values)
+    return replace(known, values=values, draws=tuple(() for _ in known.draws))
+
+
+def _name(model_id: str, beside: str = "") -> str:
+    """Without its hash, unless that is all that sets it apart from the name beside it."""
+    name, _, weights = model_id.partition("@")
+    return name if name != beside or not weights else f"{name}@{weights[:6]}"
+
+
+def meta_of(bench: Workbench, chain: ChainRow, measured_by: str) -> tuple[str, ...]:
     """Where a chain comes from: its model, temperature and seed, or its origin; then how it was cut."""
-    facts = [chain.chain.origin.partition("@")[0]]
+    facts = [_name(str(chain.chain.meta.get("refiner") or chain.chain.origin))]
     if chain.model_id:
-        facts = [chain.model_id.partition("@")[0]]
+        facts = [_name(chain.model_id)]
         if chain.sampling_id:
             facts.append(f"T {bench.store.sampling(chain.sampling_id).temperature:g}")
         facts.append(f"seed {chain.seed % 1_000_000}")
     if not chain.chain.rule.startswith("line/"):
         facts.append(f"steps: {chain.chain.rule.partition('/')[0]}")
-    if shown and (by := shown.model_id.partition("@")[0]) != facts[0]:
-        facts.append(f"measured with {by}")
+    if measured_by and measured_by != facts[0]:
+        facts.append(f"measured with {measured_by}")
     return tuple(facts)
 
 
@@ -221,11 +244,17 @@ def _focus(at: Address, known: Known, n_rows: int, predicted_pit: int | None) ->
     return min(known.marks.pits, default=predicted_pit or 0)
 
 
-def _parent(bench: Workbench, chain: ChainRow) -> tuple[str, int, int] | None:
-    if chain.chain.parent is None:
+def _parent(bench: Workbench, chain: ChainRow) -> Parent | None:
+    """The chain it grew out of; of a refinement with the ledger's newest line that has it."""
+    if chain.chain.parent is None or (parent := bench.store.chain(chain.chain.parent)) is None:
         return None
-    parent = bench.store.chain(chain.chain.parent)
-    return (parent.chain.id, parent.number, chain.chain.branch_step or 0) if parent else None
+    lines = (
+        bench.store.refinements(RefinementFilter(draft=parent.chain.id), limit=None)
+        if chain.chain.origin == REFINEMENT
+        else []
+    )
+    line = next((r.id for r in lines if any(c.chain == chain.chain.id for c in r.candidates)), None)
+    return parent_of(chain.chain, parent.number, line)
 
 
 def measure_cost(known: Known) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from db.values import ChainRow, Measurement, PrefixCount, ProblemFilter, ProblemRow
 from stepviz.answers import cluster
+from stepviz.refine_draw import ORIGIN as REFINEMENT
 from stepviz.rollouts import prefix_of
 from stepviz.self_explore import first_pit
 from stepviz.types import Chain, StepValue, VerdictValue, prefix_hash
 from stepviz.ui.address import Address
+from stepviz.ui.engine_choice import Whose, name_of, whose
 from stepviz.ui.mathtext import has_tex
-from stepviz.ui.rows import AnswerShare, Cell, ChainLine, ChainList, ProblemLine, ProblemList
+from stepviz.ui.rows import AnswerShare, Cell, ChainLine, ChainList, Parent, ProblemLine, ProblemList
 from stepviz.ui.view_scores import last_scores
 from stepviz.ui.workbench import PAGE, SAMPLE_N, Workbench
 
@@ -25,7 +28,9 @@ def problem_list(bench: Workbench, at: Address) -> ProblemList:
     total = bench.store.count_problems(wanted)
     skip = at.skip if at.skip < total else 0
     rows = bench.store.problems(wanted, limit=PAGE, offset=skip)
-    grown = dict.fromkeys((r.id for r in rows), (0, 0)) | bench.store.branches(r.id for r in rows)
+    ids = [r.id for r in rows]
+    grown = dict.fromkeys(ids, (0, 0)) | bench.store.branches(ids)
+    refined = dict.fromkeys(ids, (0, 0)) | bench.store.branches(ids, REFINEMENT)
     lines = tuple(
         ProblemLine(
             r.id,
@@ -34,7 +39,8 @@ def problem_list(bench: Workbench, at: Address) -> ProblemList:
             r.n_chains - grown[r.id][0],
             r.n_correct - grown[r.id][1],
             has_tex(r.question, r.solution, r.answer),
-            grown[r.id][0],
+            grown[r.id][0] - refined[r.id][0],
+            refined[r.id][0],
         )
         for r in rows
     )
@@ -73,17 +79,8 @@ def models_of(bench: Workbench) -> list[str]:
 
 
 def measurement(bench: Workbench, problem_id: str) -> Measurement | None:
-    """Which continuations the page shows: those its own buttons draw, else its engine's, else whichever are most.
-
-    Of models of one engine's spec the latest to arrive is the one at work; an earlier one had other weights.
-    """
-    ours = models_of(bench)
-
-    def rank(m: Measurement) -> tuple[bool, bool, bool]:
-        return m.model_id not in ours, m.model_id not in ours[-1:], m.sampling_id != bench.sampling.hash
-
-    # they come with most draws first, and of equals min takes the first
-    return min(bench.store.measurements(problem_id), key=rank, default=None)
+    """Which continuations stand for the problem as a whole: those that its sampling model draws, as far as it has."""
+    return whose(bench, problem_id).shown(None)
 
 
 def judged_counts(bench: Workbench, row: ProblemRow, shown: Measurement | None) -> Mapping[str, PrefixCount]:
@@ -91,6 +88,28 @@ def judged_counts(bench: Workbench, row: ProblemRow, shown: Measurement | None) 
     if shown is None or not row.answer:
         return {}
     return bench.store.continuation_counts(row.id, shown.model_id, shown.sampling_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The counts that each chain's values are read off: of one model and one sampling a chain."""
+
+    bench: Workbench
+    problem: ProblemRow
+    whose: Whose
+    read: dict[Measurement | None, tuple[Mapping[str, PrefixCount], str]] = field(default_factory=dict)
+
+    def of(self, chain: ChainRow) -> tuple[Mapping[str, PrefixCount], str]:
+        """Successes by prefix, and what stands between steps in those prefixes."""
+        shown = self.whose.shown(chain)
+        if shown not in self.read:
+            self.read[shown] = judged_counts(self.bench, self.problem, shown), separator_of(self.bench, shown)
+        return self.read[shown]
+
+    def names(self, chains: Sequence[ChainRow]) -> tuple[str, ...]:
+        """Whose values stand in a list of chains."""
+        shown = dict.fromkeys(m.model_id for c in chains if (m := self.whose.shown(c)))
+        return tuple(id.partition("@")[0] for id in shown)
 
 
 def separator_of(bench: Workbench, shown: Measurement | None) -> str:
@@ -119,9 +138,8 @@ def values_of(
 def chain_list(bench: Workbench, at: Address, row: ProblemRow, busy: bool = False) -> ChainList:
     """The chains of a problem as lines, with the clusters of their answers."""
     rows = bench.store.chains(row.id)
-    shown = measurement(bench, row.id)
-    counts = judged_counts(bench, row, shown)
-    separator = separator_of(bench, shown)
+    theirs = whose(bench, row.id, at.by, rows)
+    known = Measured(bench, row, theirs)
     shares, cluster_of = answer_shares(rows)
     scorer, scores = last_scores(bench, rows, at.scorer)
     numbers = {r.chain.id: r.number for r in rows}
@@ -130,9 +148,9 @@ def chain_list(bench: Workbench, at: Address, row: ProblemRow, busy: bool = Fals
         for r in rows
         if (not at.answer or cluster_of[r.chain.id] == at.answer) and (not at.origin or r.chain.origin == at.origin)
     ]
-    lines = [_line(r, counts, separator, scores.get(r.chain.id), numbers) for r in kept]
+    lines = [_line(r, *known.of(r), scores.get(r.chain.id), numbers) for r in kept]
     origins = Counter(r.chain.origin for r in rows)
-    draws = draws_of_one_rate(rows, shown)
+    draws = draws_of_one_rate(rows, replace(theirs, by="").shown(None))
     right = sum(r.verdict.value == "correct" for r in draws or rows)
     judged = bool(row.answer) or any(r.verdict.value != "unknown" for r in rows)
     return ChainList(
@@ -152,6 +170,8 @@ def chain_list(bench: Workbench, at: Address, row: ProblemRow, busy: bool = Fals
         scorer=scorer,
         out_of_reach=out_of_reach(bench, row),
         sample_n=SAMPLE_N,
+        sampler=name_of(bench.engine),
+        measured_by=known.names(kept),
         cost=sample_cost(bench, row.id, rows),
         busy=busy,
         tex=has_tex(row.question, row.answer, *(r.verdict.answer for r in rows)),
@@ -191,10 +211,20 @@ def _line(
     measured = any(v.n for v in values[1:])
     pit = first_pit(values).step if measured and row.verdict.value != "correct" else None
     cells = tuple(Cell(v.value, v.step == pit) for v in values[1:])
-    parent = numbers.get(row.chain.parent) if row.chain.parent else None
+    of = numbers.get(row.chain.parent) if row.chain.parent else None
+    parent = parent_of(row.chain, of) if of else None
     return ChainLine(
         row.chain.id, row.number, row.verdict.value, row.verdict.answer, cells, row.chain.origin, score, parent
     )
+
+
+def parent_of(chain: Chain, number: int, line: int | None = None) -> Parent:
+    """How a chain grew out of its parent, whose number is given; line: of the ledger, where it stands there."""
+    assert chain.parent is not None, "the question's own draws grew out of nothing"
+    if chain.origin != REFINEMENT:
+        return Parent(chain.parent, number, chain.branch_step or 0)
+    bad = chain.meta.get("bad")  # the step that was marked; none in a global refinement
+    return Parent(chain.parent, number, bad or 0, "local" if bad else "global", line)
 
 
 def answer_shares(rows: Sequence[ChainRow]) -> tuple[tuple[AnswerShare, ...], dict[str, str]]:

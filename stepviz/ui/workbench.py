@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from db.store import Store
@@ -27,6 +27,10 @@ class Workbench:
 
     def __post_init__(self) -> None:
         self.engine = canonical(self.engine)  # models and runs are stored under this spelling
+
+    def drawn_by(self, engine: str) -> Workbench:
+        """The same with another engine; empty: this one. What was dismissed stays one set for all."""
+        return replace(self, engine=engine) if engine else self
 
     def drawing(self) -> dict[str, Any]:
         """What every run that draws is told: whose continuations, and how."""

@@ -4,7 +4,7 @@
   if (sv.explore) return;
   sv.explore = true;
   const $ = (s) => document.querySelector(s), all = (s) => [...document.querySelectorAll(s)];
-  const ours = ["problem", "chain", "step", "q", "source", "result", "skip", "origin", "answer", "sort", "scorer", "t"];
+  const ours = ["problem", "chain", "step", "q", "source", "result", "skip", "origin", "answer", "sort", "scorer", "t", "engine", "by"];
   const params = () => new URLSearchParams(location.search);
   let retried = null, open = { chain: null, i: 0 };
 
@@ -20,8 +20,21 @@
   const push = (changes) => { const to = address(changes); if (to !== location.search) history.pushState(null, "", to); };
   addEventListener("popstate", () => onExplore() && openHere());
   const onExplore = () => !!document.getElementById("shell");
-  const openHere = () => { open = { chain: null, i: 0 }; sv.threshold.forget(); sv.act("open"); };
-  sv.visit = (to) => { history.pushState(null, "", to); openHere(); };
+  const openHere = () => { open = { chain: null, i: 0 }; sv.threshold.forget(); recall(); sv.act("open"); };
+  sv.visit = (to) => { const same = to === location.search; if (!same) history.pushState(null, "", to); keep(); openHere(); };
+
+  // Who samples and who measures are chosen for the session; an address that names them wins.
+  const MODELS = ["engine", "by"];
+  function keep() {
+    const here = params();
+    try { for (const m of MODELS) here.get(m) ? sessionStorage.setItem("stepviz-" + m, here.get(m)) : sessionStorage.removeItem("stepviz-" + m); } catch { /* private window */ }
+  }
+  function recall() {
+    const here = params(), missing = {};
+    try { for (const m of MODELS) if (!here.get(m) && sessionStorage.getItem("stepviz-" + m)) missing[m] = sessionStorage.getItem("stepviz-" + m); } catch { return; }
+    if (Object.keys(missing).length) replace(missing);
+    keep();
+  }
 
   function openProblem(id) {
     push({ problem: id, chain: null, step: null, answer: null, origin: null });
@@ -116,6 +129,7 @@
     page: (d) => { find({ skip: +d.skip || null }); $("#problems").scrollTop = 0; },
     clear: () => { clearTimeout(typing); typed = {}; const f = $("#find form"); for (const e of f.elements) e.value = ""; find({ q: null, source: null, result: null }); },
     answer: (d) => { replace({ answer: params().get("answer") === d.answer ? null : d.answer }); sv.act("chains"); },
+    own: () => { replace({ by: null }); keep(); sv.act("problem"); },
     unfilter: () => { replace({ answer: null, origin: null }); sv.act("chains"); },
     home: () => { history.pushState(null, "", location.pathname); openHere(); },
   });

@@ -1,0 +1,61 @@
+"""The dialogs that ask which model samples a problem's chains, and which one measures a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stepviz.ui.engine_choice import Offer
+from stepviz.ui.render import esc
+from stepviz.ui.render_dialogs import dialog
+from stepviz.ui.rows import ChainPage
+
+_COUNTS = (1, 4, 8, 16, 32, 64)
+_OTHER = (
+    '<label><span class="lab">Or another: a folder or a hub id, safetensors</span><input class="field" name="other" '
+    'maxlength="500" spellcheck="false" placeholder="models/my-student, Qwen/Qwen2.5-Math-1.5B"></label>'
+)
+_LOADED = '<p class="dim">The worker process loads it for the run; a large one before it is freed first.</p>'
+
+
+def sampler(offers: Sequence[Offer], chosen: str, n: int) -> str:
+    """Who samples from now on, and how many chains now. chosen: a spec."""
+    known = "".join(_offer("engine", o.spec, o.name, o.about, o.spec == chosen) for o in offers)
+    counts = "".join(
+        f'<label><input type="radio" name="n" value="{c}"{" checked" if c == n else ""}>{c}</label>' for c in _COUNTS
+    )
+    body = (
+        f'<div><span class="lab">Model</span><div class="offers">{known}</div></div>{_OTHER}'
+        f'<div><span class="lab">New chains</span><div class="choice">{counts}</div></div>{_LOADED}'
+    )
+    return dialog("sampler", "Sample with", body, _feet("Choose only", "Sample"), act="sample")
+
+
+def measurer(v: ChainPage, offers: Sequence[Offer], chosen: str, own: str) -> str:
+    """Whose rollouts measure this chain. chosen: a spec, empty for the chain's own model, whose name is `own`."""
+    first = (
+        _offer("by", "", own, "the chain’s own model: it drew the chain, or the one that this grew out of", not chosen)
+        if own
+        else _offer("by", "", v.measurer, "no model of this store drew this chain; this one samples", not chosen)
+    )
+    known = "".join(_offer("by", o.spec, o.name, o.about, o.spec == chosen) for o in offers)
+    body = (
+        '<p class="dim">A value is one model’s chance to get from here to the right answer. Values of two models are '
+        "kept apart, and shown one at a time.</p>"
+        f'<div><span class="lab">Rollouts of</span><div class="offers">{first}{known}</div></div>{_OTHER}{_LOADED}'
+    )
+    title = f"Measure chain {v.number} with"
+    return dialog("measurer", title, body, _feet("Show its values", "Measure"), act="measure")
+
+
+def _offer(field: str, spec: str, name: str, about: str, on: bool) -> str:
+    return (
+        f'<label><input type="radio" name="{field}" value="{esc(spec)}"{" checked" if on else ""}>'
+        f'<span class="plain"><b>{esc(name)}</b><small>{esc(about)}</small></span></label>'
+    )
+
+
+def _feet(choose: str, go: str) -> str:
+    return (
+        f'<button type="submit" class="btn" name="only" value="yes">{choose}</button>'
+        f'<button type="submit" class="btn pri">{go}</button>'
+    )
