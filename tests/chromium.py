@@ -1,15 +1,20 @@
-"""A real Chromium for tests, which fails a test whose page lets a request off the machine or runs foreign text."""
+"""A real Chromium and the app: a test fails whose page lets a request off the machine or runs foreign text."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from db.store import Store
+from stepviz.types import Sampling
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -20,6 +25,33 @@ MARKS = [
         CHROMIUM is None and os.environ.get("CI") != "true", reason="there is no `chromium` on the path"
     ),
 ]
+
+
+@dataclass
+class Running:
+    """The app at work; ids: what a test knows of its store, by its own names."""
+
+    url: str
+    store: Store
+    ids: dict[str, str]
+
+
+@contextmanager
+def serve(
+    store: Store, engine: str = "embedded", sampling: Sampling | None = None, ids: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """The app on a free port, with its own worker."""
+    from stepviz.ui.build import build_app, launch_options
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    app = build_app(store, engine, "cpu", *([sampling] if sampling else []))
+    app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options(store))
+    try:
+        yield Running(f"http://127.0.0.1:{port}", store, dict(ids or {}))
+    finally:
+        app.close()
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from db.store import open_store
 from stepviz.types import Problem, SourceItem
 from tests import chromium
 from tests import dataset_cases as cases
-from tests.test_ui_browser import Running
+from tests.chromium import Running
 from tests.ui_cases import HOSTILE
 
 pytestmark = chromium.MARKS
@@ -23,19 +22,12 @@ BAD_SOLUTION = "${document.title='pwned'} </p><script>document.title='pwned'</sc
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    from stepviz.ui.build import build_app, launch_options
-
     folder = tmp_path_factory.mktemp("datasets")
-    with open_store(f"sqlite:///{folder}/ui.db") as store, socket.socket() as free:
+    with open_store(f"sqlite:///{folder}/ui.db") as store:
         cases.school(store)
         store.add_items([SourceItem(Problem(HOSTILE, "7", BAD_SOLUTION, "mine", "1", "train"))])
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        app = build_app(store, "embedded", "cpu")
-        app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options(store))
-        yield Running(f"http://127.0.0.1:{port}", store, {})
-        app.close()
+        with chromium.serve(store) as app:
+            yield app
 
 
 def saved(page: Page, label: str, folder: Path) -> Path:
@@ -111,3 +103,13 @@ def test_the_page_fits_and_the_button_is_in_sight(page: Page, running: Running, 
         assert page.locator(pane).evaluate("e => e.scrollWidth <= e.clientWidth"), pane
     box = page.get_by_role("button", name="Build sft").bounding_box()
     assert box["y"] + box["height"] <= 800
+
+
+def test_a_form_is_sent_though_a_field_of_it_is_named_dataset(page: Page):
+    page.set_content(
+        '<form data-act="train" data-run="3"><input name="dataset" value="gsm8k"><button>Go</button></form>'
+    )
+    page.add_script_tag(path="stepviz/ui/static/js/core.js")
+    page.evaluate("stepviz.hub(document.body, (name, data) => (window.sent = data), () => {}, 'act')")
+    page.get_by_role("button").click()
+    assert page.evaluate("window.sent") == {"act": "train", "at": "", "run": "3", "dataset": "gsm8k"}

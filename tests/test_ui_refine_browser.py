@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
 import pytest
@@ -11,29 +10,22 @@ from playwright.sync_api import Page, expect
 from db.store import open_store
 from stepviz.types import Sampling
 from tests import chromium, ui_cases
+from tests.chromium import Running
 from tests.refine_cases import Scripted, checkpoints
-from tests.test_ui_browser import Running
 
 pytestmark = chromium.MARKS
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    from stepviz.ui.build import build_app, launch_options
-
     folder = tmp_path_factory.mktemp("refine")
-    with open_store(f"sqlite:///{folder}/ui.db") as store, socket.socket() as free:
+    with open_store(f"sqlite:///{folder}/ui.db") as store:
         ids = ui_cases.fill(store)
         script = Scripted(store, checkpoints(folder))
         ids["first"] = str(script.refine(ids["wrong"]))
         ids["hand"] = str(script.refine(ids["wrong"], at=3))
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        app = build_app(store, script.specs["refiner"], "cpu", Sampling(max_tokens=24))
-        app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options(store))
-        yield Running(f"http://127.0.0.1:{port}", store, ids)
-        app.close()
+        with chromium.serve(store, script.specs["refiner"], Sampling(max_tokens=24), ids) as app:
+            yield app
 
 
 def open_at(page: Page, running: Running, query: str) -> None:

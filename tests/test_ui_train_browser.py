@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from db.store import open_store
 from stepviz.model_choices import scorers
 from tests import chromium, tiny
 from tests import training_cases as cases
+from tests.chromium import Running
 from tests.job_cases import wait_for
-from tests.test_ui_browser import Running
 from tests.ui_cases import HOSTILE
 
 pytestmark = [*chromium.MARKS, pytest.mark.timeout(600)]
@@ -23,20 +22,12 @@ PATIENCE = 90_000
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    from stepviz.ui.build import build_app, launch_options
-
     folder = tmp_path_factory.mktemp("train")
     base = tiny.build(folder / "base", sharp=1.0)
-    with open_store(f"sqlite:///{folder}/ui.db") as store, socket.socket() as free:
+    with open_store(f"sqlite:///{folder}/ui.db") as store:
         steps, sums = cases.labelled(store, 200), cases.solutions(store, name=HOSTILE)
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        app = build_app(store, "embedded", "cpu")
-        app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options(store))
-        ids = {"base": str(base), "steps": str(steps.id), "sums": str(sums.id)}
-        yield Running(f"http://127.0.0.1:{port}", store, ids)
-        app.close()
+        with chromium.serve(store, ids={"base": str(base), "steps": str(steps.id), "sums": str(sums.id)}) as app:
+            yield app
         cases.stop_all(store)
 
 
