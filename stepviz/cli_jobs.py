@@ -14,6 +14,7 @@ from stepviz.errors import StepvizError
 
 if TYPE_CHECKING:
     from db.store import Store
+    from db.values import RunRow
     from stepviz.types import Sampling
 
 Engine = Annotated[str, typer.Option(help="embedded, embedded:NAME, hf:ID_OR_PATH")]
@@ -49,7 +50,7 @@ def sample(
         chosen = problem or [r.id for r in store.problems(ProblemFilter(source=source, split=split), limit=limit)]
         if not chosen:
             raise StepvizError("no problem fits: import some first, or change --source and --split")
-        drawing = {"engine": engine, "device": device, "sampling": _sampling(temperature, max_tokens, style)}
+        drawing = {"engine": engine, "device": device, "sampling": sampling_of(temperature, max_tokens, style)}
         through(store, "sample", {"problems": chosen, "n": n, **drawing}, json)
 
 
@@ -70,7 +71,7 @@ def measure(
     from db.store import open_store
 
     with open_store(db) as store:
-        drawing = {"engine": engine, "device": device, "sampling": _sampling(temperature, max_tokens, style)}
+        drawing = {"engine": engine, "device": device, "sampling": sampling_of(temperature, max_tokens, style)}
         through(store, "measure", {"chains": chains.ids(store), "n": k, **drawing}, json)
 
 
@@ -91,7 +92,7 @@ def score(
         through(store, "score", {"chains": chains.ids(store), "model": model, "device": device, "role": role}, json)
 
 
-def _sampling(temperature: float, max_tokens: int, style: str) -> Sampling:
+def sampling_of(temperature: float, max_tokens: int, style: str) -> Sampling:
     from stepviz.prompt_styles import prompt_style
     from stepviz.types import Sampling
 
@@ -101,7 +102,14 @@ def _sampling(temperature: float, max_tokens: int, style: str) -> Sampling:
 def through(
     store: Store, kind: str, spec: Mapping[str, Any], json: bool, told: Callable[[Mapping[str, Any]], str] | None = None
 ) -> None:
-    """Starts or joins the job and waits for its end; Ctrl-C cancels it. `told`: what is said of its last progress."""
+    """Does the job and prints its end. `told`: what is said of its last progress."""
+    run = ended(store, kind, spec)
+    progress = {k: v for k, v in run.progress.items() if k not in ("plan", "planned")}
+    emit({"run": run.id, "state": run.state, **progress}, json, lambda: f"run {run.id} done: {(told or bar)(progress)}")
+
+
+def ended(store: Store, kind: str, spec: Mapping[str, Any]) -> RunRow:
+    """Starts or joins the job and waits for its end, with a bar; Ctrl-C cancels it. StepvizError where it failed."""
     from stepviz import jobs
 
     run_id = jobs.start(store, kind, spec)
@@ -120,8 +128,7 @@ def through(
         print(file=sys.stderr)
     if run.state != "done":
         raise StepvizError(run.error or f"run {run_id} is {run.state}; the same command goes on where it was")
-    progress = {k: v for k, v in run.progress.items() if k not in ("plan", "planned")}
-    emit({"run": run_id, "state": run.state, **progress}, json, lambda: f"run {run_id} done: {(told or bar)(progress)}")
+    return run
 
 
 @runs.command("list")

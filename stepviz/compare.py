@@ -5,7 +5,8 @@ each prefix of that chain, the first pits by each paper's rule, and its further 
 problem, so every difference is paired, and its interval is a percentile bootstrap over problems.
 
 What is counted how:
-1. Right is what the grader, or a person over it, calls correct. Cut off or not judged is not right, and is counted.
+1. Right is what the grader, or a person over it, calls correct. A chain that was cut off, that states no answer, or
+   whose answer cannot be judged is not right, and is counted apart.
 2. A step of one chain is not the same step of another: a pit that stays is "still" there wherever it stands now, and
    both steps are given.
 3. Along the chain, V of a chain that has ended stays at its last value (right 1, wrong 0), so every problem stands in
@@ -101,6 +102,7 @@ class Accuracy:
     neither: int
     p: float
     cut_off: tuple[int, int]
+    no_answer: tuple[int, int]
     unjudged: tuple[int, int]
 
 
@@ -165,7 +167,6 @@ def accuracy(pairs: Sequence[Pair]) -> Accuracy:
     before, after = _sides(pairs, lambda t: t.right)
     both, n = sum(b and a for b, a in zip(before, after, strict=True)), len(pairs)
     lost, gained = sum(before) - both, sum(after) - both
-    cut_off, unjudged = _sides(pairs, lambda t: t.cut_off), _sides(pairs, _unjudged)
     return Accuracy(
         n=n,
         before=share(sum(before), n),
@@ -176,8 +177,9 @@ def accuracy(pairs: Sequence[Pair]) -> Accuracy:
         gained=gained,
         neither=n - both - lost - gained,
         p=mcnemar(lost, gained),
-        cut_off=(sum(cut_off[0]), sum(cut_off[1])),
-        unjudged=(sum(unjudged[0]), sum(unjudged[1])),
+        cut_off=_how_many(pairs, lambda t: t.cut_off),
+        no_answer=_how_many(pairs, lambda t: t.verdict == "unknown" and t.answer is None and not t.cut_off),
+        unjudged=_how_many(pairs, lambda t: t.verdict == "unknown" and t.answer is not None),
     )
 
 
@@ -185,8 +187,9 @@ def _sides(pairs: Sequence[Pair], of: Callable[[Trial], T]) -> tuple[list[T], li
     return [of(p.before) for p in pairs], [of(p.after) for p in pairs]
 
 
-def _unjudged(trial: Trial) -> bool:
-    return trial.verdict == "unknown" and not trial.cut_off
+def _how_many(pairs: Sequence[Pair], of: Callable[[Trial], bool]) -> tuple[int, int]:
+    before, after = _sides(pairs, of)
+    return sum(before), sum(after)
 
 
 def share(k: int, n: int) -> Estimate:

@@ -6,18 +6,24 @@ one with more problems or samples, reads what is there.
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from db.store import Store
 from db.values import ChainRow, ProblemFilter, ProblemRow
 from stepviz.checkpoints import look
 from stepviz.compare import Pair, Trial, trial
 from stepviz.compare_spec import CompareSettings, greedy_of
+from stepviz.errors import StepvizError
 from stepviz.rollouts import by_prefix, missing, wanted
-from stepviz.types import Continuation, Sampling, prefix_hash
+from stepviz.types import Continuation, Sampling, SourceItem, prefix_hash
+from stepviz.world import embedded_problems
 
+WORLD = ("train", "dev", "test")  # splits of the embedded problems
 TOKENS = 110.0  # of a chain, where nothing is known of the model yet
 STEPS = 5.0  # the same
 REST = 0.6  # of a chain that a continuation of one of its prefixes has still to write, on average
@@ -158,6 +164,37 @@ def known_as(store: Store, spec: str) -> str:
         weights = fingerprint(found.folder)
         of_spec = [id for id in of_spec if id.partition("@")[2].partition("+")[0] == weights]
     return of_spec[-1] if of_spec else ""
+
+
+def embedded_for(store: Store, settings: CompareSettings) -> None:
+    """Problems of the embedded world come in as soon as they are asked for."""
+    if settings.source != "embedded" or settings.split not in WORLD:
+        return
+    if store.count_problems(ProblemFilter(source="embedded", split=settings.split)) < settings.limit:
+        store.add_items([SourceItem(p) for p in embedded_problems(settings.split, settings.limit)])
+
+
+def losses_of(store: Store, spec: str, model_id: str) -> list[tuple[int, float]]:
+    """(step, loss) of the training that made a model: its run's, else what lies beside its weights; [] for neither."""
+    model = store.model(model_id) if model_id else None
+    if model is not None and model.run_id is not None:
+        with contextlib.suppress(StepvizError):
+            if found := _points(store.run(model.run_id).progress.get("losses")):
+                return found
+    folder = look(spec).folder
+    if folder is None:
+        return []
+    try:
+        return _points(json.loads((folder / "training.json").read_text(encoding="utf-8")).get("losses"))
+    except (OSError, ValueError, AttributeError):
+        return []
+
+
+def _points(losses: Any) -> list[tuple[int, float]]:
+    if not isinstance(losses, list):
+        return []
+    pairs = [row for row in losses if isinstance(row, list | tuple) and len(row) == 2]
+    return [(int(step), float(loss)) for step, loss in pairs if isinstance(step, int) and isinstance(loss, int | float)]
 
 
 def _draw(row: ChainRow, sampling: str) -> int | None:

@@ -35,7 +35,7 @@ RIGHT, WRONG = one("correct"), one("wrong", 2)
 
 def pairs(*verdicts: str) -> list[Pair]:
     """ "rw": right before, wrong after."""
-    of = {"r": RIGHT, "w": WRONG, "u": one("unknown")}
+    of = {"r": RIGHT, "w": WRONG, "u": one("unknown"), "?": Trial("c", "unknown", "a set", steps=2)}
     return [Pair(str(i), "?", of[b], of[a]) for i, (b, a) in enumerate(verdicts)]
 
 
@@ -66,9 +66,9 @@ def test_the_interval_is_of_pairs() -> None:
 
 def test_what_was_not_judged_is_not_right_and_is_counted() -> None:
     cut = Trial("c", "unknown", steps=2, cut_off=True)
-    found = compare.accuracy([*pairs("ru", "uu", "rr"), Pair("x", "?", RIGHT, cut)])
-    assert (found.before.value, found.after.value) == (0.75, 0.25)
-    assert (found.unjudged, found.cut_off) == ((1, 2), (0, 1))
+    found = compare.accuracy([*pairs("ru", "uu", "rr", "r?"), Pair("x", "?", RIGHT, cut)])
+    assert (found.before.value, found.after.value) == (0.8, 0.2)
+    assert (found.no_answer, found.unjudged, found.cut_off) == ((1, 2), (0, 1), (0, 1))
 
 
 def test_mcnemar() -> None:

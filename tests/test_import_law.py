@@ -37,6 +37,7 @@ LEVELS = (
         "stepviz.gpo",
         "stepviz.agreement",
         "stepviz.compare",
+        "stepviz.compare_report",
         "stepviz.refining",
     ),
     ("stepviz.recipes",),
@@ -59,6 +60,7 @@ LEVELS = (
         "stepviz.train_left",
         "stepviz.compare_spec",
         "stepviz.compare_draws",
+        "stepviz.compare_address",
     ),
     ("stepviz.worker_process",),
     (
