@@ -20,8 +20,8 @@ class At:
     """The address. `refinement`: a line of the ledger; `show`: a candidate's name, on the right.
 
     The bar: gate ("always" or a score), t (the threshold), how, step (E by hand), and the specs of the models; empty
-    where the line, or the default, says it. The ledger: when, where, by, gain, `of` ("chain": only this draft's),
-    `skip`.
+    where the line, or the default, says it. The ledger: when, where, by, gain, `of` ("chain": only this draft's,
+    "problem": its problem's), `skip`. answer, origin: how Explore's list was filtered, for refining what it lists.
     """
 
     chain: str = ""
@@ -41,6 +41,8 @@ class At:
     gain: str = ""
     of: str = ""
     skip: str = ""
+    answer: str = ""
+    origin: str = ""
 
     def query(self, **changes: object) -> str:
         pairs = [(f.name, str(changes.get(f.name, getattr(self, f.name)) or "")) for f in fields(self)]
@@ -62,5 +64,5 @@ def parse(query: str) -> At:
     """An address written by anyone: unknown names and unusable values are left out."""
     given = dict(parse_qsl(query.removeprefix("?")[:4000]))
     kept = {f.name: given.get(f.name, "")[:500] for f in fields(At)}
-    known = {**FILTERS, "how": tuple(HOW), "of": ("chain",)}
+    known = {**FILTERS, "how": tuple(HOW), "of": ("chain", "problem")}
     return At(**{name: "" if name in known and value not in known[name] else value for name, value in kept.items()})

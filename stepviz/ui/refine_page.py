@@ -11,11 +11,12 @@ import gradio as gr
 from stepviz import jobs
 from stepviz.errors import StepvizError
 from stepviz.refine_spec import NONE
-from stepviz.ui import render_head, render_ledger, render_refine
+from stepviz.ui import render_head, render_ledger, render_many, render_refine
 from stepviz.ui.page import Actions, Update, connect, number_in, reply, widget
 from stepviz.ui.refine_address import At, parse
 from stepviz.ui.status import head_of
 from stepviz.ui.view_ledger import Ledger
+from stepviz.ui.view_many import many_of, spec_of
 from stepviz.ui.view_refine import Bar, RefinePage, page_of, run_of
 from stepviz.ui.workbench import Workbench
 
@@ -46,6 +47,8 @@ class Refine:
             "look": self.open,
             "list": self.list,
             "refine": self.refine,
+            "many": self.many,
+            "refine_many": self.refine_many,
             "score": self.score,
             "cancel": self.cancel,
             "resume": self.resume,
@@ -76,6 +79,16 @@ class Refine:
         spec = {"chains": [page.draft.page.chain], "refiner": b.refiner, "orm": b.orm, "sorm": b.sorm, "gate": b.gate,
                 "threshold": b.threshold, "how": b.how, "at": b.step, "device": self.bench.device}  # fmt: skip
         return self._started(at, jobs.start(self.bench.store, "refine", spec))
+
+    def many(self, at: At, sent: Mapping[str, Any]) -> Update:
+        """The dialog that chooses many drafts, with the estimate of what its form says."""
+        page = page_of(self.bench, at)
+        return Update(reply=reply("dialog", body=render_many.ask(many_of(self.bench, page, sent))))
+
+    def refine_many(self, at: At, sent: Mapping[str, Any]) -> Update:
+        """Starts the run that the dialog describes."""
+        chosen = many_of(self.bench, page_of(self.bench, at), sent)
+        return self._started(at, jobs.start(self.bench.store, "refine", spec_of(self.bench, chosen)))
 
     def score(self, at: At, _sent: Mapping[str, Any]) -> Update:
         """The draft's steps by both scorers, so that the threshold has something to be drawn over."""
@@ -112,8 +125,8 @@ class Refine:
             return Update(reply=reply("poll"))
         run = run_of(self.bench, at)
         update = self.open(at, sent)
-        if run is not None and run.active:
-            update.html.pop("ledger")
+        if run is not None and run.active and (run.total or 1) == 1:
+            update.html.pop("ledger")  # of many drafts it grows meanwhile
         return update
 
     def _opened(self, at: At) -> RefinePage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stepviz.ui.address import Address
+from stepviz.ui.refine_address import At
 from stepviz.ui.render import answer, attrs, button, esc, icon, interval, number, shade, shares
 from stepviz.ui.render_scores import estimates
 from stepviz.ui.rows import Cell, ChainLine, ChainList, Scorer
@@ -52,9 +53,18 @@ def _sampler(c: ChainList) -> str:
         return '<div class="by" hidden></div>'
     title = "The model that draws new chains. Choose another: a trained one, a folder, a hub id"
     return (
-        f'<div class="by">sampled with <button type="button" class="link" data-act="sampler" title="{title}">'
-        f"{esc(c.sampler)}</button></div>"
+        f'<div class="by"><span>sampled with</span><button type="button" class="link" data-act="sampler" '
+        f'title="{title}">{esc(c.sampler)}</button>{_refine(c)}</div>'
     )
+
+
+def _refine(c: ChainList) -> str:
+    """To the dialog that refines many: those that this list shows."""
+    if not c.lines or not c.selected:
+        return ""
+    link = At(chain=c.selected, answer=c.picked, origin=c.origin).query() + "&many=1"
+    title = "Wrong ones, doubted ones or all of these chains at once"
+    return f'<span class="sp"></span><a class="link" href="/refine{esc(link)}" title="{title}">Refine many…</a>'
 
 
 def _nav(place: str) -> str:

@@ -36,9 +36,12 @@ def ledger(p: RefinePage) -> str:
 
 def _scope(p: RefinePage) -> str:
     if p.draft is None and not p.at.of:
-        return '<label class="scope" hidden></label>'
-    on = " checked" if p.at.of == "chain" else ""
-    return f'<label class="scope"><input type="checkbox" name="of"{on}>this chain</label>'
+        return '<select class="field scope" name="of" hidden></select>'
+    options = "".join(
+        f'<option value="{value}"{" selected" if value == p.at.of else ""}>{word}</option>'
+        for value, word in (("", "All"), ("problem", "This problem"), ("chain", "This chain"))
+    )
+    return f'<select class="field scope" name="of" aria-label="Whose refinements">{options}</select>'
 
 
 def _filter(p: RefinePage, name: str, label: str, options: tuple[tuple[str, str], ...]) -> str:
@@ -77,8 +80,8 @@ def _none(p: RefinePage) -> str:
         clear = button("Show all", "all", kind="sm")
         return f'<div class="none"><p>No refinement matches.</p>{clear}</div>'
     return (
-        '<div class="none"><p>Nothing has been refined yet.</p><p class="dim">Many drafts at once: '
-        "<code>python -m stepviz refine --verdict wrong</code></p></div>"
+        '<div class="none"><p>Nothing has been refined yet.</p><p class="dim">Refine the open chain above, or many '
+        f"drafts at once.</p>{button('Refine many…', 'many', kind='sm')}</div>"
     )
 
 

@@ -38,9 +38,10 @@ def bar(p: RefinePage) -> str:
     how = f"{b.lacks.partition(', and give it')[0]}, or on the Train page; then choose it under Models"
     notice = f'<div class="notice"><span>{_commands(_sentence(how))}</span></div>' if b.lacks and chain else ""
     step = f'<input type="hidden" name="step" value="{b.step or ""}">'
+    many = button("Many…", "many", "m", title="Many chains at once: of this problem, of a source")
     return (
         f'<form class="rbar" data-act="refine" autocomplete="off"><div class="what">{title}</div>'
-        f'{_when(b)}{_where(b)}{_how(b)}{_who(b)}<span class="sp"></span>{step}{go}</form>{notice}'
+        f'{_when(b)}{_where(b)}{_how(b)}{_who(b)}<span class="sp"></span>{step}{many}{go}</form>{notice}'
     )
 
 
@@ -128,10 +129,19 @@ def view(p: RefinePage) -> str:
     question = p.draft.page.rows[0].text
     right = _half(p.refined, right=True) if p.refined else _unrefined(p)
     return (
-        f'{run_bar(p.run)}<div class="pair" data-chain="{esc(p.draft.page.chain)}">'
+        f'{run_bar(p.run)}{_report(p)}<div class="pair" data-chain="{esc(p.draft.page.chain)}">'
         f'<p class="q">{prose(question, p.draft.page.tex, flat=True)}</p>'
         f'{_half(p.draft)}{right}</div><div class="cards" role="radiogroup" aria-label="What the ORM chose from">'
         f"{_cards(p)}</div>"
+    )
+
+
+def _report(p: RefinePage) -> str:
+    if not p.report:
+        return '<div class="notice report" hidden></div>'
+    close = button("Dismiss", "dismiss", kind="sm ghost", run=p.at.run)
+    return (
+        f'<div class="notice report" role="status"><span>{esc(p.report)} The ledger has them all.</span>{close}</div>'
     )
 
 
@@ -148,9 +158,15 @@ def _half(side: Side, right: bool = False) -> str:
     empty = "" if len(v.rows) > 1 else '<div class="notice"><span>It has no steps.</span></div>'
     return (
         f'<section class="half{" right" if right else ""}"><div class="vhead"><h2>{name}</h2>{_verdict(v)}'
-        f'<div class="meta"><span>{esc(note)}</span></div></div>'
+        f'<div class="meta"><span>{esc(note)}</span></div><span class="sp"></span>{_explore(v) if right else ""}</div>'
         f'<div class="{css}"{sizes} role="grid" aria-label="{name}">{columns(v)}{rows}{empty}</div></section>'
     )
+
+
+def _explore(v: ChainPage) -> str:
+    """The refinement as a chain of its own: its values, its clusters."""
+    link = Address(problem=v.problem, chain=v.chain).query()
+    return f'<a class="link" href="/{esc(link)}" title="Show it in Explore">chain {v.number}</a>'
 
 
 def _row(v: ChainPage, i: int, side: Side) -> str:
@@ -211,9 +227,11 @@ def _nothing(p: RefinePage) -> str:
         back = '<a class="btn" href="/refine">Show the newest</a>'
         return f'<div class="empty"><b>Not here</b><p>{esc(p.missing)}</p>{back}</div>'
     first = f'<a class="btn" href="?chain={esc(p.suggestion)}">Take a wrong chain</a> ' if p.suggestion else ""
+    many = button("Refine many…", "many") if p.suggestion else ""
     return (
+        f"{run_bar(p.run)}{_report(p)}"
         '<div class="empty"><b>No chain is open</b><p>Open a chain in Explore and press r: here it is written anew.</p>'
-        f'{first}<a class="btn" href="/">Open Explore</a></div>'
+        f'{first}{many} <a class="btn" href="/">Open Explore</a></div>'
     )
 
 

@@ -27,6 +27,7 @@ class RunLine:
     log: tuple[str, ...] = ()
     link: str = ""  # to the problem or chain it works on
     what: str = ""  # "chain 3", "this problem", where a page says what it worked on
+    part: float = 0.0  # of what is at work, how much is done: it moves the bar alone
 
     @property
     def active(self) -> bool:
@@ -34,7 +35,7 @@ class RunLine:
 
     @property
     def share(self) -> float | None:
-        return min(1.0, self.done / self.total) if self.total else None
+        return min(1.0, (self.done + self.part) / self.total) if self.total else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,14 +32,14 @@ def offered(store: Store) -> tuple[Scorer, ...]:
 
 
 def shipped() -> tuple[Scorer, ...]:
-    """The embedded models that say they give a score after a step."""
+    """The embedded models that say they give a score after a step; first the one that says where a chain goes wrong."""
     found = []
     for name in embedded.names():
         config = json.loads((embedded.path(name) / "config.json").read_text(encoding="utf-8"))
         role = (config.get("step_scores") or {}).get("role")
         if role in ROLES:
             found.append(Scorer("", role, f"embedded/{name}", f"embedded:{name}"))
-    return tuple(found)
+    return tuple(sorted(found, key=lambda s: (s.role != "sorm", s.spec)))
 
 
 def start(bench: Workbench, problem: ProblemRow | None, chain: ChainRow | None, sent: Mapping[str, Any]) -> str:

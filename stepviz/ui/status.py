@@ -89,6 +89,7 @@ def run_line(row: RunRow, log: tuple[str, ...] = (), samplings: Mapping[str, Sam
         kind=row.kind.removesuffix(" many"),
         state="cancelling" if row.state == "running" and row.cancel_requested else row.state,
         done=int(p.get("done") or 0),
+        part=float(p.get("part") or 0),
         total=int(p["total"]) if p.get("total") else None,
         unit=str(p.get("unit") or ""),
         tokens_per_s=p.get("tokens_per_s"),
@@ -141,9 +142,11 @@ def took(row: RunRow) -> str:
 
 
 def link(row: RunRow) -> str:
-    """The address of a training, of the dataset a run has built, of the first chain it scores, of what it is about."""
+    """The address of a training, a refinement, the dataset a run built, the first chain it scores, what it is about."""
     if row.kind == jobs.TRAIN:
         return f"/train?run={row.id}"
+    if row.kind.startswith("refine"):
+        return f"/refine?run={row.id}"
     if isinstance(made := row.progress.get("dataset"), int):
         return f"/datasets?dataset={made}"
     spec = row.spec

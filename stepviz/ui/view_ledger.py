@@ -45,7 +45,9 @@ class Ledger:
 
 
 def ledger_of(bench: Workbench, at: At, line: RefinementRow | None) -> Ledger:
-    wanted = filter_of(at, line)
+    chain = bench.store.chain(at.chain) if at.of == "problem" and at.chain and line is None else None
+    problem = line.problem_id if line else chain.chain.problem_id if chain else ""
+    wanted = filter_of(at, line, problem)
     total = bench.store.count_refinements(wanted)
     skip = at.number("skip") or 0
     skip = skip if skip < total else 0
@@ -59,10 +61,11 @@ def ledger_of(bench: Workbench, at: At, line: RefinementRow | None) -> Ledger:
     return Ledger(lines, total, everything, skip)
 
 
-def filter_of(at: At, line: RefinementRow | None) -> RefinementFilter:
-    draft = (line.draft if line else at.chain) if at.of == "chain" else ""
+def filter_of(at: At, line: RefinementRow | None, problem: str) -> RefinementFilter:
+    draft = line.draft if line else at.chain
     return RefinementFilter(
-        draft=draft or None,
+        draft=draft or None if at.of == "chain" else None,
+        problem_id=problem or None if at.of == "problem" else None,
         when=at.when or None,
         where=at.where or None,
         how=at.by or None,

@@ -68,11 +68,15 @@ window.stepviz ??= (() => {
   }
   function openDialog(html) {
     const d = dialog(), top = d.querySelector(".dbody")?.scrollTop ?? 0, again = d.open && d.dataset.name === nameOf(html);
+    const at = again && d.contains(document.activeElement) ? document.activeElement : null;
     d.innerHTML = html;
     d.dataset.name = nameOf(html);
     sv.typeset(d);
     if (!d.open) d.showModal();
-    if (again) d.querySelector(".dbody").scrollTop = top;
+    if (again) {
+      d.querySelector(".dbody").scrollTop = top;
+      if (at?.name) [...d.querySelectorAll("[name]")].find((e) => e.name === at.name && (e.type !== "radio" || e.value === at.value))?.focus();
+    }
     else (d.querySelector("[autofocus]") ?? d.querySelector(".dfoot .pri"))?.focus();
   }
   const nameOf = (html) => /data-name="([^"]*)"/.exec(html)?.[1] ?? "";

@@ -7,7 +7,7 @@
   const here = () => !!document.getElementById("refine");
   const params = () => new URLSearchParams(location.search);
   const form = () => $("form.rbar");
-  let open = "";
+  let open = "", listed = "";
 
   // Addresses -------------------------------------------------------------------------------
   function address(changes) {
@@ -17,7 +17,7 @@
     return now.size ? "?" + now : location.pathname;
   }
   const replace = (changes) => history.replaceState(null, "", address(changes));
-  const start = () => { sv.threshold.forget(); sv.act("open"); };
+  const start = () => { sv.threshold.forget(); sv.act("open"); if (params().has("many")) { replace({ many: null }); sv.act("many"); } };
   addEventListener("popstate", () => here() && start());
   const fields = () => Object.fromEntries(new FormData(form()));
 
@@ -38,9 +38,10 @@
   });
   document.addEventListener("change", (e) => {
     if (!here()) return;
-    const at = e.target;
+    const at = e.target, many = at.closest("#sv-dialog form[data-act=refine_many]");
+    if (many) { sv.act("many", Object.fromEntries(new FormData(many))); return; } // the estimate follows the form
     if (at.closest(".rbar") && at.name !== "t") { replace({ [at.name]: at.value }); sv.act("look"); }
-    if (at.closest("#ledger") && at.name) { replace({ [at.name]: at.type === "checkbox" ? (at.checked ? "chain" : "") : at.value, skip: null }); sv.act("list"); }
+    if (at.closest("#ledger") && at.name) { replace({ [at.name]: at.value, skip: null }); sv.act("list"); }
   });
 
   // A step by hand: the refinement starts there, whatever the SORM says.
@@ -94,10 +95,10 @@
   };
   sv.on_ledger = (element) => {
     for (const e of element.querySelectorAll("select")) e.value = (e.querySelector("option[selected]") ?? e.options[0])?.value ?? "";
-    const scope = element.querySelector("input[name=of]");
-    if (scope) scope.checked = scope.hasAttribute("checked");
     const lines = element.querySelector(".lines"), on = element.querySelector(".lrow.on");
-    if (on && lines.scrollHeight > lines.clientHeight) lines.scrollTop = Math.max(0, on.offsetTop - lines.offsetTop - lines.clientHeight / 2); // the list alone
+    const now = on?.dataset.line ?? "", moved = now !== listed;
+    listed = now;
+    if (on && moved && lines.scrollHeight > lines.clientHeight) lines.scrollTop = Math.max(0, on.offsetTop - lines.offsetTop - lines.clientHeight / 2); // the list alone
   };
 
   // Keys ------------------------------------------------------------------------------------
@@ -111,7 +112,7 @@
   }
   const KEYS = {
     r: () => form()?.requestSubmit(form().querySelector(".pri:not(:disabled)") ?? undefined),
-    j: () => step(1), k: () => step(-1), s: turn, ",": () => sv.threshold.by(-.05), ".": () => sv.threshold.by(.05),
+    j: () => step(1), k: () => step(-1), s: turn, m: () => sv.act("many"), ",": () => sv.threshold.by(-.05), ".": () => sv.threshold.by(.05),
     Escape: () => $("#rview .run [data-act=cancel]")?.click(),
   };
   document.addEventListener("keydown", (e) => {
