@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
 from db.caches import refresh_chains, refresh_problems
 from db.columns import now
 from db.item_labels import new_labels
+from db.item_refinements import add_ledger
 from db.locks import lock_chains, lock_imports, lock_problems
 from db.models import AnnotationTable, ChainTable, ContinuationTable, ProblemSourceTable, ProblemTable
 from db.rows import (
@@ -65,11 +66,13 @@ class ItemQueries(Database):
             _add_problems(connection, items, news)
             _add_chains(connection, items, verdicts or {}, news)
             _add_annotations(connection, items, news)
+            refined = add_ledger(connection, items, news.foreign)
+            news.items.update(refined)
             refresh_problems(connection, (item.problem.id for i, item in enumerate(items) if i in news.items))
             refresh_chains(connection, news.relabelled)
         unchanged = len(items) - len(news.items)
         kept = tuple(items[i].line for i, _ in sorted(news.foreign))
-        return ItemCounts(news.problems, news.chains, news.annotations, unchanged, kept)
+        return ItemCounts(news.problems, news.chains, news.annotations, unchanged, kept, len(refined))
 
     def waiting_for_gold(self, problem_ids: Iterable[str], reason: str) -> list[str]:
         """Those of these problems that have a gold answer, and draws or chains that are not graded against it:

@@ -65,6 +65,18 @@ class RefinementQueries(Database):
             ]
             return _read(rows, connection)
 
+    def refinements_of(self, problem_ids: Sequence[str]) -> dict[str, list[RefinementRow]]:
+        """By problem the lines of its chains, oldest first; a problem without one is left out."""
+        found: dict[str, list[RefinementRow]] = defaultdict(list)
+        with self.reading() as connection:
+            for some in chunks(dict.fromkeys(problem_ids)):
+                rows = connection.execute(
+                    _lines().where(_Draft.problem_id.in_(some)).order_by(RefinementTable.id)
+                ).all()
+                for line in _read(rows, connection):
+                    found[line.problem_id].append(line)
+        return dict(found)
+
     def refinement(self, id: int) -> RefinementRow:
         """StepvizError for an unknown id."""
         with self.reading() as connection:

@@ -26,6 +26,7 @@ class ItemCounts:
     annotations_new: int = 0
     unchanged: int = 0
     kept: tuple[int, ...] = ()
+    refinements_new: int = 0
 
     def __add__(self, other: ItemCounts) -> ItemCounts:
         return ItemCounts(
@@ -34,6 +35,7 @@ class ItemCounts:
             self.annotations_new + other.annotations_new,
             self.unchanged + other.unchanged,
             self.kept + other.kept,
+            self.refinements_new + other.refinements_new,
         )
 
 

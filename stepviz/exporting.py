@@ -2,23 +2,23 @@
 
 What came in from ProcessBench or PRM800K comes out equal, field by field; anything else can be written in their
 formats too, with the labels of one annotator. stepviz's own format keeps problems, chains, spans and labels as
-they are. Index bases are converted in `sources`.
+they are, and the ledger of refinements. Index bases are converted in `sources`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from db.store import Store
-from db.values import ChainFilter, ChainRow, ProblemFilter, ProblemRow
+from db.values import ChainFilter, ChainRow, ModelRow, ProblemFilter, ProblemRow, RefinementRow
 from stepviz.errors import StepvizError
 from stepviz.sources import math_shepherd, prm800k, processbench, stepviz, trl
-from stepviz.types import Annotation, Chain, SourceItem, Span
+from stepviz.types import Annotation, Chain, Sampling, SourceItem, Span
 
 _CHAINS = ChainFilter()
 _PROBLEMS = ProblemFilter()
@@ -110,27 +110,56 @@ def export_trl(store: Store, filter: ChainFilter = _CHAINS) -> Iterator[dict[str
 
 
 def export_stepviz(store: Store, filter: ProblemFilter = _PROBLEMS) -> Iterator[dict[str, Any]]:
-    """A row a problem with everything that hangs on it: chains, spans, labels that stand, verdicts.
+    """A row a problem with everything that hangs on it: chains, spans, labels that stand, verdicts, refinements.
 
     A problem of several sources has a row for each, with what that source says of it; the chains are in the
-    first. Importing the rows into another store gives the same problems, chains and labels; verdicts are
+    first. Importing the rows into another store gives the same problems, chains, labels and ledger; verdicts are
     graded anew, people's stand.
     """
-    for problem in _problems(store, filter):
+    models, samplings = {model.id: model for model in store.models()}, store.samplings()
+    for problem, lines in _problems(store, filter):
         rows = store.chains(problem.id)
+        chains = tuple(row.chain for row in rows)
         labels = store.annotations_for(problem.id)
-        annotations = tuple(row.annotation for chain in rows for row in labels.get(chain.chain.id, []))
+        annotations = tuple(row.annotation for chain in chains for row in labels.get(chain.id, []))
         verdicts = {row.chain.id: row.verdict for row in rows}
         first, *others = store.readings(problem.id)
-        yield from stepviz.write([SourceItem(first, tuple(row.chain for row in rows), annotations)], verdicts)
+        ledger = _ledger(lines, models, samplings)
+        yield from stepviz.write([SourceItem(first, chains, annotations, ledger=ledger)], verdicts)
         yield from stepviz.write(SourceItem(reading) for reading in others)
 
 
-def _problems(store: Store, filter: ProblemFilter) -> Iterator[ProblemRow]:
+def _problems(store: Store, filter: ProblemFilter) -> Iterator[tuple[ProblemRow, list[RefinementRow]]]:
+    """Problems, each with its lines of the ledger."""
     offset = 0
     while page := store.problems(filter, limit=PAGE, offset=offset):
-        yield from page
+        lines = store.refinements_of([problem.id for problem in page])
+        yield from ((problem, lines.get(problem.id, [])) for problem in page)
         offset += len(page)
+
+
+def _ledger(
+    lines: list[RefinementRow], models: Mapping[str, ModelRow], samplings: Mapping[str, Sampling]
+) -> dict[str, Any]:
+    """The lines as sources.ledger reads them, with what they name; a model's run stays in this store."""
+    if not lines:
+        return {}
+    named = dict.fromkeys(id_ for line in lines for id_ in (line.refiner, line.orm, line.locator) if id_)
+    return {
+        "refinements": [_line(line) for line in lines],
+        "models": [
+            {"id": m.id, "role": m.role, "spec": m.spec, "parents": list(m.parents), "meta": dict(m.meta)}
+            for m in (models[id_] for id_ in named)
+        ],
+        "samplings": [asdict(samplings[id_]) for id_ in dict.fromkeys(line.sampling_id for line in lines)],
+    }
+
+
+def _line(line: RefinementRow) -> dict[str, Any]:
+    assert line.created_at is not None, "a stored line has its moment"
+    row = {name: value for name, value in asdict(line).items() if name not in ("id", "problem_id")}
+    candidates = [{"name": c.name, "chain": c.chain, "score": c.score} for c in line.candidates]
+    return row | {"candidates": candidates, "created_at": line.created_at.isoformat()}
 
 
 def _labelled(store: Store, filter: ChainFilter) -> Iterator[tuple[ProblemRow, ChainRow, list[Annotation]]]:

@@ -50,9 +50,11 @@ class ImportReport:
     problems: int = 0
     chains: int = 0
     annotations: int = 0
+    refinements: int = 0
     problems_new: int = 0
     chains_new: int = 0
     annotations_new: int = 0
+    refinements_new: int = 0
     unchanged: int = 0
     refused: list[Refusal] = field(default_factory=list)
     correct: int = 0
@@ -71,6 +73,7 @@ class ImportReport:
         self.problems_new += counts.problems_new
         self.chains_new += counts.chains_new
         self.annotations_new += counts.annotations_new
+        self.refinements_new += counts.refinements_new
         self.unchanged += counts.unchanged
 
     def met(self, item: SourceItem) -> None:
@@ -78,6 +81,7 @@ class ImportReport:
         self.seen_problems.add(_short(item.problem.id))
         self.problems = len(self.seen_problems)
         self.annotations += len(item.annotations)
+        self.refinements += len(item.ledger.get("refinements", ()))
 
     def knows(self, chain_id: str) -> bool:
         return _short(chain_id) in self.seen_chains
@@ -114,8 +118,8 @@ def source_of(format: str, path: Path | str) -> str | None:
 def told(format: str, report: Mapping[str, Any]) -> list[str]:
     """The numbers of `ImportReport.counts` as sentences: what came in, what it is worth, what to do about it."""
     said = [_held(format, report)]
-    new = ("problems_new", "chains_new", "annotations_new", "regraded")
-    if report["problems"] and not any(report[name] for name in new):
+    new = ("problems_new", "chains_new", "annotations_new", "refinements_new", "regraded")
+    if report["problems"] and not any(report.get(name) for name in new):  # an older run knows no refinements
         said.append("All of it was here already: nothing changed.")
     said += _judged(format, report)
     if n := report["regraded"]:
@@ -133,11 +137,11 @@ def _held(format: str, report: Mapping[str, Any]) -> str:
     read = f"{counted(report['rows'], 'row')} read as {format}"
     if refused := report["refused"]:
         read += f", {refused:,} refused"
-    names = {"problems": "problem", "chains": "chain", "annotations": "label"}
+    names = {"problems": "problem", "chains": "chain", "annotations": "label", "refinements": "refined draft"}
     held = [
         f"{counted(report[name], what)} ({_new(report[name], report[f'{name}_new'])})"
         for name, what in names.items()
-        if report[name]
+        if report.get(name)
     ]
     return f"{read}: {' and '.join(filter(None, [', '.join(held[:-1]), held[-1]]))}." if held else f"{read}."
 

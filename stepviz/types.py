@@ -266,6 +266,7 @@ class SourceItem:
     chains: tuple[Chain, ...] = ()
     annotations: tuple[Annotation, ...] = ()
     line: int = 0  # 1-based line or row in the file
+    ledger: Mapping[str, Any] = field(default_factory=dict)  # refinements in our own format (sources.ledger), checked
 
 
 @dataclass(frozen=True, slots=True)

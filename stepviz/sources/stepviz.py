@@ -2,7 +2,8 @@
 
     {"stepviz": 1, "problem": {…}, "chains": [{…, "spans": [[start, end, kind], …]}], "annotations": [{…}]}
 
-The fields are those of stepviz.types. Offsets count the characters of `text`; steps count from 1.
+The fields are those of stepviz.types. Offsets count the characters of `text`; steps count from 1. Where drafts were
+refined, the ledger's lines stand beside them (sources.ledger).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, cast
 
 from stepviz.errors import StepvizError
 from stepviz.label_rules import check_label
-from stepviz.sources import fields, rows
+from stepviz.sources import fields, ledger, rows
 from stepviz.types import Annotation, Chain, Problem, Question, Refusal, SourceItem, Span, Verdict
 
 NAME = "stepviz"
@@ -39,7 +40,8 @@ def read(path: Path | str) -> Iterator[SourceItem | Refusal]:
             if chain.parent is not None and chain.parent not in lengths:
                 raise fields.BadRow(f"a chain branches from {chain.parent!r}, which the row does not bring")
         annotations = [_annotation(raw, lengths) for raw in fields.need(row.fields, "annotations", list)]
-        return SourceItem(problem, tuple(chains), tuple(annotations), row.line)
+        refined = ledger.read(row.fields, lengths)
+        return SourceItem(problem, tuple(chains), tuple(annotations), row.line, refined)
 
     return rows.items(path, build)
 
@@ -52,6 +54,7 @@ def write(items: Iterable[SourceItem], verdicts: Mapping[str, Verdict] | None = 
             "problem": asdict(item.problem),
             "chains": [_chain_row(chain) for chain in item.chains],
             "annotations": [asdict(annotation) for annotation in item.annotations],
+            **item.ledger,
             **({"verdicts": {c.id: asdict(verdicts[c.id]) for c in item.chains}} if verdicts else {}),
         }
 

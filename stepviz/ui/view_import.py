@@ -179,6 +179,7 @@ _COUNTED = {
     "problems_new": "new problem",
     "chains_new": "new chain",
     "annotations_new": "new label",
+    "refinements_new": "refined draft",
     "refused": "refused row",
 }
 
