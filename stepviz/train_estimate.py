@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from db.store import Store
-from db.values import DatasetRow
-from stepviz.checkpoints import Checkpoint, tokenizer_file
+from db.values import DatasetRow, ProblemFilter
+from stepviz.checkpoints import Checkpoint, look, tokenizer_file
+from stepviz.train_questions import ANY, counted
 from stepviz.trainings import Training
 
 SAMPLE = 160  # rows whose tokens are counted
@@ -30,6 +31,8 @@ PAGES = 4  # places of a dataset they come from
 FILL = 0.95  # of a packed block
 A_LAYER = 34  # numbers kept a layer, hidden unit and token
 CHARACTERS = 3.0  # a token, where no tokenizer is at hand
+QUESTION, SOLUTION = 80, 135  # tokens, embedded world
+SAMPLED = 9_000  # tokens a second of the embedded student, two idle cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,10 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """`tokens` and `steps` are those of the whole training; `long` is the share of rows longer than a block."""
+    """`tokens` and `steps` are those of the whole training; `long` is the share of rows longer than a block.
+
+    With `rounds`, all is of one of at most so many rounds, in which `sampled` tokens are sampled too.
+    """
 
     rows: int
     tokens: int
@@ -53,6 +59,8 @@ class Estimate:
     memory: int | None
     seconds: float | None
     counted: bool  # by the base's tokenizer, not guessed from characters
+    sampled: int = 0
+    rounds: int = 0
 
 
 def estimate(
@@ -69,20 +77,70 @@ def estimate(
     file = tokenizer_file(base)
     sizes = [(d.n_rows, row_tokens(store, d, file)) for d in datasets]
     mean = sum(n * sum(min(t, length) for t in found) / max(1, len(found)) for n, found in sizes) * share
-    blocks = math.ceil(mean / (length * FILL)) or 1
-    a_pass = blocks // settings["batch"] or 1  # what is left of a pass is dropped, where it has a whole batch
-    steps = math.ceil(settings["epochs"] * a_pass)
-    tokens = steps * min(settings["batch"], blocks) * length
+    steps, tokens = _steps(mean, length, settings)
     every = [t for _, found in sizes for t in found]
+    on_gpu = machine.on_gpu if machine else False
     return Estimate(
         rows=sum(n for n, _ in sizes),
         tokens=tokens,
         steps=steps,
         long=sum(t > length for t in every) / len(every) if every else 0.0,
-        memory=memory_needed(base, settings, machine.on_gpu if machine else False),
-        seconds=_seconds(store, base, tokens, machine.on_gpu if machine else False),
+        memory=memory_needed(base, settings, on_gpu),
+        seconds=_seconds(store, base, tokens, on_gpu),
         counted=file is not None,
     )
+
+
+def estimate_rounds(
+    store: Store, base: Checkpoint, settings: Mapping[str, Any], options: Mapping[str, Any]
+) -> Estimate:
+    """A round of expert iteration. A sample is as long as a reference solution; half of the samples are right."""
+    counts, machine, file = counted(store, options), memory_of(), tokenizer_file(base)
+    on_gpu = machine.on_gpu if machine else False
+    length = min(settings["length"], base.context or settings["length"])
+    question, solution = _lengths(store, options, file)
+    sampled = round((counts.sampled * options["samples"] + counts.dev) * solution)
+    more = counts.sampled * options["samples"] / 2 if options["full_epochs"] else 0
+    steps, tokens = _steps((counts.references + more) * min(length, question + solution), length, settings)
+    learnt, drawn = _seconds(store, base, tokens, on_gpu), _sampling_seconds(store, options["student"], sampled, on_gpu)
+    return Estimate(
+        rows=counts.references,
+        tokens=tokens,
+        steps=steps,
+        long=0.0,
+        memory=memory_needed(base, settings, on_gpu),
+        seconds=learnt + drawn if learnt is not None and drawn is not None else None,
+        counted=file is not None,
+        sampled=sampled,
+        rounds=options["rounds"],
+    )
+
+
+def _steps(a_pass: float, length: int, settings: Mapping[str, Any]) -> tuple[int, int]:
+    """(steps, tokens) of a training whose rows have so many tokens in all."""
+    blocks = math.ceil(a_pass / (length * FILL)) or 1
+    steps = math.ceil(settings["epochs"] * (blocks // settings["batch"] or 1))  # a rest is dropped beside whole batches
+    return steps, steps * min(settings["batch"], blocks) * length
+
+
+def _lengths(store: Store, options: Mapping[str, Any], file: Path | None) -> tuple[float, float]:
+    """Tokens of a question and of its reference solution, of the first ones; the embedded world's where none is."""
+    split = None if options["split"] == ANY else options["split"]
+    rows = store.problems(ProblemFilter(source=options["source"], split=split), SAMPLE)
+    solutions = [row.solution for row in rows if row.solution]
+    if not solutions:
+        return QUESTION, SOLUTION
+    mean = [sum(_count(texts, file)) / len(texts) for texts in ([row.question for row in rows], solutions)]
+    return mean[0], mean[1]
+
+
+def _sampling_seconds(store: Store, student: str, tokens: int, on_gpu: bool) -> float | None:
+    """At the rate of the last expert iteration here, else of the shipped student's on two cores."""
+    for model in reversed(store.models()):
+        if model.meta.get("device") == ("cuda" if on_gpu else "cpu") and model.meta.get("sampled_per_s"):
+            return tokens / model.meta["sampled_per_s"]
+    size, shipped = look(student).parameters, look("embedded:student").parameters
+    return None if on_gpu or not size or not shipped else tokens * size / (SAMPLED * shipped)
 
 
 def row_tokens(store: Store, dataset: DatasetRow, file: Path | None) -> list[int]:
@@ -101,11 +159,14 @@ def _row_tokens(store: Store, url: str, id: int, hash: str, n: int, file: Path |
         each = SAMPLE // PAGES
         starts = sorted({max(0, min(n - each, n * i // PAGES)) for i in range(PAGES)})
         texts = [_text(row) for start in starts for row in store.dataset_rows(id, start, min(each, n - start))]
-        count = _tokenizer(file, file.stat().st_mtime_ns) if file else None
-        _counted[key] = tuple(
-            [len(e.ids) for e in count.encode_batch(texts)] if count else [int(len(t) / CHARACTERS) + 1 for t in texts]
-        )
+        _counted[key] = tuple(_count(texts, file))
     return _counted[key]
+
+
+def _count(texts: Sequence[str], file: Path | None) -> list[int]:
+    if file is None:
+        return [int(len(text) / CHARACTERS) + 1 for text in texts]
+    return [len(e.ids) for e in _tokenizer(file, file.stat().st_mtime_ns).encode_batch(list(texts))]
 
 
 def _text(row: Mapping[str, Any]) -> str:
@@ -183,7 +244,6 @@ def _seconds(store: Store, base: Checkpoint, tokens: int, on_gpu: bool) -> float
 @lru_cache(maxsize=1)
 def _shipped() -> float | None:
     """Parameters times tokens a second."""
-    from stepviz.checkpoints import look
     from stepviz.embedded import path
     from stepviz.errors import StepvizError
 

@@ -1,7 +1,8 @@
 """A training as a job: its settings in one spelling, what is wrong with them before anything starts, its command.
 
-spec: {"recipe", "datasets": ids, "base", "name", "out": folder, "settings": {…}, "options": {…}}. The models of the
-app lie in `models/` beside the database. Nothing here loads torch: what it needs to know stands in the files.
+spec: {"recipe", "datasets": ids, "base", "name", "out": folder, "settings": {…}, "options": {…}}; expert iteration has
+no datasets, its options name the questions it reads (stepviz.train_questions). The models of the app lie in `models/`
+beside the database. Nothing here loads torch: what it needs to know stands in the files.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from typing import Any
 from db.session import store_url
 from db.store import Store
 from db.values import DatasetRow, RunRow
-from stepviz import train_left
+from stepviz import train_left, train_questions
 from stepviz.checkpoints import Checkpoint, look
 from stepviz.errors import StepvizError
 from stepviz.train_estimate import memory_needed, memory_of, weights_alone
-from stepviz.trainings import BAD, COLUMNS, Defaults, Training, defaults_for, learns_from, named
+from stepviz.trainings import BAD, COLUMNS, PRESETS, Defaults, Option, Training, defaults_for, learns_from, named
 
 KIND = "train"
 WAYS = {"cancelled": "was cancelled", "interrupted": "was interrupted", "done": "is done"}  # a run did, in a sentence
@@ -32,14 +33,25 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "length": (16, 131072),
     "seed": (0, 2**31 - 1),
     "held_out": (0.0, 0.9),
+    "samples": (1, 4096),
+    "questions": (0, 10_000_000),
+    "rounds": (1, 50),
+    "dev": (1, 1_000_000),
+    "supervised": (0, 10_000_000),
 }
-_WHOLE = ("batch", "length", "seed")
+_WHOLE = ("batch", "length", "seed", "samples", "questions", "rounds", "dev", "supervised")
+_OPTIONS = {"learning_rate": "--lr", "samples": "--k"}  # those that are not called as their settings
 WORDS = {
     "epochs": "number of epochs",
     "learning_rate": "learning rate",
     "held_out": "held-out share",
     "length": "block length",
     "batch": "batch",
+    "samples": "number of samples a question",
+    "questions": "number of questions",
+    "rounds": "number of rounds",
+    "dev": "number of problems that judge the rounds",
+    "supervised": "number of reference solutions",
 }
 
 
@@ -58,7 +70,9 @@ def normalised(store: Store, spec: Mapping[str, Any]) -> dict[str, Any]:
     training = named(str(spec.get("recipe", "")))
     base = look(str(spec.get("base") or ""))
     ids = [int(id) for id in spec.get("datasets") or [spec[k] for k in ("dataset",) if k in spec]]
-    if not ids:
+    if training.asks and ids:
+        raise StepvizError(f"{training.name} reads questions of the store and freezes its own datasets: give none")
+    if not ids and not training.asks:
         raise StepvizError(f"choose a dataset: {training.name} learns from {' or '.join(training.datasets)}")
     name = str(spec.get("name") or (Path(spec["out"]).name if spec.get("out") else "")).strip()
     if not _NAME.fullmatch(name):
@@ -83,7 +97,10 @@ def check(store: Store, spec: Mapping[str, Any], run_id: int | None = None) -> N
 def check_work(store: Store, spec: Mapping[str, Any]) -> None:
     """All but the name."""
     training, base = named(spec["recipe"]), look(spec["base"])
-    check_datasets(store, training, spec["datasets"], bool(spec["options"].get("soft")))
+    if training.asks:
+        train_questions.check(store, spec["options"])
+    else:
+        check_datasets(store, training, spec["datasets"], bool(spec["options"].get("soft")))
     check_base(training, base, bool(spec["options"].get("add_token")))
     check_memory(base, spec)
 
@@ -212,9 +229,11 @@ def words(spec: Mapping[str, Any]) -> list[str]:
     command += ["--base", spec["base"], "--out", spec["out"]]
     flags = {**spec["settings"], **spec["options"]}
     for name, value in flags.items():
-        option = "--lr" if name == "learning_rate" else f"--{name.replace('_', '-')}"
+        option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
         if isinstance(value, bool):
             command += [option] if value else ["--no-compile"] if name == "compile" else []
+        elif isinstance(value, str):
+            command += [f"{option}={value}"]  # it may begin with a dash
         else:
             command += [option, str(value)]
     return command
@@ -229,10 +248,22 @@ def _settings(defaults: Defaults, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _options(training: Training, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset stands for the options that it names and nobody gave."""
+    given = {k: v for k, v in given.items() if v is not None}
+    preset = str(given.pop("preset", "")) if training.asks else ""
+    if preset and preset not in PRESETS:
+        raise StepvizError(f"no preset {preset!r}; there is: {', '.join(PRESETS)}")
     if unknown := sorted(given.keys() - training.options.keys()):
         raise StepvizError(f"{training.name} has no option {', '.join(unknown)}")
-    made = dict(training.options) | {k: v for k, v in given.items() if v is not None}
-    return {name: _number(name, value, False) for name, value in made.items()}
+    made = dict(training.options) | PRESETS.get(preset, {}) | given
+    return {name: _option(name, value, training.options[name]) for name, value in made.items()}
+
+
+def _option(name: str, value: Any, default: Option) -> Any:
+    if isinstance(default, str):
+        text = str(value).strip() or default
+        return look(text).spec if name == "student" else text[:200]
+    return _number(name, value, name in _WHOLE)
 
 
 def _number(name: str, value: Any, whole: bool) -> Any:

@@ -12,6 +12,7 @@ from stepviz.errors import StepvizError
 BAD = "[BAD]"
 LARGE = 100_000_000  # parameters from which on a model is trained as published ones are
 LARGE_RATE = 1e-5
+Option = bool | int | float | str
 COLUMNS = {"prompt-completion": ("prompt", "completion"), "stepwise": ("prompt", "completions", "labels")}
 
 
@@ -29,19 +30,44 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """`python -m training NAME`. datasets: recipes it learns from; mixed: of several datasets at once."""
+    """`python -m training NAME`. datasets: recipes it learns from; mixed: of several datasets at once.
+
+    Without any it reads questions of the store, which its options name, and freezes datasets of its own.
+    """
 
     name: str
     role: str
     format: str
     datasets: tuple[str, ...]
     defaults: Defaults
-    options: dict[str, bool | float] = field(default_factory=dict)
+    options: dict[str, Option] = field(default_factory=dict)
     mixed: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether it reads questions, and no dataset."""
+        return not self.datasets
 
 
 _SCORER = Defaults(epochs=4, learning_rate=1e-3, batch=16, length=384)
-_SCORED: dict[str, bool | float] = {"soft": False, "held_out": 0.1}
+_SCORED: dict[str, Option] = {"soft": False, "held_out": 0.1}
+# Expert iteration, with the paper's 96 samples. 0: all of the split.
+_ITERATED: dict[str, Option] = {
+    "student": "embedded",
+    "source": "embedded",
+    "split": "train",
+    "samples": 96,
+    "questions": 0,
+    "rounds": 5,
+    "dev_split": "dev",
+    "dev": 800,
+    "supervised": 0,
+    "full_epochs": False,
+}
+# What two idle cores can do on the embedded world.
+PRESETS: dict[str, dict[str, Option]] = {
+    "embedded": {"samples": 16, "questions": 1_500, "rounds": 3, "supervised": 12_000}
+}
 
 TRAININGS: dict[str, Training] = {
     t.name: t
@@ -60,6 +86,7 @@ TRAININGS: dict[str, Training] = {
             {"add_token": False},
             mixed=True,
         ),
+        Training("expert-iteration", "generator", "", (), Defaults(5, 1.5e-3, 16, 384), _ITERATED),
     )
 }
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from db.store import Store, open_store
+from stepviz import train_questions as questions
 from stepviz.errors import StepvizError
+from stepviz.types import Problem, SourceItem
 from stepviz.world import problem
 from tests import tiny
 from tests.knowing_engine import KnowingEngine
@@ -17,6 +19,7 @@ from training import expert_iteration as ei
 from training.drawing import problems_of
 from training.record import Base, base_of
 from training.sft import STUDENT
+from training.watching import Cancelled, Watch
 
 TRAIN = [problem("train", i) for i in range(5)]
 DEV = [problem("dev", i) for i in range(4)]
@@ -58,15 +61,18 @@ def engines(monkeypatch: pytest.MonkeyPatch, student: Base, *solved: int) -> lis
 
     def load(spec: str) -> Grows:
         loaded.append(spec)
-        number = int(spec.rpartition("round-")[2]) if "round-" in spec else 0
+        number = int(spec.rpartition("round-")[2][0]) if "round-" in spec else 0
         return Grows(f"round-{number}", solved[number])
 
     monkeypatch.setattr(ei, "load", load)
     return loaded
 
 
-def run(store: Store, base: Base, out: Path, plan: ei.Plan = PLAN) -> Any:
-    return ei.run(store, base, base, out, plan, QUICK, log=lambda line: None)
+def run(store: Store, base: Base, out: Path, plan: ei.Plan = PLAN, **more: Any) -> dict[str, Any]:
+    work, done = out.with_name(f".{out.name}.partial"), out.with_name(f"{out.name}-rounds")
+    work.mkdir(exist_ok=True)
+    quiet = more.pop("watch", Watch(lambda row: None))
+    return ei.Iteration(store, base, base, out.name, work, done, plan, QUICK, watch=quiet, **more).run()
 
 
 def test_rounds_until_greedy_accuracy_stops_rising(
@@ -74,13 +80,15 @@ def test_rounds_until_greedy_accuracy_stops_rising(
 ) -> None:
     engines(monkeypatch, base, 1, 3, 2, 4)
     made = run(store, base, tmp_path / "student-ei")
-    rounds = made.meta["rounds"]
-    assert [r["greedy"] for r in rounds] == [0.25, 0.75, 0.5]  # the third is not begun
-    assert made.meta["round"] == 1
-    assert made.meta["rose"]
-    assert made.parents == (base.id,)
-    first = tmp_path / "student-ei-rounds" / "round-1"
-    assert (tmp_path / "student-ei" / "model.safetensors").read_bytes() == (first / "model.safetensors").read_bytes()
+    assert [r["greedy"] for r in made["rounds"]] == [0.25, 0.75, 0.5]  # the third is not begun
+    assert made["round"] == 1
+    assert made["rose"]
+    first = tmp_path / "student-ei-rounds" / "student-ei-round-1"
+    best = tmp_path / ".student-ei.partial" / "model.safetensors"
+    assert best.read_bytes() == (first / "model.safetensors").read_bytes()
+    rounds = {m.spec: m for m in store.models()}
+    assert rounds[f"hf:{first}"].parents == (base.id,)
+    assert [d["id"] for d in rounds[f"hf:{first}"].meta["datasets"]] == made["learnt_from"]
 
 
 def test_a_round_learns_from_right_distinct_samples_of_all_rounds_and_every_reference(
@@ -101,8 +109,8 @@ def test_a_round_learns_from_right_distinct_samples_of_all_rounds_and_every_refe
 def test_no_rise_is_said(store: Store, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engines(monkeypatch, base, 2, 2)
     made = run(store, base, tmp_path / "ei")
-    assert made.meta["rose"] is False
-    assert len(made.meta["rounds"]) == 2
+    assert made["rose"] is False
+    assert len(made["rounds"]) == 2
 
 
 def test_a_killed_one_goes_on_without_drawing_or_training_again(
@@ -112,7 +120,7 @@ def test_a_killed_one_goes_on_without_drawing_or_training_again(
     real, trained = ei.sft.run, []
 
     def once(*args: Any, **more: Any) -> Any:
-        trained.append(args[2].name)
+        trained.append(args[2].name.rpartition("-")[0])  # what it is made of stands behind
         if len(trained) == 2:
             (args[2]).mkdir(parents=True)
             (args[2] / "config.json").write_text("{}")
@@ -125,9 +133,50 @@ def test_a_killed_one_goes_on_without_drawing_or_training_again(
     before = store.stats()["rollouts"]
     made = run(store, base, tmp_path / "ei")
     assert trained == ["round-1", "round-2", "round-2"]
-    assert made.meta["round"] == 1
+    assert made["round"] == 1
     assert store.stats()["rollouts"] == before + 4  # round 2's greedy answers; all else was there
     assert loaded
+    assert [p.name for p in (tmp_path / "ei-rounds").iterdir()] == ["ei-round-1", "ei-round-2"]
+
+
+def test_a_round_of_other_settings_is_not_written_over(
+    store: Store, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines(monkeypatch, base, 1, 1)
+    run(store, base, tmp_path / "ei", replace(PLAN, rounds=1))
+    first = (tmp_path / "ei-rounds" / "ei-round-1" / "training.json").read_bytes()
+    run(store, base, tmp_path / "ei", replace(PLAN, rounds=1, epochs=2.0))
+    assert (tmp_path / "ei-rounds" / "ei-round-1" / "training.json").read_bytes() == first
+    again = [m for m in store.models() if m.spec.endswith("ei-round-1-2")]
+    assert [m.meta["settings"]["epochs"] for m in again] == [2.0]
+
+
+def test_it_tells_how_far_it_is_and_hears_of_a_cancel(
+    store: Store, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines(monkeypatch, base, 1, 2, 2)
+    told: list[dict[str, Any]] = []
+    run(store, base, tmp_path / "ei", replace(PLAN, rounds=2), watch=Watch(told.append))
+    assert "at most 2 rounds" in next(row["budget"] for row in told if "budget" in row)
+    notes = list(dict.fromkeys(row["note"] for row in told if "note" in row))
+    assert notes[:4] == [
+        "the student: reading questions",
+        "the student: greedy accuracy",
+        "round 1 of at most 2: sampling",
+        "round 1 of at most 2: freezing its dataset",
+    ]
+    assert notes[-2:] == ["round 2 of at most 2: greedy accuracy", "round 2 of at most 2: done"]
+    sampled = [row for row in told if row.get("stage") == "sampling"]
+    assert [(row["draws"], row["of"]) for row in sampled if row["draws"] == row["of"]] == [(12, 12), (12, 12)]
+    steps = [row for row in told if "step" in row]
+    assert {row["note"] for row in steps} == {f"round {i} of at most 2: fine-tuning" for i in (1, 2)}
+    assert [r["greedy"] for r in told[-1]["rounds"]] == [0.25, 0.5, 0.5]
+    before = store.stats()["rollouts"]
+    stop = Watch(lambda row: None, lambda: store.stats()["rollouts"] > before)
+    with pytest.raises(Cancelled):
+        run(store, base, tmp_path / "other", replace(PLAN, samples=9), watch=stop)
+    assert store.stats()["rollouts"] > before  # what was drawn stays
+    assert not (tmp_path / "other-rounds").exists()
 
 
 def test_the_plan() -> None:
@@ -142,3 +191,56 @@ def test_a_store_without_such_problems_is_said(store: Store, base: Base, tmp_pat
     problems_of(store, "train", 2)
     with pytest.raises(StepvizError, match="no problem of school/train"):
         run(store, base, tmp_path / "ei", replace(PLAN, source="school"))
+
+
+# ---- what is read
+
+
+def add(store: Store, split: str, count: int, **fields: Any) -> None:
+    made = [Problem(f"{split} {i}?", "1", f"#### {i}", "school", f"{split}/{i}", split) for i in range(count)]
+    store.add_items([SourceItem(replace(p, **fields)) for p in made])
+
+
+def school(**fields: Any) -> dict[str, Any]:
+    return asdict(replace(PLAN, source="school", **fields))
+
+
+def test_a_source_without_another_split_holds_its_last_problems_out(store: Store) -> None:
+    add(store, "train", 10)
+    add(store, "test", 5)
+    counts = questions.counted(store, school(questions=None, supervised=None, dev_split="train", dev=3))
+    assert counts == questions.Counts(usable=7, sampled=7, references=7, dev=3, held_out=True)
+    sampled, judging = questions.selected(store, school(questions=4, supervised=None, dev_split="train", dev=3))
+    assert [p.question for p in sampled] == ["train 0?", "train 1?", "train 2?", "train 3?"]
+    assert [p.question for p in judging] == ["train 7?", "train 8?", "train 9?"]
+
+
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"split": "test"}, "never reads the test problems of school/test"),
+        ({"dev_split": "test"}, "never reads the test problems of school/test"),
+        (
+            {"split": "other"},
+            r"no problem of school/other in this store: import some first; its splits are: train \(10\)",
+        ),
+        ({"dev_split": "train", "dev": 10}, "there are only 10: judge by fewer"),
+        ({"split": "any"}, "--dev-split any"),
+    ],
+)
+def test_what_cannot_be_read_is_said(store: Store, fields: dict[str, Any], message: str) -> None:
+    add(store, "train", 10)
+    add(store, "test", 5)
+    with pytest.raises(StepvizError, match=message):
+        questions.counted(store, school(**fields))
+
+
+def test_what_has_no_answer_or_is_in_a_test_split_too_is_neither_sampled_nor_judges(store: Store) -> None:
+    add(store, "train", 4)
+    add(store, "open", 3, answer=None)
+    store.add_items([SourceItem(Problem("train 1?", "1", None, "exam", "test/1", "test"))])
+    sampled, judging = questions.selected(
+        store, school(split="any", dev_split="any", dev=4, questions=None, supervised=None)
+    )
+    assert [p.question for p in sampled] == ["train 0?", "train 2?"]
+    assert [p.question for p in judging] == ["train 3?"]

@@ -58,6 +58,7 @@ LEVELS = (
         "stepviz.train_estimate",
         "stepviz.train_job",
         "stepviz.train_left",
+        "stepviz.train_questions",
         "stepviz.compare_spec",
         "stepviz.compare_draws",
         "stepviz.compare_address",

@@ -6,7 +6,7 @@ import json
 import struct
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from stepviz.checkpoints import look
 from stepviz.errors import StepvizError
 from stepviz.model_choices import bases, generators, refiners, scorers
 from stepviz.train_estimate import Machine, estimate, memory_needed
+from stepviz.types import Problem, SourceItem
 from tests import tiny
 from tests import training_cases as cases
 from training.record import workplace
@@ -42,7 +43,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def test_the_catalogue_has_the_trainers_own_defaults() -> None:
     from training import refiner, sft, step_scores
 
-    own = {"sft": sft.STUDENT, "refiner": refiner.REFINER} | dict.fromkeys(step_scores.RECIPES, step_scores.SCORER)
+    own = {"sft": sft.STUDENT, "refiner": refiner.REFINER, "expert-iteration": sft.STUDENT} | dict.fromkeys(
+        step_scores.RECIPES, step_scores.SCORER
+    )
     assert own.keys() == trainings.TRAININGS.keys()
     for name, settings in own.items():
         said = asdict(trainings.TRAININGS[name].defaults)
@@ -51,6 +54,22 @@ def test_the_catalogue_has_the_trainers_own_defaults() -> None:
         training = trainings.TRAININGS[name]
         assert (training.role, training.datasets) == (recipe.role, recipe.datasets)
         assert training.options["held_out"] == step_scores.HELD_OUT
+
+
+def test_expert_iteration_has_the_papers_plan_and_a_preset_for_two_cores(store: Store) -> None:
+    """96 samples (issue 2); the embedded preset: 16 on at most 1,500 questions."""
+    from training import expert_iteration as ei
+
+    spec = train_job.normalised(store, {"recipe": "expert-iteration", "base": "embedded:base", "name": "x"})
+    assert ei.plan_of(spec) == ei.Plan()
+    assert spec["options"]["samples"] == 96
+    small = {"recipe": "expert-iteration", "base": "embedded:base", "name": "x"}
+    spec = train_job.normalised(store, small | {"options": {"preset": "embedded", "rounds": 2}})
+    assert (spec["options"]["samples"], spec["options"]["questions"], spec["options"]["rounds"]) == (16, 1_500, 2)
+    assert ei.plan_of(spec) == replace(ei.EMBEDDED, rounds=2)
+    assert ei.plan_of({**spec, "options": {**spec["options"], "full_epochs": True}}).epochs == 5
+    with pytest.raises(StepvizError, match="no preset 'large'; there is: embedded"):
+        train_job.normalised(store, small | {"options": {"preset": "large"}})
 
 
 def test_every_training_is_a_command_with_its_options() -> None:
@@ -63,6 +82,7 @@ def test_every_training_is_a_command_with_its_options() -> None:
         options = {option for p in commands[name].params for option in (*p.opts, *p.secondary_opts)}
         assert {"--discard", "--checkpoint-every", "--db"} <= options
         settings = {f.name for f in fields(training.defaults)} - {"learning_rate"} | {"lr", *training.options}
+        settings = settings - {"samples"} | {"k"} if training.asks else settings
         assert {f"--{s.replace('_', '-')}" for s in settings} <= options
 
 
@@ -230,6 +250,43 @@ def test_an_interrupted_training_that_is_cancelled_leaves_nothing(store: Store, 
     cases.left(store, later)
     jobs.cancel(store, run)  # from a page that is not up to date
     assert train_left.keeps(work)
+
+
+def asked(base: Path | str = "embedded:base", **options: object) -> dict:
+    return {"recipe": "expert-iteration", "base": str(base), "name": "ei", "options": options}
+
+
+def test_expert_iteration_that_cannot_work(store: Store, base: Path, tmp_path: Path) -> None:
+    refused(store, asked(split="test"), "never reads the test problems of embedded/test")
+    refused(store, asked(source="gsm8k"), "no problem of gsm8k/train in this store: import some first")
+    refused(store, asked(student="embedded:nobody"), "no embedded model 'nobody'")
+    refused(store, asked(student=cases.scorer(tmp_path / "orm")), "is no language model .* it cannot sample")
+    refused(store, asked(samples=0), "the number of samples a question is between 1 and 4096")
+    refused(store, asked(rounds="two"), "the number of rounds is a whole number")
+    refused(store, asked(temper=1), "expert-iteration has no option temper")
+    refused(store, asked() | {"datasets": [1]}, "freezes its own datasets: give none")
+    store.add_items([SourceItem(Problem("How many?", None, None, "mine", "1", "train"))])
+    unknown = asked(source="mine", dev_split="train", dev=1)
+    refused(store, unknown, "the last 1 problems of mine/train judge the rounds, and there are only 1")
+    store.add_items([SourceItem(Problem("How much?", None, None, "mine", "2", "train"))])
+    refused(store, unknown, "without a gold answer nobody knows which samples are right")
+    assert jobs.start(store, "train", asked(preset="embedded"), **NOBODY)
+
+
+def test_what_a_round_takes(store: Store, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 questions, 4 samples each, 2 problems that judge; without solutions here 80 and 135 tokens are taken."""
+    monkeypatch.setattr(train_estimate, "memory_of", lambda: Machine("this machine", 1 << 34, 1 << 34))
+    settings = {"epochs": 3.0, "batch": 4, "length": 64, "seed": 0, "learning_rate": 1e-3, "compile": False}
+    options = train_job.normalised(store, asked(questions=10, samples=4, dev=2, supervised=12))["options"]
+    found = train_estimate.estimate_rounds(store, look(str(base)), settings, options)
+    assert found.sampled == (10 * 4 + 2) * 135
+    blocks = -(-12 * 64 // (64 * 0.95))  # each row is cut to a block
+    assert (found.rows, found.steps, found.tokens) == (12, 3 * (blocks // 4), 3 * (blocks // 4) * 4 * 64)
+    store.add_model(
+        ModelRow("last@1", meta={"device": "cpu", "sampled_per_s": 100, "tokens_per_s": 64, "parameters": 1})
+    )
+    found = train_estimate.estimate_rounds(store, look(str(base)), settings, options)
+    assert found.seconds == pytest.approx(42 * 135 / 100 + found.tokens * look(str(base)).parameters / 64)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from db.store import Store, open_store
 from stepviz import jobs, trainings
+from stepviz.types import Problem, SourceItem
 from stepviz.ui import render_loss, train_words
 from stepviz.ui.datasets_page import Datasets
 from stepviz.ui.page import Update, guarded
@@ -170,6 +171,72 @@ def test_nothing_starts_that_cannot_work(store: Store, base: Path) -> None:
     assert spec_of(store, sent_of(run.spec) | {"name": "my-sft"}) | {"base": str(base)} == {
         **spec_of(store, sent | {"name": "my-sft"}), "datasets": [made.id],
     } | {"settings": spec_of(store, sent_of(run.spec))["settings"], "base": str(base)}  # fmt: skip
+
+
+def options(html: str, name: str) -> list[str]:
+    return re.findall(
+        r'<option value="([^"]*)"', re.search(rf'<select class="field" name="{name}">(.*?)</select>', html)[1]
+    )
+
+
+@pytest.mark.usefixtures("no_process")
+def test_expert_iteration_asks_for_questions_and_no_dataset(store: Store) -> None:
+    html = send(store, "form", recipe="expert-iteration").html["tform"]
+    assert "It reads questions of the store, and no dataset" in html
+    assert "2 · Questions" in html
+    assert 'name="data"' not in html
+    assert options(html, "student")[:2] == ["embedded", "embedded:base"]
+    assert (options(html, "source"), options(html, "split")) == (["embedded"], ["train", "dev"])
+    assert options(html, "dev_split") == ["dev", "train"]
+    assert (value(html, "samples"), value(html, "questions"), value(html, "rounds")) == ("16", "1500", "3")
+    assert re.search(r"a\sround:\s≈\s[\d.]+\sM\stokens\ssampled · .*at\smost\s3\srounds", html)
+    assert 'class="btn pri">Train expert-iteration' in html
+
+
+@pytest.mark.usefixtures("no_process")
+def test_questions_of_ones_own_bring_the_papers_samples_and_hold_some_out(store: Store) -> None:
+    made = [Problem(f"{i}?", "1", f"#### {i}", "school", f"train/{i}", "train") for i in range(30)]
+    store.add_items([SourceItem(p) for p in made] + [SourceItem(Problem("t?", "1", None, "school", "test/1", "test"))])
+    sent = {"of": "expert-iteration", "ofsize": "small", "ofsource": "embedded", "samples": "16", "questions": "20"}
+    html = send(store, "form", recipe="expert-iteration", source="school", **sent).html["tform"]
+    assert options(html, "split") == ["train", "any"]  # the test split is not offered
+    assert "the last ones of the same, held out" in html
+    assert options(html, "dev_split") == ["train"]
+    assert (value(html, "samples"), value(html, "questions")) == ("96", "20")  # what was changed stays
+    assert "the last 800 problems of school/train judge the rounds, and there are only 30" in html
+    sent |= {"recipe": "expert-iteration", "source": "school", "split": "train", "dev_split": "train", "dev": "10"}
+    assert said(send(store, "start", **sent, name="mine")) == ""
+    (run,) = store.runs()
+    assert run.spec["datasets"] == []
+    assert {k: run.spec["options"][k] for k in ("source", "split", "dev_split", "dev", "questions", "samples")} == {
+        "source": "school", "split": "train", "dev_split": "train", "dev": 10, "questions": 20, "samples": 16,
+    }  # fmt: skip
+    again = send(store, "like", run=str(run.id)).html["tform"]
+    assert (value(again, "questions"), value(again, "dev"), value(again, "samples")) == ("20", "10", "16")
+    assert spec_of(store, sent_of(run.spec) | {"name": "mine"})["options"].keys() == run.spec["options"].keys()
+
+
+@pytest.mark.usefixtures("no_process")
+def test_the_rounds_of_expert_iteration_are_shown(store: Store) -> None:
+    asked = {"recipe": "expert-iteration", "base": "embedded:base", "name": "ei", "options": {"preset": "embedded"}}
+    run = jobs.start(store, "train", asked, worker=False)
+    store.claim_run("me", 60, ("train",))
+    rounds = [
+        {"number": 0, "model": "s@1", "spec": "embedded", "greedy": 0.5, "rows": 0, "dataset": None},
+        {"number": 1, "model": "a@1", "spec": "hf:/a", "greedy": 0.625, "rows": 1234, "dataset": 7},
+    ]
+    told = {"note": "round 2 of at most 3: sampling", "done": 300, "total": 24000, "unit": "draws",
+            "steps": 40, "losses": [[1, 3.0], [40, 1.5]], "loss": 1.5, "rounds": rounds}  # fmt: skip
+    store.heartbeat(run, "me", told)
+    html = send(store, "look", f"?run={run}").html["topen"]
+    assert "round 2 of at most 3: sampling" in html
+    assert '<b class="num">300 of 24,000</b><span>draws</span>' in html
+    assert (
+        '<td class="num">62.5 %</td><td class="num"><a class="link" href="/datasets?dataset=7">1,234 rows</a>' in html
+    )
+    assert "at step 40 of 40" in html  # the curve's steps, not the draws
+    assert "<dt>Samples a question</dt>" in html
+    assert "python -m training expert-iteration --base embedded:base" in html
 
 
 # ---- the page

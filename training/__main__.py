@@ -42,40 +42,6 @@ def embedded(
         write_results(out or FOLDER)
 
 
-@app.command("expert-iteration")
-def expert_iteration(
-    out: Annotated[Path, typer.Option(help="folder for the new student, whose last part is the model's name")],
-    student: Annotated[str, typer.Option(help="who samples first: embedded:NAME, a folder or a hub id")] = "embedded",
-    base: Annotated[str, typer.Option(help="the pretrained model that every round fine-tunes")] = "embedded:base",
-    preset: Annotated[str | None, typer.Option(help="embedded: 16 samples on at most 1,500 questions")] = None,
-    samples: Annotated[int | None, typer.Option("--k", help="samples a question; default: 96")] = None,
-    questions: Annotated[int | None, typer.Option(help="default: all of the split")] = None,
-    source: Annotated[str | None, typer.Option(help="of the questions; default: embedded")] = None,
-    split: Annotated[str | None, typer.Option(help="default: train")] = None,
-    dev_split: Annotated[str | None, typer.Option(help="judges the rounds; default: dev")] = None,
-    dev: Annotated[int | None, typer.Option(help="problems of it")] = None,
-    rounds: Annotated[int | None, typer.Option(help="at most")] = None,
-    epochs: Annotated[float | None, typer.Option(help="default: as many tokens as the supervised student")] = None,
-    db: Db = None,
-) -> None:
-    """The student learns from its own right samples, from the base again each round (GLoRe)."""
-    from dataclasses import replace
-
-    from db.store import open_store
-    from training import expert_iteration as ei
-    from training.record import base_of
-
-    if preset not in (None, "embedded"):
-        raise StepvizError(f"no preset {preset!r}; there is: embedded")
-    given = {"samples": samples, "questions": questions, "source": source, "split": split, "dev_split": dev_split,
-             "dev": dev, "rounds": rounds, "epochs": epochs}  # fmt: skip
-    start = ei.EMBEDDED if preset else ei.Plan()
-    plan = replace(start, **{name: value for name, value in given.items() if value is not None})
-    with open_store(db) as store:
-        made = ei.run(store, base_of(base), base_of(student), out, plan, log=lambda line: print(line, flush=True))
-    print(made.id)
-
-
 reproduce = typer.Typer(no_args_is_help=True, help="A paper's comparison on the embedded world, table by table.")
 app.add_typer(reproduce, name="reproduce")
 

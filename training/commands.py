@@ -1,9 +1,9 @@
-"""`python -m training sft | orm | balanced-orm | sorm | prm | refiner`: from a dataset of the store to a model in it.
+"""`python -m training sft | orm | … | refiner | expert-iteration`: from the store to a model in it.
 
-All read a frozen dataset, check it before anything starts, write an ordinary checkpoint with its training.json, and
-leave a record of the model with its parents, so that it can be chosen wherever the store is open. Each is a Run of
-the store while it works, started by hand or by the app; the same command goes on with one that was interrupted, or
-that failed and left a checkpoint.
+All but expert iteration, which freezes datasets of its own, read a frozen dataset. They check everything before
+anything starts, write an ordinary checkpoint with its training.json, and leave a record of the model with its parents,
+so that it can be chosen wherever the store is open. Each is a Run of the store while it works, started by hand or by
+the app; the same command goes on with one that was interrupted, or that failed and left a checkpoint.
 
 The command of a training is made from its entry in stepviz.trainings: its settings, and the options it has of its own.
 """
@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import typer
 
 from db.store import Store, open_store
-from db.values import DatasetRow
+from db.values import DatasetRow, ModelRow
 from stepviz import train_job
 from stepviz.trainings import Training
 from training.language_model import Settings
@@ -56,6 +56,20 @@ OPTIONS: dict[str, Any] = {
     "soft": Annotated[bool, typer.Option("--soft", help="learn k/n in place of labels: the model estimates V")],
     "held_out": Annotated[float | None, typer.Option(help="share of the problems that judge the trained model")],
     "add_token": Annotated[bool, typer.Option("--add-token", help="give the model [BAD] where it has none")],
+    "preset": Annotated[str | None, typer.Option(help="embedded: 16 samples on at most 1,500 questions, 3 rounds")],
+    "student": Annotated[str | None, typer.Option(help="who samples first; default: embedded")],
+    "source": Annotated[str | None, typer.Option(help="of the questions; default: embedded")],
+    "split": Annotated[str | None, typer.Option(help="default: train; any: whatever is no test split")],
+    "samples": Annotated[int | None, typer.Option("--k", help="samples a question; default: 96")],
+    "questions": Annotated[int | None, typer.Option(help="that are sampled; default: 0, all of the split")],
+    "rounds": Annotated[int | None, typer.Option(help="at most; default: 5")],
+    "dev_split": Annotated[str | None, typer.Option(help="judges the rounds; default: dev; the same: its last ones")],
+    "dev": Annotated[int | None, typer.Option(help="problems of it; default: 800")],
+    "supervised": Annotated[int | None, typer.Option(help="reference solutions; default: 0, all of the split")],
+    "full_epochs": Annotated[
+        bool,
+        typer.Option("--full-epochs", help="epochs of each round's rows; default: as many tokens as of references"),
+    ],
 }
 HELP = {
     "sft": "Supervised fine-tuning on (prompt, completion) rows.",
@@ -64,6 +78,7 @@ HELP = {
     "sorm": "Stepwise outcome reward model: can the answer still be reached from here?",
     "prm": "Process reward model: is the step correct, by labels of a recipe stepwise?",
     "refiner": "One refiner for both kinds of refinement: give a refine-local and a refine-global dataset.",
+    "expert-iteration": "The student learns from its own right samples, from the base again each round (GLoRe).",
 }
 
 
@@ -103,9 +118,14 @@ def _parameters(training: Training) -> Iterator[inspect.Parameter]:
     def option(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
         return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
-    yield option("dataset", Mixed if training.mixed else Dataset)
-    yield option("base", BaseModel)
-    yield option("out", Out)
+    if training.asks:
+        yield option("out", Out)
+        yield option("base", BaseModel, "embedded:base")
+        yield option("preset", OPTIONS["preset"], None)
+    else:
+        yield option("dataset", Mixed if training.mixed else Dataset)
+        yield option("base", BaseModel)
+        yield option("out", Out)
     yield option("db", Db, None)
     for name, annotation in SETTINGS.items():
         yield option(name, annotation, True if name == "compile" else None)
@@ -132,7 +152,7 @@ def _through(training: Training, given: Mapping[str, Any]) -> None:
                 cost = {**found, **record.about(), "recipe": training.name, "options": spec["options"]}
                 with record.publishing():
                     publish(spec, cost)
-            model = finish(store, Path(spec["out"]), record.role, base, chosen, cost, record.run.id)
+            model = _on_record(store, record, base, cost)
             record.note("", model=model.id)
     if record.state != "done":
         raise typer.Exit(1)
@@ -141,16 +161,24 @@ def _through(training: Training, given: Mapping[str, Any]) -> None:
                      | {k: v for k, v in cost.items() if k not in hidden}))  # fmt: skip
 
 
+def _on_record(store: Store, record: Recorded, base: Base, cost: Mapping[str, Any]) -> ModelRow:
+    """With its parents: the base, and the student whose samples it has learnt from."""
+    spec = record.spec
+    chosen = [store.dataset(id) for id in cost.get("learnt_from") or spec["datasets"]]
+    student = [base_of(spec["options"]["student"])] if "student" in spec["options"] else []
+    return finish(store, record.out, record.role, base, chosen, cost, record.run.id, student)
+
+
 def _spec(training: Training, given: Mapping[str, Any]) -> dict[str, Any]:
     """What stands in the command, as train_job.normalised reads it."""
-    asked = given["dataset"]
+    asked = given.get("dataset", [])
     return {
         "recipe": training.name,
         "datasets": asked if isinstance(asked, list) else [asked],
         "base": given["base"],
         "out": str(given["out"]),
         "settings": {name: given[name] for name in asdict(training.defaults)},
-        "options": {name: given[name] for name in training.options},
+        "options": {name: given[name] for name in (*training.options, "preset") if name in given},
     }
 
 
@@ -176,6 +204,18 @@ def _step_scores(work: Work) -> dict[str, Any]:
     return step_scores.run(work.rows, work.base.source, work.out, recipe, settings, **told, report=report)
 
 
+def _expert_iteration(work: Work) -> dict[str, Any]:
+    from training import expert_iteration as ei
+    from training.sft import STUDENT
+
+    spec, out = work.spec, Path(work.spec["out"])
+    student, done = base_of(spec["options"]["student"]), out.with_name(f"{out.name}-rounds")
+    plan, settings, record = ei.plan_of(spec), work.settings(STUDENT), work.record
+    at_work = ei.Iteration(work.store, work.base, student, out.name, work.out, done, plan, settings, record.watch)
+    at_work.run_id = record.run.id
+    return at_work.run()
+
+
 TRAINERS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "sft": _sft,
     "orm": _step_scores,
@@ -183,4 +223,5 @@ TRAINERS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "sorm": _step_scores,
     "prm": _step_scores,
     "refiner": _refiner,
+    "expert-iteration": _expert_iteration,
 }

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from db.store import Store
 from db.values import ChainRow, ContinuationKey, ModelRow, ProblemFilter
@@ -20,6 +21,7 @@ from stepviz.rollouts import PrefixKey, Want
 from stepviz.sampling import read
 from stepviz.types import Continuation, Problem, Sampling, SourceItem, prefix_hash
 from stepviz.world import embedded_problems
+from training.watching import Cancelled
 
 Log = Callable[[str], None]
 CHUNK = 4096  # draws asked of the engine at once: long enough that its last, half empty batches matter little
@@ -40,7 +42,11 @@ def problems_of(store: Store, split: str, count: int) -> list[Problem]:
 
 @dataclass
 class Drawing:
-    """An engine that draws into a store; `tokens` and `seconds` are what new draws have cost so far."""
+    """An engine that draws into a store; `tokens` and `seconds` are what new draws have cost so far.
+
+    tell: hears every tell_s how far it is, in place of the log. cancelled: asked between two batches; then `draw`
+    raises Cancelled, with all that was drawn in the store.
+    """
 
     store: Store
     engine: Engine
@@ -48,6 +54,9 @@ class Drawing:
     log: Log = print
     tokens: int = 0
     seconds: float = 0.0
+    tell: Callable[[dict[str, Any]], None] | None = None
+    tell_s: float = TELL_S
+    cancelled: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
         self.store.add_model(ModelRow(self.engine.model_id, spec=self.engine.spec))
@@ -61,7 +70,8 @@ class Drawing:
         merged = {want.key: want for want in sorted(wants, key=lambda want: want.n)}
         found: Draws = {}
         failed: dict[PrefixKey, str] = {}
-        meter = _Meter(self.log, what, sum(want.n for want in merged.values()))
+        tell = self.tell or (lambda row: self.log(json.dumps(row)))
+        meter = _Meter(tell, self.tell_s, what, sum(want.n for want in merged.values()))
         for chunk in _chunks(list(merged.values())):
             memory = _Memory(self.store, self.engine.model_id, self.sampling.hash)
             meter.begin(sum(want.n for want in chunk))
@@ -72,7 +82,10 @@ class Drawing:
                 recall=memory.recall,
                 record=memory.record,
                 on_draws=meter.count,
+                cancelled=self.cancelled,
             )
+            if self.cancelled is not None and self.cancelled():
+                raise Cancelled
             meter.end(drawn, memory.new)
             found |= drawn.continuations
             failed |= drawn.failed
@@ -176,7 +189,8 @@ class _Memory:
 class _Meter:
     """Says now and then how far it is; what was stored before takes no time."""
 
-    log: Log
+    tell: Callable[[dict[str, Any]], None]
+    tell_s: float
     what: str
     total: int
     through: int = 0  # draws of the chunks that are through
@@ -190,7 +204,7 @@ class _Meter:
         self.chunk = draws
 
     def count(self, done: int, missing: int, tokens: int) -> None:
-        if time.monotonic() - self.told > TELL_S:
+        if time.monotonic() - self.told > self.tell_s:
             self._tell(self.through + self.chunk - missing + done, self.sampled + done, self.tokens + tokens)
 
     def end(self, drawn: rollouts.Drawn, sampled: int) -> None:
@@ -208,7 +222,7 @@ class _Meter:
         seconds = max(self.told - self.began, 1e-3)
         said = {"stage": self.what, "draws": done, "of": self.total, "tokens": tokens}
         eta = {"tokens_per_s": round(tokens / seconds), "eta_s": round(seconds * (self.total - done) / max(1, sampled))}
-        self.log(json.dumps(said | eta))
+        self.tell(said | eta)
 
 
 def _chunks(wants: Sequence[Want]) -> Iterator[list[Want]]:

@@ -97,8 +97,9 @@ def finish(
     chosen: Sequence[DatasetRow],
     cost: Mapping[str, Any],
     run_id: int | None = None,
+    also: Sequence[Base] = (),
 ) -> ModelRow:
-    """Writes training.json and the model's record, with the base as its parent and what it was made of."""
+    """Writes training.json and the model's record, with what it was made of, and base and `also` as its parents."""
     from transformers import AutoConfig
 
     from stepviz.engines.transformers import fingerprint
@@ -106,14 +107,16 @@ def finish(
     (out / "training.json").write_text(json.dumps(cost, default=_plain) + "\n", encoding="utf-8")
     dtype = str(AutoConfig.from_pretrained(out).dtype).removeprefix("torch.")
     suffix = "" if dtype in ("float32", "None") else f"+{dtype}"
-    store.add_model(ModelRow(base.id, spec=base.spec))
+    parents = {parent.id: parent.spec for parent in (base, *also)}
+    for id, spec in parents.items():
+        store.add_model(ModelRow(id, spec=spec))
     made_of = [{"id": d.id, "name": d.name, "version": d.version, "recipe": d.recipe, "hash": d.hash} for d in chosen]
     meta = {"datasets": made_of, **{k: v for k, v in cost.items() if k != "losses"}}
     model = ModelRow(
         f"{out.resolve().name}@{fingerprint(out)}{suffix}",
         role,
         f"hf:{out.absolute()}",
-        parents=(base.id,),
+        parents=tuple(parents),
         run_id=run_id,
         meta=json.loads(json.dumps(meta, default=_plain)),
     )

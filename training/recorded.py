@@ -29,6 +29,7 @@ LEASE_S = 20.0
 BEAT_S = 0.7
 GRACE_S = 3.0  # a training that does not come to a step's end (it loads or compiles) is ended at once
 KEPT = ("done", "total", "steps", "losses", "loss", "round", "rounds", "of_rounds")  # of the progress, when it goes on
+TOLD = ("note", "loss", "tokens", "tokens_per_s", "eta_s", "round", "rounds", "of_rounds")  # … of a report's row
 POINTS = 240  # of the loss curve in the row
 TOO_LATE = "the cancel came when the model was made: it is kept"
 UNRECORDED = "the model is made, and was not put on record yet: resume does that"
@@ -94,21 +95,27 @@ class Recorded:
         return {"run": self.run.id, "device": device, "parameters": look(str(self.partial)).parameters}
 
     def tell(self, row: Mapping[str, Any]) -> None:
-        """A row of the trainer's report: a line of JSON, and for the next heartbeat. Another thread reads it there."""
+        """A row of the trainer's report: a line of JSON, and for the next heartbeat. Another thread reads it there.
+
+        {"step", "of", …} of a training, {"draws", "of", …} of a sampling, {"note", …} of a new stage.
+        """
         print(json.dumps(row), flush=True)
+        told = {k: row[k] for k in TOLD if k in row}
+        if "step" in row:
+            told |= {"note": row.get("note", ""), "done": row["step"], "total": row["of"], "unit": "steps"}
+            told |= {"steps": row["of"], "losses": self._losses(row)}
+        elif "draws" in row:
+            told |= {"done": row["draws"], "total": row["of"], "unit": "draws"}
+        elif "note" in row:
+            told = {"done": 0, "total": None, "tokens_per_s": None, "eta_s": None, **told}
+        self.progress = {**self.progress, **told}
+
+    def _losses(self, row: Mapping[str, Any]) -> list[list[float]]:
         losses = self.progress.get("losses", [])
-        if "loss" in row:
-            before = [point for point in losses if point[0] < row["step"]]  # it may go on from an earlier checkpoint
-            losses = thinned([*before, [row["step"], row["loss"]]])
-        known = {k: row[k] for k in ("loss", "tokens", "tokens_per_s", "eta_s") if k in row}
-        self.progress = {
-            **self.progress,
-            "note": "",
-            "done": row["step"],
-            "total": row["of"],
-            "losses": losses,
-            **known,
-        }
+        if "loss" not in row:
+            return losses
+        before = [point for point in losses if point[0] < row["step"]]  # it may go on from an earlier checkpoint
+        return thinned([*before, [row["step"], row["loss"]]])
 
     def note(self, text: str, **more: Any) -> None:
         self.progress = {**self.progress, "note": text, **more}

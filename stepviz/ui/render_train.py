@@ -12,10 +12,23 @@ from stepviz.ui.render_loss import curve
 from stepviz.ui.render_train_form import short
 from stepviz.ui.rows import RunLine
 from stepviz.ui.train_words import ROLES, SETTINGS, TRAININGS, in_words
-from stepviz.ui.view_train import OpenTraining, TrainingLine, TrainingList, TrainPage
+from stepviz.ui.view_train import OpenTraining, RoundLine, TrainingLine, TrainingList, TrainPage
 
 _STATES = {"queued": "waiting", "cancelling": "stopping", "running": "training"}
 _SHOWN = ("epochs", "learning_rate", "batch", "length", "seed", "compile", "soft", "held_out", "add_token")
+_ASKED = (
+    "student",
+    "source",
+    "split",
+    "samples",
+    "questions",
+    "rounds",
+    "dev_split",
+    "dev",
+    "supervised",
+    "full_epochs",
+)
+_ALL = ("questions", "supervised")  # of which 0 means all
 
 
 def trainings(d: TrainingList) -> str:
@@ -52,7 +65,7 @@ def opened(page: TrainPage) -> str:
     o = page.open
     return (
         f'{_head(o)}{_notice(o)}<div class="facts">{_status(o)}'
-        f"{curve(o.losses, o.line.run.total, o.line.run.active)}{_model(o)}{_sides(o)}</div>"
+        f"{_rounds(o)}{curve(o.losses, o.steps, o.line.run.active)}{_model(o)}{_sides(o)}</div>"
     )
 
 
@@ -95,7 +108,7 @@ def _status(o: OpenTraining) -> str:
     run = o.line.run
     width = round(100 * (run.share if run.share is not None else 1 if run.state == "done" else 0))
     tiles = [("loss", f"{o.line.loss:.3g}" if o.line.loss is not None else "–")]
-    tiles += [("steps", _of(run))]
+    tiles += [(run.unit or "steps", _of(run))]
     tiles += [("tokens", short(o.tokens) if o.tokens else "–")]
     if run.state == "running":
         tiles += [("tokens a second", f"{run.tokens_per_s:,.0f}" if run.tokens_per_s else "–")]
@@ -110,6 +123,28 @@ def _status(o: OpenTraining) -> str:
         f'<div class="track" role="progressbar" aria-valuenow="{width}" aria-label="progress">'
         f'<i style="width:{width}%"></i></div><div class="tiles">{shown}</div>{note}'
     )
+
+
+def _rounds(o: OpenTraining) -> str:
+    """What each round of expert iteration has reached, and from how many rows."""
+    if not o.rounds:
+        return ""
+    rows = "".join(
+        f'<tr class="{"best" if r.best else ""}"><td>{r.number or "student"}</td>'
+        f'<td class="num">{100 * r.greedy:.1f} %</td><td class="num">{_rows(r)}</td>'
+        f"<td>{'chosen' if r.best else ''}</td></tr>"
+        for r in o.rounds
+    )
+    names = ("round", "greedy accuracy", "learnt from", "")
+    head = "".join(f"<th>{name}</th>" for name in names)
+    return f'<table class="plain rounds"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _rows(r: RoundLine) -> str:
+    if not r.rows:
+        return "–"
+    words = f"{r.rows:,} rows"
+    return f'<a class="link" href="/datasets?dataset={r.dataset}">{words}</a>' if r.dataset else words
 
 
 def _waiting(o: OpenTraining) -> str:
@@ -186,8 +221,9 @@ def _sides(o: OpenTraining) -> str:
 
 def _settings(spec: Mapping[str, Any]) -> str:
     given = {**(spec.get("settings") or {}), **(spec.get("options") or {})}
-    shown = [(name, given[name]) for name in _SHOWN if name in given]
-    return "".join(f'<div><dt>{esc(SETTINGS[n][0])}</dt><dd class="num">{esc(_value(v))}</dd></div>' for n, v in shown)
+    shown = [(name, given[name]) for name in (*_ASKED, *_SHOWN) if name in given]
+    words = ((SETTINGS[n][0], "all" if n in _ALL and v == 0 else _value(v)) for n, v in shown)
+    return "".join(f'<div><dt>{esc(label)}</dt><dd class="num">{esc(text)}</dd></div>' for label, text in words)
 
 
 def _value(value: Any) -> str:

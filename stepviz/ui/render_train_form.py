@@ -9,7 +9,8 @@ from stepviz.ui.render import esc
 from stepviz.ui.render_datasets import commands, field
 from stepviz.ui.train_words import TRAININGS as WORDS
 from stepviz.ui.train_words import default_note, in_words
-from stepviz.ui.view_train_form import OWN, DatasetChoice, TrainForm
+from stepviz.ui.view_base import OWN
+from stepviz.ui.view_train_form import DatasetChoice, TrainForm
 
 
 def form(f: TrainForm) -> str:
@@ -19,12 +20,13 @@ def form(f: TrainForm) -> str:
         '<form class="build" data-act="start" autocomplete="off">'
         f'<input type="hidden" name="of" value="{esc(f.training.name)}">'
         f'<input type="hidden" name="ofsize" value="{"large" if f.large else "small"}">'
+        f'<input type="hidden" name="ofsource" value="{esc(f.source)}">'
         f'<input type="hidden" name="serial" value="{esc(f.serial)}"><div class="scroll">'
         '<section><h1>Train a model</h1><p class="dim">In a process of its own; what comes out can be chosen in '
         "Explore, with its parents on record.</p></section>"
         '<section><h3>1 · What it learns</h3><div class="recipes" role="radiogroup" aria-label="Training">'
         f"{chosen}</div></section>"
-        f"<section><h3>2 · Dataset{'s' if f.training.mixed else ''}</h3>{_datasets(f)}</section>"
+        f"{_questions(f) if f.training.asks else _datasets(f)}"
         f"<section><h3>3 · Start from</h3>{_base(f)}</section>"
         f'<section><h3>4 · Settings</h3><div class="opts">{"".join(field(x, "default") for x in f.basic)}</div>'
         f'<p class="dim fine">{esc(default_note(f.large))}</p>{_more(f)}</section>'
@@ -43,10 +45,18 @@ def _training(name: str, on: bool) -> str:
 
 
 def _datasets(f: TrainForm) -> str:
-    if not f.datasets:
-        build = '<a class="btn sm" href="/datasets">Build one</a>'
-        return f'<div class="picks none"><p class="dim">None fits yet.</p>{build}</div>'
-    return f'<div class="picks">{"".join(_dataset(d, f.training.mixed) for d in f.datasets)}</div>'
+    shown = "".join(_dataset(d, f.training.mixed) for d in f.datasets)
+    build = '<p class="dim">None fits yet.</p><a class="btn sm" href="/datasets">Build one</a>'
+    picks = f'<div class="picks">{shown}</div>' if shown else f'<div class="picks none">{build}</div>'
+    return f"<section><h3>2 · Dataset{'s' if f.training.mixed else ''}</h3>{picks}</section>"
+
+
+def _questions(f: TrainForm) -> str:
+    return (
+        '<section><h3>2 · Questions</h3><p class="dim fine">It reads questions of the store, and no dataset: each '
+        "round samples them, keeps the right samples, and freezes them as a dataset of its own.</p>"
+        f'<div class="opts">{"".join(field(x, "all") for x in f.asked)}</div></section>'
+    )
 
 
 def _dataset(d: DatasetChoice, mixed: bool) -> str:
@@ -72,7 +82,9 @@ def _base(f: TrainForm) -> str:
     about = (
         f'<p class="dim fine">{esc(f.about)}</p>' if f.about and f.base == OWN else '<p class="dim fine" hidden></p>'
     )
-    return f'<select class="field" name="base" aria-label="Base model">{options}</select>{own}{about}'
+    each = '<p class="dim fine">Each round is fine-tuned from this one again, not from the student before.</p>'
+    select = f'<select class="field" name="base" aria-label="Base model">{options}</select>'
+    return f"{select}{own}{about}{each if f.training.asks else ''}"
 
 
 def _more(f: TrainForm) -> str:
@@ -85,7 +97,8 @@ def _more(f: TrainForm) -> str:
 def _foot(f: TrainForm) -> str:
     """What it takes; why it cannot start, or what to think of; the button."""
     said = _linked(commands(in_words(f.lacks))) if f.lacks else "<br>".join(esc(note) for note in f.notes)
-    link = ' <a class="link" href="/datasets">Datasets</a>' if f.lacks and not f.datasets else ""
+    builds = f.lacks and not f.datasets and not f.training.asks
+    link = ' <a class="link" href="/datasets">Datasets</a>' if builds else ""
     notice = (
         f'<div class="notice" role="status"><span>{said}{link}</span></div>'
         if said
@@ -109,8 +122,11 @@ def takes(f: TrainForm) -> str:
     if e is None:
         return ""
     parts = [f"≈ {short(e.tokens)} tokens", f"{e.steps:,} steps"]
+    if e.rounds:
+        parts = [f"a round: ≈ {short(e.sampled)} tokens sampled", f"≈ {short(e.tokens)} learnt", f"{e.steps:,} steps"]
     parts += [f"≈ {e.memory / 1e9:.1f} GB"] if e.memory else []
     parts += [f"≈ {_time(e.seconds)}"] if e.seconds else ["time known once it runs"]
+    parts += [f"at most {e.rounds} round{'s' if e.rounds > 1 else ''}"] if e.rounds else []
     return " · ".join(part.replace(" ", "\u00a0") for part in parts)
 
 

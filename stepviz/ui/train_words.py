@@ -25,6 +25,9 @@ TRAININGS: dict[str, Words] = {
     "sorm": Words("Says after each step whether it can still be solved.", GLORE, "scores steps, says where to refine"),
     "prm": Words("Says of each step whether it is correct.", "PRM800K, 2305.20050", "scores steps"),
     "refiner": Words("Rewrites a draft, from its [BAD] on or as a whole.", GLORE, "refines drafts"),
+    "expert-iteration": Words(
+        "Learns from its own right samples, round by round. Needs no dataset.", GLORE, "samples chains"
+    ),
 }
 
 # setting → label, what it does in one line
@@ -37,6 +40,16 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "compile": ("Compile", "About a tenth faster, after a minute's start."),
     "soft": ("Soft labels", "Learns k of n rollouts, and so estimates V; the dataset must have the counts."),
     "held_out": ("Share held out", "Of the problems, by which the trained model is judged. Between 0 and 0.9."),
+    "student": ("Who samples first", "The student that the first round begins with."),
+    "source": ("Source", "Of the questions that are sampled."),
+    "split": ("Split", "Test problems are never read."),
+    "dev_split": ("Rounds judged by", "Greedy accuracy on these problems chooses the round, and ends the rounds."),
+    "samples": ("Samples a question", "The paper's are 96; two cores manage 16 on the embedded world."),
+    "questions": ("Questions", "So many of the split are sampled; 0: all."),
+    "rounds": ("Rounds at most", "Fewer where greedy accuracy stops rising."),
+    "dev": ("Problems that judge", "So many judge each round."),
+    "supervised": ("Reference solutions", "Of so many problems, learnt beside the samples; 0: of all."),
+    "full_epochs": ("Full epochs", "Of each round's rows. Off: as many tokens as the epochs take on the references."),
     "add_token": ("Give it [BAD]", "For a base whose tokenizer has no such token."),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,13 +49,29 @@ class TrainingList:
 
 
 @dataclass(frozen=True, slots=True)
+class RoundLine:
+    """A round of expert iteration; 0 is the student it began with. greedy: accuracy, a share."""
+
+    number: int
+    greedy: float
+    rows: int = 0
+    dataset: int = 0
+    best: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OpenTraining:
-    """A run with what came of it. `resumable`: it stopped, and there is a checkpoint to go on from."""
+    """A run with what came of it. `resumable`: it stopped, and there is a checkpoint to go on from.
+
+    steps: of the training that the losses are of; rounds: what expert iteration has reached so far.
+    """
 
     line: TrainingLine
     spec: Mapping[str, Any]
     losses: tuple[tuple[int, float], ...] = ()
     tokens: int = 0
+    steps: int | None = None
+    rounds: tuple[RoundLine, ...] = ()
     datasets: tuple[DatasetRow, ...] = ()
     model: ModelRow | None = None
     there: bool = False  # the model's files are
@@ -119,7 +135,9 @@ def _opened(bench: Workbench, row: RunRow) -> OpenTraining:
         spec=spec,
         losses=tuple((int(step), float(loss)) for step, loss in row.progress.get("losses") or ()),
         tokens=int(row.progress.get("tokens") or 0),
-        datasets=tuple(_datasets(bench, spec)),
+        steps=row.progress.get("steps") or row.progress.get("total"),
+        rounds=_rounds(row.progress.get("rounds") or (), made),
+        datasets=tuple(_datasets(bench, spec, made)),
         model=made,
         there=made is not None and (Path(made.spec.partition(":")[2]) / "config.json").is_file(),
         command=" ".join(("python -m training", *_quoted(words(spec)))),
@@ -129,9 +147,19 @@ def _opened(bench: Workbench, row: RunRow) -> OpenTraining:
     )
 
 
-def _datasets(bench: Workbench, spec: Mapping[str, Any]) -> list[DatasetRow]:
+def _rounds(told: Sequence[Mapping[str, Any]], made: ModelRow | None) -> tuple[RoundLine, ...]:
+    best = made.meta.get("round") if made else None
+    return tuple(
+        RoundLine(int(r["number"]), float(r["greedy"]), int(r["rows"]), int(r["dataset"] or 0), r["number"] == best)
+        for r in told
+    )
+
+
+def _datasets(bench: Workbench, spec: Mapping[str, Any], made: ModelRow | None) -> list[DatasetRow]:
+    """What it learns from; where it has frozen datasets of its own, the one of the model in the end."""
+    own = [d.get("id") for d in (made.meta.get("datasets") or ()) if isinstance(d, Mapping)] if made else []
     found = []
-    for id in spec.get("datasets") or ():
+    for id in spec.get("datasets") or own:
         try:
             found.append(bench.store.dataset(id))
         except StepvizError:

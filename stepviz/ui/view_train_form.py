@@ -13,20 +13,20 @@ from typing import Any
 from db.store import Store
 from db.values import DatasetRow
 from stepviz import train_job
-from stepviz.checkpoints import Checkpoint, look
+from stepviz.checkpoints import Checkpoint
 from stepviz.errors import StepvizError
-from stepviz.model_choices import bases, described
-from stepviz.train_estimate import Estimate, Machine, estimate, memory_of
+from stepviz.train_estimate import Estimate, Machine, estimate, estimate_rounds, memory_of
 from stepviz.trainings import LARGE, TRAININGS, Training, defaults_for, learns_from
+from stepviz.ui import view_questions
 from stepviz.ui.train_words import SETTINGS
+from stepviz.ui.view_base import FIRST_BASE, OWN, about, base_choices, base_in, looked
 from stepviz.ui.view_recipe import Field, Kind
 
-FIRST, FIRST_BASE = "sft", "embedded:base"
-OWN = "own"  # the base's choice that opens a field for a folder or a hub id
+FIRST = "sft"
 BASIC = ("learning_rate", "epochs", "batch")
 MORE = ("length", "seed", "compile")
 FITTING = 40  # datasets to choose from
-_SWITCHES = ("compile", "soft", "add_token")
+_SWITCHES = ("compile", "soft", "add_token", "full_epochs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class DatasetChoice:
 class TrainForm:
     """`large`: the base is of a published model's size. lacks: why it cannot start; notes: what to think of before.
 
+    asked: the questions of a training that reads no dataset, of which `source` is one field.
     serial: of the request this answers, so that the browser keeps what was typed since; "all": it keeps nothing.
     """
 
@@ -53,6 +54,8 @@ class TrainForm:
     own: str = ""
     about: str = ""
     large: bool = False
+    asked: tuple[Field, ...] = ()
+    source: str = ""
     basic: tuple[Field, ...] = ()
     more: tuple[Field, ...] = ()
     name: str = ""
@@ -70,11 +73,12 @@ def form_of(store: Store, sent: Mapping[str, Any], dataset: int | None = None) -
     every = store.datasets()
     fitting = [d for d in every if d.recipe in training.datasets][:FITTING]
     chosen = _chosen(training, fitting, sent, dataset)
-    base, own = _base(sent)
-    choices = _bases(store)
-    found, mistake = _looked(base)
+    base, own = base_in(sent)
+    choices = base_choices(store)
+    found, mistake = looked(base)
     size = found.parameters if found else None
-    settings = _settings(training, sent, size)
+    asked = view_questions.fields(store, sent) if training.asks else ()
+    settings = _settings(training, sent, size) | {f.name: (f.value, f.value) for f in asked}
     name = str(sent.get("name", "")).strip()[:80]
     form = TrainForm(
         training=training,
@@ -82,8 +86,10 @@ def form_of(store: Store, sent: Mapping[str, Any], dataset: int | None = None) -
         base=OWN if own is not None else base,
         choices=choices,
         own=own or "",
-        about=_about(found),
+        about=about(found),
         large=bool(size and size >= LARGE),
+        asked=asked,
+        source=next((f.value for f in asked if f.name == "source"), ""),
         name=name,
         suggested=_suggested(store, training),
         machine=memory_of(),
@@ -95,7 +101,7 @@ def form_of(store: Store, sent: Mapping[str, Any], dataset: int | None = None) -
 def spec_of(store: Store, sent: Mapping[str, Any]) -> dict[str, Any]:
     """For jobs.start. StepvizError names what cannot be read."""
     training = _training(store, sent, None)
-    base, _ = _base(sent)
+    base, _ = base_in(sent)
     given = {name: sent[name] for name in (*BASIC, *MORE) if str(sent.get(name, "")).strip()}
     given["compile"] = bool(sent.get("compile"))
     options = {
@@ -160,44 +166,13 @@ def _chosen(
     return [newest[recipe] for recipe in kinds if recipe in newest]
 
 
-def _base(sent: Mapping[str, Any]) -> tuple[str, str | None]:
-    """(the base, what stands in the field of one's own where that is chosen)."""
-    base = str(sent.get("base", FIRST_BASE))[:500]
-    own = str(sent.get("own", "")).strip()[:500]
-    return (own, own) if base == OWN else (base, None)
-
-
-def _bases(store: Store) -> tuple[tuple[str, str], ...]:
-    listed = []
-    for c in bases(store):
-        size = described(c.spec)
-        listed.append((c.spec, " · ".join(part for part in (c.label, size, c.about) if part)))
-    return (*listed, (OWN, "a folder, or a model of the hub …"))
-
-
-def _looked(base: str) -> tuple[Checkpoint | None, str]:
-    try:
-        return look(base), ""
-    except StepvizError as error:
-        return None, str(error)
-
-
-def _about(found: Checkpoint | None) -> str:
-    if found is None:
-        return ""
-    if found.folder is None:
-        return "It is not on this machine yet: it is fetched when the training starts."
-    kind = ", ".join(map(str, found.config.get("architectures") or ()))
-    return " · ".join(part for part in (kind, described(found.spec)) if part)
-
-
 def _settings(training: Training, sent: Mapping[str, Any], size: int | None) -> dict[str, tuple[str, str]]:
     """name → (value, default) as text. What was left at the default follows it when the training or base changes."""
-    now = _texts(training, size)
+    now = _texts(training, size, view_questions.source_of(sent))
     shown = TRAININGS.get(str(sent.get("of", "")))
     if shown is None:
         return {name: (value, value) for name, value in now.items()}
-    before = _texts(shown, LARGE if sent.get("ofsize") == "large" else None)
+    before = _texts(shown, LARGE if sent.get("ofsize") == "large" else None, str(sent.get("ofsource", "")))
     out = {}
     for name, default in now.items():
         given = ("on" if sent.get(name) else "") if name in _SWITCHES else str(sent.get(name, default)).strip()[:40]
@@ -206,11 +181,15 @@ def _settings(training: Training, sent: Mapping[str, Any], size: int | None) -> 
     return out
 
 
-def _texts(training: Training, size: int | None) -> dict[str, str]:
-    values = asdict(defaults_for(training, size)) | training.options
-    return {name: ("on" if v else "") if isinstance(v, bool) else f"{v:g}" for name, v in values.items()} | {
-        "compile": ""
-    }
+def _texts(training: Training, size: int | None, source: str) -> dict[str, str]:
+    values = asdict(defaults_for(training, size)) | view_questions.defaults(training, source)
+    return {name: _text(value) for name, value in values.items()} | {"compile": ""}
+
+
+def _text(value: bool | float | str) -> str:
+    if isinstance(value, bool):
+        return "on" if value else ""
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _filled(
@@ -222,9 +201,9 @@ def _filled(
     settings: Mapping[str, tuple[str, str]],
 ) -> TrainForm:
     """With fields, what the training will take, and what is wrong with it."""
-    basic, more = (tuple(_field(n, *settings[n]) for n in names) for names in (BASIC, (*form.training.options, *MORE)))
+    basic, more = (tuple(_field(n, *settings[n]) for n in names) for names in _places(form.training))
     form = replace(form, basic=basic, more=more)
-    if not chosen:
+    if not chosen and not form.training.asks:
         return replace(form, lacks=_no_dataset(form))
     if base is None:
         return replace(
@@ -236,13 +215,28 @@ def _filled(
         spec = train_job.normalised(store, spec_of(store, sent))
     except StepvizError as error:
         return replace(form, lacks=str(error))
-    told = estimate(store, form.training, chosen, base, spec["settings"], spec["options"])
-    form = replace(form, estimate=told, notes=tuple(_notes(told, form.machine)))
     try:
+        told = _estimate(store, form.training, chosen, base, spec)
+        form = replace(form, estimate=told, notes=tuple(_notes(told, form.machine)))
         train_job.check(store, spec)
     except StepvizError as error:
         return replace(form, lacks=str(error))
     return form
+
+
+def _estimate(
+    store: Store, training: Training, chosen: Sequence[DatasetRow], base: Checkpoint, spec: Mapping[str, Any]
+) -> Estimate:
+    if training.asks:
+        return estimate_rounds(store, base, spec["settings"], spec["options"])
+    return estimate(store, training, chosen, base, spec["settings"], spec["options"])
+
+
+def _places(training: Training) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The settings that are always seen, and those behind "More"."""
+    if training.asks:
+        return (*view_questions.BASIC, *BASIC), (*view_questions.MORE, *MORE)
+    return BASIC, (*training.options, *MORE)
 
 
 def _field(name: str, value: str, default: str) -> Field:
