@@ -19,7 +19,13 @@ OVERRIDES = {1: "correct", -1: "wrong", None: "unknown"}
 
 
 def current_labels(rows: Iterable[Row[Any]]) -> list[Row[Any]]:
-    """What each annotator said last of each question and step and did not take back, oldest first.
+    """What each annotator said last of each question and step and did not take back, oldest first."""
+    return [stack[-1] for stack in label_stacks(rows)]
+
+
+def label_stacks(rows: Iterable[Row[Any]]) -> list[list[Row[Any]]]:
+    """For each annotator, question and step what was said and not taken back: the last label stands, and an undo
+    brings back the one beneath. In the order of the labels that stand, oldest first.
 
     `rows` come in the order of their ids; an undo takes back the last label that still stands.
     """
@@ -30,7 +36,7 @@ def current_labels(rows: Iterable[Row[Any]]) -> list[Row[Any]]:
             stack.append(row)
         elif stack:
             stack.pop()
-    return sorted((stack[-1] for stack in stacks.values() if stack), key=lambda row: row.id)
+    return sorted((stack for stack in stacks.values() if stack), key=lambda stack: stack[-1].id)
 
 
 def is_disputed(graded: str, labels: Sequence[Row[Any]]) -> bool:

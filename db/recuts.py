@@ -1,6 +1,7 @@
 """A chain is cut into other steps: what hangs on the old ones follows them, in the transaction that cuts.
 
-Labels are appended only: a label whose step has another number now is taken back and said again of that number.
+Labels are appended only: a label whose step has another number now is taken back and said again of that number, and
+so are the older ones beneath it, which an undo brings back.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, insert, select, update
 
-from db.caches import current_labels, refresh_chains
+from db.caches import label_stacks, refresh_chains
 from db.models import AnnotationTable, ChainTable, ScoreTable
 from db.rows import annotation_row, read_annotation, table
 from stepviz.errors import StepvizError
-from stepviz.label_rules import carried
+from stepviz.label_rules import carried, carried_beneath
 from stepviz.types import Annotation, Chain
 
 NOTE = "cut into other steps"  # of the row that takes a label back from its old step
@@ -32,28 +33,28 @@ def follow(connection: Connection, old: Chain, new: Chain) -> int:
 
 
 def _carry_labels(connection: Connection, old: Chain, new: Chain) -> int:
+    """An undo after the cut brings back what it would have brought back before, on the new steps.
+
+    Where steps became one, beneath their label lies nothing: what each of them was called before is said of no step.
+    """
     a = AnnotationTable
     query = select(a.__table__).where(a.chain_id == old.id, a.question != "verdict").order_by(a.id)
-    rows = connection.execute(query).all()
-    standing = [read_annotation(row) for row in current_labels(rows)]
-    before = [replace(label, key="") for label in standing]  # a key is its file's, and is used once
-    after = carried(before, old.text, old.spans, new.spans)
-    depths = {_slot(label): 0 for label in standing}
-    for row in rows:
-        slot = _slot(read_annotation(row))
-        depths[slot] = max(0, depths.get(slot, 0) + (-1 if row.undone else 1))
-    # below a first error that stays may lie an older one, whose number would mean another step after an undo
-    stays = [
-        was == now and (was.question not in ("decides", "first_error") or depths[_slot(was)] == 1)
-        for was, now in zip(before, after, strict=True)
-    ]
-    kept = [now for now, keep in zip(after, stays, strict=True) if keep]
-    moving = [(was, now) for was, now, keep in zip(before, after, stays, strict=True) if not keep]
-    undos = [_undo(was) for was, _ in moving for _ in range(depths[_slot(was)])]
-    said = [now for k, (_, now) in enumerate(moving) if now not in kept and now not in [x for _, x in moving[:k]]]
+    rows = label_stacks(connection.execute(query))
+    # a key is its file's, and is used once
+    before = [tuple(replace(read_annotation(row), key="") for row in stack) for stack in rows]
+    standing = [stack[-1] for stack in before]
+    carry = old.text, old.spans, new.spans
+    now = carried(standing, *carry)
+    after: dict[tuple[str, str, int], tuple[Annotation, ...]] = {}
+    for stack, top in zip(before, now, strict=True):
+        beneath = carried_beneath(stack[:-1], *carry)
+        after[_slot(top)] = (top,) if _slot(top) in after else (*beneath, top)
+    kept = {_slot(stack[-1]) for stack in before if after.get(_slot(stack[-1])) == stack}
+    undos = [_undo(label) for stack in before if _slot(stack[-1]) not in kept for label in stack]
+    said = [label for slot, stack in after.items() if slot not in kept for label in stack]
     _append(connection, [*undos, *said])
-    refresh_chains(connection, [old.id] if moving else [])
-    return len(moving)
+    refresh_chains(connection, [old.id] if undos else [])
+    return sum(was != is_now for was, is_now in zip(standing, now, strict=True))
 
 
 def _slot(label: Annotation) -> tuple[str, str, int]:

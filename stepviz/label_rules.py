@@ -87,6 +87,28 @@ def carried(
     return tuple(targets)
 
 
+def carried_beneath(
+    labels: Sequence[Annotation], text: str, old: tuple[Span, ...], new: tuple[Span, ...]
+) -> tuple[Annotation, ...]:
+    """Labels that an undo would bring back, as they read on the steps `new`.
+
+    One whose step is no step any more, cut up or become a part of another, is left out: what was said of a part is
+    not said of the whole.
+    """
+    places, found = _places(text, old, new), []
+    for label in labels:
+        names_one = label.question in ("decides", "first_error")
+        step = label.value if names_one else label.step
+        place = places.get(step) if step else None
+        if not step:
+            found.append(label)
+        elif place is not None and names_one:
+            found.append(replace(label, value=place.number))
+        elif place is not None and place.steps == (step,):
+            found.append(replace(label, step=place.number))
+    return tuple(found)
+
+
 _WAY_OUT = "Take the labels back first, or edit a step to branch a copy and cut that."
 
 

@@ -14,7 +14,7 @@ from stepviz import exporting
 from stepviz.answers import GRADER
 from stepviz.importing import grade_chains, import_path
 from stepviz.sources import stepviz
-from stepviz.steps import segment
+from stepviz.steps import merge, segment
 from stepviz.types import Annotation, Chain, Problem, SourceItem, Span
 from tests.source_rows import lines
 from tests.store_cases import chain, new_url, problem
@@ -170,3 +170,36 @@ def test_an_answer_line_is_the_same_step_whatever_its_kind(store: Store, c: Chai
     path = lines(tmp_path / "a.jsonl", row_of(problem(), (c,), Annotation(c.id, "ana", "correct", 2, 1)))
     assert import_path(store, "stepviz", path).annotations_new == 1
     assert asdict(store.chain(c.id).chain)["spans"][1]["kind"] == "answer"
+
+
+PROCESSBENCH = {
+    "id": "gsm8k-1", "generator": "m", "problem": "How many?", "steps": ["2+3=5", "5+1=7", "7*2=14. So 14."],
+    "final_answer_correct": False, "label": 1,
+}  # fmt: skip
+PRM800K = {
+    "labeler": "x", "timestamp": "t", "question": {"problem": "How many?", "ground_truth_answer": "12"},
+    "label": {"steps": [{"completions": [{"text": text, "rating": rating, "flagged": False}], "human_completion": None,
+                         "chosen_completion": 0} for text, rating in (("2+3=5", 1), ("5+1=6", 1), ("6*2=11", -1))],
+              "total_time": 1, "finish_reason": "found_error"},
+}  # fmt: skip
+SHEPHERD = {
+    "input": "How many? Step 1: 2+3=5 ки\nStep 2: 5+1=6 ки",
+    "label": "How many? Step 1: 2+3=5 +\nStep 2: 5+1=6 +",
+}
+TRL = {"prompt": "How many?", "completions": ["2+3=5", "5+1=6", "6*2=11"], "labels": [True, True, False]}
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [("processbench", PROCESSBENCH), ("prm800k", PRM800K), ("math-shepherd", SHEPHERD), ("trl", TRL)],
+)
+def test_a_files_row_goes_out_as_it_came_after_its_first_steps_became_one(
+    store: Store, tmp_path: Path, name: str, row: dict
+):
+    path = lines(tmp_path / "rows.jsonl", row)
+    import_path(store, name, path)
+    (given,) = (r.chain for r in store.chains_of())
+    store.set_spans(given.id, merge(given.spans, 1), "hand/1")
+    assert store.chain(given.id).chain.n == given.n - 1
+    assert list(exporting.EXPORTS[name](store)) == [row]
+    assert import_path(store, name, path).unchanged == 1

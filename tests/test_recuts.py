@@ -10,15 +10,12 @@ import pytest
 
 from db.store import Store, open_store
 from db.values import ModelRow
-from stepviz import exporting
 from stepviz.errors import StepvizError
-from stepviz.importing import import_path
 from stepviz.label_rules import carried
 from stepviz.steps import cut_id, merge, segment, split
 from stepviz.types import Annotation, Chain, SourceItem, Span
 from stepviz.ui import actions, render_dialogs
 from stepviz.ui.workbench import Workbench
-from tests.source_rows import lines
 from tests.store_cases import chain, new_url, problem
 
 TEXT = "2+3=5. 5+1=6.\n6*2=12\n12-1=11\n#### 11"  # steps 1-4; the first line is two sentences
@@ -143,11 +140,48 @@ def test_white_space_at_a_steps_ends_is_nothing():
     ) == (label,)
 
 
-def test_an_older_first_error_does_not_come_back_under_another_steps_number(store: Store, c: Chain):
+def undo(store: Store, c: Chain, who: str, question: str, step: int = 0) -> None:
+    store.add_annotation(Annotation(c.id, who, question, step, None, undone=True))
+
+
+def test_an_older_first_error_comes_back_as_the_same_text(store: Store, c: Chain):
     say(store, c, ("ana", "first_error", 0, 3), ("ana", "first_error", 0, None))  # she changed her mind
-    sentences(store, c)
+    assert sentences(store, c) == 0
     assert stands(store, c) == [("ana", "first_error", 0, None)]
-    store.add_annotation(Annotation(c.id, "ana", "first_error", 0, None, undone=True))
+    undo(store, c, "ana", "first_error")
+    assert stands(store, c) == [("ana", "first_error", 0, 4)]  # "12-1=11" is the fourth step now
+    undo(store, c, "ana", "first_error")
+    assert stands(store, c) == []
+
+
+def test_an_undo_brings_back_what_was_said_of_a_step_that_has_another_number(store: Store, c: Chain):
+    say(store, c, ("ana", "correct", 2, -1), ("ana", "correct", 2, None), ("ana", "correct", 2, 1))
+    assert sentences(store, c) == 1
+    for value in (1, None, -1):
+        assert stands(store, c) == [("ana", "correct", 3, value)]
+        undo(store, c, "ana", "correct", 3)
+    assert stands(store, c) == []
+    with pytest.raises(StepvizError, match="no label left"):
+        undo(store, c, "ana", "correct", 3)
+
+
+def test_what_was_said_of_a_part_does_not_come_back_as_said_of_the_whole(store: Store, c: Chain):
+    """Ana called step 2 wrong, then right; it becomes one step with the third, which she calls right."""
+    say(store, c, ("ana", "correct", 2, -1), ("ana", "correct", 2, 1), ("ana", "correct", 3, 1))
+    say(store, c, ("ana", "correct", 4, -1), ("ana", "correct", 4, 1))
+    store.set_spans(c.id, merge(c.spans, 2), "hand/1", was=c.spans)
+    assert sorted(stands(store, c)) == [("ana", "correct", 2, 1), ("ana", "correct", 3, 1)]
+    undo(store, c, "ana", "correct", 2)
+    undo(store, c, "ana", "correct", 3)
+    assert stands(store, c) == [("ana", "correct", 3, -1)]  # the last step is what it was
+
+
+def test_a_label_beneath_that_belongs_to_no_step_any_more_hinders_no_cut(store: Store, c: Chain):
+    say(store, c, ("ana", "first_error", 0, 2), ("ana", "first_error", 0, 1), ("ana", "first_error", 0, 3))
+    sentences(store, c)  # step 1 is cut up: what she once said of it is gone, and nothing is guessed
+    for value in (4, 3):
+        assert stands(store, c) == [("ana", "first_error", 0, value)]
+        undo(store, c, "ana", "first_error")
     assert stands(store, c) == []
 
 
@@ -201,39 +235,6 @@ def test_labels_and_cuts_at_the_same_time_lose_nothing(store: Store, c: Chain):
     n = store.chain(c.id).chain.n
     assert len({who for who, _, _, _ in stands(store, c)}) + len(wrong) == 20
     assert all(1 <= step <= n for _, _, step, _ in stands(store, c))
-
-
-PROCESSBENCH = {
-    "id": "gsm8k-1", "generator": "m", "problem": "How many?", "steps": ["2+3=5", "5+1=7", "7*2=14. So 14."],
-    "final_answer_correct": False, "label": 1,
-}  # fmt: skip
-PRM800K = {
-    "labeler": "x", "timestamp": "t", "question": {"problem": "How many?", "ground_truth_answer": "12"},
-    "label": {"steps": [{"completions": [{"text": text, "rating": rating, "flagged": False}], "human_completion": None,
-                         "chosen_completion": 0} for text, rating in (("2+3=5", 1), ("5+1=6", 1), ("6*2=11", -1))],
-              "total_time": 1, "finish_reason": "found_error"},
-}  # fmt: skip
-SHEPHERD = {
-    "input": "How many? Step 1: 2+3=5 ки\nStep 2: 5+1=6 ки",
-    "label": "How many? Step 1: 2+3=5 +\nStep 2: 5+1=6 +",
-}
-TRL = {"prompt": "How many?", "completions": ["2+3=5", "5+1=6", "6*2=11"], "labels": [True, True, False]}
-
-
-@pytest.mark.parametrize(
-    ("name", "row"),
-    [("processbench", PROCESSBENCH), ("prm800k", PRM800K), ("math-shepherd", SHEPHERD), ("trl", TRL)],
-)
-def test_a_files_row_goes_out_as_it_came_after_its_first_steps_became_one(
-    store: Store, tmp_path: Path, name: str, row: dict
-):
-    path = lines(tmp_path / "rows.jsonl", row)
-    import_path(store, name, path)
-    (given,) = (r.chain for r in store.chains_of())
-    store.set_spans(given.id, merge(given.spans, 1), "hand/1")
-    assert store.chain(given.id).chain.n == given.n - 1
-    assert list(exporting.EXPORTS[name](store)) == [row]
-    assert import_path(store, name, path).unchanged == 1
 
 
 # --- in Explore ------------------------------------------------------------------------------------------------------
