@@ -22,6 +22,9 @@ class Progress:
     began: float = field(default_factory=time.monotonic)
     looked: float = field(default_factory=time.monotonic)
 
+    def __post_init__(self) -> None:
+        self._tell()  # so that a bar knows of how many, while the first of them are scored
+
     def have(self, count: int) -> None:
         """Drafts done before, or not to be done."""
         self.done += count

@@ -24,9 +24,9 @@ DOING = {
     "branch": "Branching",
     "score": "Scoring",
     "refine": "Refining",
+    "compare": "Comparing",
     "dataset": "Building",
     "train": "Training",
-    "compare": "Comparing",
 }
 
 

@@ -37,7 +37,8 @@ def measurer(v: ChainPage, offers: Sequence[Offer], chosen: str, own: str) -> st
         if own
         else _offer("by", "", v.measurer, "no model of this store drew this chain; this one samples", not chosen)
     )
-    known = "".join(_offer("by", o.spec, o.name, o.about, o.spec == chosen) for o in offers)
+    others = [o for o in offers if o.spec == chosen or o.name != (own or v.measurer)]
+    known = "".join(_offer("by", o.spec, o.name, o.about, o.spec == chosen) for o in others)
     body = (
         '<p class="dim">A value is one model’s chance to get from here to the right answer. Values of two models are '
         "kept apart, and shown one at a time.</p>"

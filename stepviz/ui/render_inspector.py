@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stepviz.rollouts import unfinished
 from stepviz.types import Continuation
+from stepviz.ui.refine_address import At
 from stepviz.ui.render import answer, button, esc, icon, k_of_n, prose, shares
 from stepviz.ui.render_scores import beside
 from stepviz.ui.rows import ChainPage, ExactMark, Label, StepRow
@@ -30,6 +31,10 @@ def _terminal(row: StepRow) -> bool:
 
 def _actions(v: ChainPage, row: StepRow) -> str:
     edit = button("Edit & branch", "edit", "e", step=row.number) if row.number and not v.blocked else ""
+    title = "Written anew from this step on; the steps before it stay"
+    link = At(chain=v.chain, step=str(row.number)).query()
+    refine = f'<a class="btn" href="/refine{esc(link)}" title="{title}">Refine from here</a>' if row.number else ""
+    edit += refine
     if v.blocked or _terminal(row):
         return edit
     more = button("32 more here", "more", "m", title=row.cost, step=row.number, n=32)

@@ -10,6 +10,10 @@ from stepviz.ui.render_dialogs import dialog
 from stepviz.ui.render_scores import estimates
 from stepviz.ui.rows import ChainPage, Scorer
 
+_NONE = (
+    '<p class="dim">There is none here yet. Name one below, or <a class="link" href="/train">train one</a>: measure '
+    "some chains, freeze a dataset of the recipe sorm, and train on it.</p>"
+)
 _GO = '<button type="submit" class="btn pri">Score</button>'
 
 
@@ -17,7 +21,7 @@ def ask(v: ChainPage, offered: Sequence[Scorer], chains: int) -> str:
     """Whom to score with, and what."""
     first = next((s for s in offered if v.drawn and s.spec == v.drawn.spec), next(iter(offered), None))
     known = "".join(_offer(s, s == first) for s in offered)
-    none = "" if offered else '<p class="dim">None ships with this version, and none has scored here yet.</p>'
+    none = "" if offered else _NONE
     roles = "".join(f'<option value="{role}">{role.upper()}: {esc(what)}</option>' for role, what in ROLES.items())
     scope = "".join(
         f'<label><input type="radio" name="of" value="{value}"{" checked" if value == "all" else ""}>{label}</label>'

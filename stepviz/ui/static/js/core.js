@@ -50,7 +50,7 @@ window.stepviz ??= (() => {
     if (kind === "dialog") { openDialog(box.innerHTML); if (text) toast(text); }
     if (kind === "error") toast(text, true);
     if (kind === "toast") toast(text);
-    if (kind === "run") sv.on_run?.(text);
+    if (kind === "run") { closeDialog(); sv.on_run?.(text); }
     if (kind === "done") { closeDialog(); if (text) toast(text); }
     if (kind === "poll") { clearTimeout(pollTimer); pollTimer = setTimeout(poll, 700); }
     if (go) { closeDialog(); sv.visit(go); }
