@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.ui_cases import Filled
 
 pytest_plugins = ["tests.chromium"]
 
@@ -27,3 +32,14 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages start no worker: runs are claimed in the test's own process, where it asks for that."""
     monkeypatch.setattr("stepviz.jobs.ensure_worker", lambda *_, **__: True)
     monkeypatch.setattr("stepviz.ui.status.ensure_worker", lambda *_, **__: True)
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Filled]:
+    """The store of tests/ui_cases.py, for pages without a browser."""
+    from db.store import open_store
+    from stepviz.ui.workbench import Workbench
+    from tests import ui_cases
+
+    with open_store(f"sqlite:///{tmp_path}/ui.db") as store:
+        yield ui_cases.Filled(Workbench(store), ui_cases.fill(store))

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from db.store import Store
 from db.values import ModelRow
 from stepviz.steps import rule_id, segment
 from stepviz.types import Annotation, Chain, Continuation, Problem, Sampling, SourceItem, Verdict, prefix_hash
+from stepviz.ui.address import Address
+from stepviz.ui.rows import ChainPage
+from stepviz.ui.view_chain import chain_page
+from stepviz.ui.workbench import Workbench
 
 QUESTION = "Maya buys 6 boxes of 24 candles and keeps 12. How many are for sale, at $2 each?"
 WRONG = (
@@ -98,3 +104,24 @@ def add_scores(store: Store, ids: dict[str, str]) -> None:
         store.add_model(ModelRow(model, role, f"hf:{role}"))
         for name, scores in zip(("wrong", "right"), SCORES[model], strict=True):
             store.add_scores(ids[name], model, scores)
+
+
+@dataclass
+class Filled:
+    """A workbench on a filled store, and what `fill` put there."""
+
+    bench: Workbench
+    ids: dict[str, str]
+
+
+def page(filled: Filled, chain: str = "wrong", **at: object) -> ChainPage:
+    store, id_ = filled.bench.store, filled.ids[chain]
+    row = store.chain(id_)
+    problem = store.problem(row.chain.problem_id)
+    return chain_page(filled.bench, Address(problem.id, id_, **at), problem, row)
+
+
+def a_draw(j: int = 0, **fields: object) -> Continuation:
+    key = {"prefix_hash": prefix_hash(""), "model_id": MODEL, "sampling_id": SAMPLING.hash}
+    done = {"seed": j, "text": "#### 264", "finish_reason": "stop", "tokens": 4, "answer": "264", "verdict": "correct"}
+    return Continuation(**({"problem_id": problem().id, "j": j} | key | done | fields))
