@@ -15,7 +15,8 @@ from starlette.staticfiles import StaticFiles
 
 from db.store import Store
 from stepviz.types import Sampling
-from stepviz.ui import datasets_page, explore, import_page, refine_page, runs, train_page
+from stepviz.ui import compare_page, datasets_page, explore, import_page, refine_page, runs, train_page
+from stepviz.ui.compare_download import compare_route
 from stepviz.ui.download import download_route
 from stepviz.ui.page import STATIC, stylesheets
 from stepviz.ui.workbench import Workbench
@@ -37,7 +38,8 @@ def build_app(
     sampling: Sampling | None = None,
     warm: bool = False,
 ) -> gr.Blocks:
-    """Explore at /, Refine at /refine, Import at /import, Datasets at /datasets, Train at /train, Runs at /runs.
+    """Explore at /, Refine at /refine, Import at /import, Datasets at /datasets, Train at /train, Compare at
+    /compare, Runs at /runs.
 
     The engine lives in the worker process; `warm` starts that now, to stay as long as this one.
     """
@@ -54,6 +56,8 @@ def build_app(
         datasets_page.build(bench)
     with app.route("Train", "/train"):
         train_page.build(bench)
+    with app.route("Compare", "/compare"):
+        compare_page.build(bench)
     with app.route("Runs", "/runs"):
         runs.build(bench)
     return app
@@ -77,7 +81,7 @@ def launch_options(store: Store, host: str = "127.0.0.1") -> dict[str, Any]:
         "footer_links": [],
         "run_history": False,
         "app_kwargs": {
-            "routes": [download_route(store), Mount("/stepviz", StaticFiles(directory=STATIC))],
+            "routes": [download_route(store), compare_route(store), Mount("/stepviz", StaticFiles(directory=STATIC))],
             # without accounts only this machine may ask; a foreign page that re-points its name at it may not
             "middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, host])],
         },

@@ -13,6 +13,7 @@ PAGES = (
     ("import", "Import", "/import"),
     ("datasets", "Datasets", "/datasets"),
     ("train", "Train", "/train"),
+    ("compare", "Compare", "/compare"),
     ("runs", "Runs", "/runs"),
 )
 RESULTS = (

@@ -10,6 +10,7 @@ from typing import Any
 
 from db.values import ChainRow, ProblemRow, RunRow
 from stepviz import jobs
+from stepviz.compare_address import link_of as compare_link
 from stepviz.types import Sampling
 from stepviz.ui.address import Address
 from stepviz.ui.rows import Head, RunLine
@@ -147,6 +148,8 @@ def link(row: RunRow) -> str:
         return f"/train?run={row.id}"
     if row.kind.startswith("refine"):
         return f"/refine?run={row.id}"
+    if row.kind == "compare":
+        return compare_link(row.spec)
     if isinstance(made := row.progress.get("dataset"), int):
         return f"/datasets?dataset={made}"
     spec = row.spec

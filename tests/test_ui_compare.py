@@ -1,0 +1,308 @@
+"""The Compare page without a browser: its form, its actions, what it says of a comparison, links and downloads."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from db.store import Store, open_store
+from db.values import ModelRow
+from stepviz import jobs
+from stepviz.compare import Pair, Trial
+from stepviz.statistics import Estimate
+from stepviz.types import Problem, SourceItem
+from stepviz.ui import render_compare_curve, render_compare_pits
+from stepviz.ui.compare_at import At, parse
+from stepviz.ui.compare_download import compare_route
+from stepviz.ui.compare_page import Compare
+from stepviz.ui.page import Update, guarded
+from stepviz.ui.runs import Runs
+from stepviz.ui.workbench import Workbench
+from tests import compare_cases as cases
+from tests.compare_cases import AFTER, BEFORE, Students, model_id
+from tests.ui_cases import HOSTILE
+
+HERE = "?" + urlencode({"before": BEFORE, "after": AFTER, "source": "sums", "split": "dev", "k": "4"})
+
+
+@pytest.fixture(autouse=True)
+def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "ensure_worker", lambda *_, **__: True)
+    monkeypatch.setattr("stepviz.ui.status.ensure_worker", lambda *_, **__: True)
+
+
+@pytest.fixture
+def students(tmp_path: Path) -> Iterator[Students]:
+    with open_store(f"sqlite:///{tmp_path}/ui.db") as store:
+        yield Students(store)
+
+
+@pytest.fixture
+def drawn(students: Students) -> Students:
+    students.compare(samples=2)
+    return students
+
+
+def send(store: Store, act: str, at: str = HERE, **sent: object) -> Update:
+    return guarded(Compare(Workbench(store)).act, {"act": act, "at": at, **sent}, "ana")
+
+
+def said(update: Update) -> str:
+    found = re.search(r'data-kind="error"[^>]*data-text="([^"]*)"', update.reply)
+    return html.unescape(found[1]) if found else ""
+
+
+def chosen(form: str, name: str) -> str:
+    select = re.search(rf'<select class="field" name="{name}".*?</select>', form)[0]
+    found = re.search(r'<option value="([^"]*)" selected', select)
+    return found[1] if found else ""
+
+
+def text(fragment: str) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", " ", fragment))
+
+
+# ---- the form
+
+
+def test_a_new_store_offers_the_embedded_base_and_student_and_says_what_to_do(tmp_path: Path) -> None:
+    with open_store(f"sqlite:///{tmp_path}/new.db") as store:
+        page = send(store, "open", "").html
+        assert (chosen(page["cform"], "before"), chosen(page["cform"], "after")) == (BEFORE, AFTER)
+        assert "This store has no problem of embedded dev." in page["copen"]
+        assert 'data-act="world"' in page["copen"]
+        added = send(store, "world", "?limit=5").html
+        assert store.count_problems() == 5
+        assert "Not drawn yet" in added["copen"]
+
+
+def test_the_newest_training_and_its_parent_are_chosen(students: Students, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    students.store.add_model(ModelRow("embedded/base@1", "generator", BEFORE))
+    students.store.add_model(ModelRow("mine@2", "generator", f"hf:{folder}", parents=("embedded/base@1",)))
+    form = send(students.store, "open", "").html["cform"]
+    assert (chosen(form, "before"), chosen(form, "after")) == (BEFORE, f"hf:{folder}")
+    assert "mine · from embedded/base" in text(form)
+
+
+def test_before_a_run_it_says_what_is_to_be_drawn(students: Students) -> None:
+    page = send(students.store, "open").html
+    # 6 greedy chains; five steps a chain are guessed: 4 continuations of 6 prefixes for each
+    assert "≈\u00a0150\u00a0draws" in page["cform"]
+    assert "time\u00a0known\u00a0once\u00a0it\u00a0runs" in page["cform"]
+    assert "Not drawn yet" in page["copen"]
+    assert "What you compare is listed here." in page["clist"]
+
+
+def test_the_address_comes_back_with_every_default(students: Students) -> None:
+    form = send(students.store, "open").html["cform"]
+    address = html.unescape(re.search(r'data-address="([^"]*)"', form)[1])
+    at = parse(address)
+    assert (at.limit, at.samples, at.k, at.sampling) == ("40", "1", "4", Workbench(students.store).sampling.hash)
+    assert send(students.store, "open", address).html["cform"] == form
+
+
+def test_any_source_can_be_asked_for(students: Students) -> None:
+    form = send(students.store, "open", "?source=*&before=embedded:base&after=embedded").html["cform"]
+    assert chosen(form, "source") == "*"
+    assert chosen(send(students.store, "open", "?before=embedded:base").html["cform"], "source") == "sums"
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"after": "hf:/no/such/folder"}, "there is no model 'hf:/no/such/folder'"),
+        ({"after": "embedded:base"}, "before and after are the same model: choose two"),
+        ({"limit": "many"}, "the number of problems is a whole number"),
+        ({"sampling": "unknown"}, "a sampling that this store does not have"),
+        ({"source": "nothing"}, "This store has no problem of nothing dev."),
+    ],
+)
+def test_what_cannot_be_is_said_in_the_form_and_on_the_click(
+    students: Students, changes: dict[str, str], message: str
+) -> None:
+    at = "?" + urlencode(parse(HERE).asked | changes)
+    form = send(students.store, "open", at).html["cform"]
+    assert message in text(form)
+    if "source" not in changes:
+        assert message in said(send(students.store, "start", at))
+        assert students.store.runs() == []
+
+
+# ---- drawing
+
+
+def test_a_click_draws_and_the_page_shows_how_far_it_is(students: Students) -> None:
+    update = send(students.store, "start")
+    (run,) = students.store.runs()
+    assert f'data-text="{run.id}"' in update.reply
+    assert (run.kind, run.spec["before"], run.spec["limit"]) == ("compare", BEFORE, 40)
+    assert "Waiting for the engine." in update.html["copen"]
+    assert "disabled" in update.html["cform"]
+    assert "sums dev, 40 problems" in update.html["clist"]
+    again = send(students.store, "start")
+    assert len(students.store.runs()) == 1  # the same comparison is one run
+    assert f'data-text="{run.id}"' in again.reply
+    assert send(students.store, "poll", seen=re.search(r'data-seen="([^"]*)"', update.html["top"])[1]).html == {}
+    students.work()
+    done = send(students.store, "poll").html
+    assert "Greedy accuracy" in done["copen"]
+    assert "Everything is drawn." in done["cform"]
+    assert "compared" in done["clist"]
+
+
+def test_cancel_and_going_on(students: Students) -> None:
+    send(students.store, "start")
+    (run,) = students.store.runs()
+    assert 'data-act="cancel"' in send(students.store, "open").html["copen"]
+    stopped = send(students.store, "cancel", run=run.id).html["copen"]
+    assert "Drawing was stopped. What was drawn is kept." in stopped
+    send(students.store, "resume", run=run.id)
+    assert students.store.run(run.id).state == "queued"
+    students.work()
+    assert "Greedy accuracy" in send(students.store, "open").html["copen"]
+
+
+def test_a_model_that_cannot_be_loaded_is_said_with_the_way_out(students: Students, monkeypatch) -> None:  # noqa: ANN001
+    monkeypatch.setitem(cases.IDS, AFTER, "student")
+    students.worker.load = lambda spec, **_: (_ for _ in ()).throw(
+        cases.StepvizError(f"cannot load a model from {spec}")
+    )
+    send(students.store, "start")
+    students.work()
+    page = send(students.store, "open").html["copen"]
+    assert "cannot load a model from embedded:base" in page
+    assert 'data-act="resume"' in page
+
+
+def test_a_run_leads_here(drawn: Students) -> None:
+    page = (
+        Runs(Workbench(drawn.store)).act({"act": "open", "at": f"?run={drawn.store.runs()[0].id}"}, "ana").html["page"]
+    )
+    assert "Comparing" in page
+    assert 'href="/compare?before=embedded%3Abase&amp;after=embedded&amp;source=sums' in page
+
+
+# ---- what it shows
+
+
+def test_accuracy_and_what_changed(drawn: Students) -> None:
+    shown = text(send(drawn.store, "open", HERE + "&samples=2").html["copen"])
+    assert "0.0 %" in shown
+    assert "66.7 %" in shown
+    assert "+66.7" in shown
+    assert "wrong → right  2" in shown
+    assert "right → wrong  0" in shown
+    assert "pass@2" in shown
+    assert "1 without a gold answer are left out." in shown
+    assert "The training of embedded/student" in shown
+
+
+def test_the_same_comparison_with_more_problems_starts_from_what_is_there(drawn: Students) -> None:
+    drawn.store.add_items([SourceItem(replace(p, question=p.question + "?", key="x")) for p in cases.PROBLEMS[:1]])
+    page = send(drawn.store, "open", HERE + "&samples=2").html
+    assert "1 of 4 problems have no chain of both models yet." in page["copen"]
+    assert "draws" in page["cform"]
+
+
+def test_problems_are_filtered_by_what_became_of_their_pits(drawn: Students) -> None:
+    every = send(drawn.store, "open").html["copen"]
+    assert re.findall(r'data-go href="[^"]*"[^>]*>(?:All|Vanished|New|Still there|Never) <b>(\d+)', every) == [
+        "3",
+        "2",
+        "1",
+    ]
+    still = send(drawn.store, "open", HERE + "&show=still").html["copen"]
+    assert re.findall(r'class="pl"[^>]*>([^<]*)<', still) == ["sums dev 5"]
+    assert '<span class="pc still">still there</span>' in still
+    vanished = send(drawn.store, "open", HERE + "&show=vanished&pit=glore").html["copen"]
+    assert re.findall(r'class="pl"[^>]*>([^<]*)<', vanished) == ["sums dev 3", "sums dev 4"]
+
+
+def test_a_chain_opens_in_explore_at_its_pit(drawn: Students) -> None:
+    shown = send(drawn.store, "open", HERE + "&show=still").html["copen"]
+    before, after = re.findall(r'class="ps" href="([^"]*)"', shown)
+    chain = html.unescape(after)
+    assert chain.startswith(f"/?problem={cases.PROBLEMS[2].id}&chain=")
+    assert chain.endswith("&step=1")
+    found = drawn.store.chain(re.search(r"chain=(\w+)", chain)[1])
+    assert found is not None
+    assert found.model_id == model_id(AFTER)
+    assert before != after
+
+
+def test_the_curve_by_step_and_by_share(drawn: Students) -> None:
+    by_step = send(drawn.store, "open").html["copen"]
+    assert 'title="embedded/student, step 1' not in by_step  # short names where they differ
+    assert 'title="student, step 1: 0.67 [' in by_step
+    assert 'title="base, step 2: 0.00 [0.00, 0.00]"' in by_step
+    by_share = send(drawn.store, "open", HERE + "&along=share").html["copen"]
+    assert 'title="student, 100 % of the way: 0.67 [' in by_share
+
+
+def test_texts_from_models_and_files_are_escaped(students: Students) -> None:
+    hostile = Problem(f"Tom has 8 apples {HOSTILE}", "20", source="<b>s</b>", key="k", split="dev")
+    students.store.add_items([SourceItem(hostile)])
+    at = "?" + urlencode({"before": BEFORE, "after": AFTER, "source": "<b>s</b>", "split": "dev", "k": "4"})
+    students.compare(source="<b>s</b>")
+    page = send(students.store, "open", at).html
+    for fragment in page.values():
+        assert "<img" not in fragment
+        assert "<b>s</b>" not in fragment
+    assert "&lt;img src=x onerror=" in page["copen"]
+
+
+def test_an_address_written_by_anyone(students: Students) -> None:
+    assert parse("?pit=mine&along=time&show=<b>&skip=-3&k=<script>") == At(k="<script>", skip="-3")
+    page = send(students.store, "open", "?" + urlencode({"before": "<script>alert(1)</script>", "after": "x" * 900}))
+    assert "<script>" not in "".join(page.html.values())
+
+
+# ---- download
+
+
+def test_one_click_downloads_the_table_as_it_is_filtered(drawn: Students) -> None:
+    client = TestClient(Starlette(routes=[compare_route(drawn.store)]))
+    shown = send(drawn.store, "open", HERE + "&show=vanished").html["copen"]
+    links = [html.unescape(link) for link in re.findall(r'href="(/stepviz/compare/[^"]*)" download', shown)]
+    assert [link.partition("?")[0] for link in links] == ["/stepviz/compare/csv", "/stepviz/compare/jsonl"]
+    found = client.get(links[0])
+    assert found.headers["content-disposition"] == 'attachment; filename="comparison.csv"'
+    assert [row["place"] for row in csv.DictReader(io.StringIO(found.text))] == ["sums dev 3", "sums dev 4"]
+    rows = [json.loads(line) for line in client.get(links[1]).text.splitlines()]
+    assert [row["pit"] for row in rows] == ["vanished", "vanished"]
+    assert client.get("/stepviz/compare/xlsx" + HERE).status_code == 404
+    gone = client.get("/stepviz/compare/csv?before=hf:/gone&after=embedded")
+    assert (gone.status_code, "there is no model" in gone.text) == (404, True)
+
+
+# ---- pieces
+
+
+def test_a_curve_of_one_problem_and_many_steps_names_its_ticks() -> None:
+    flat = tuple(Estimate(0.5, 0.25, 0.75) for _ in range(30))
+    drawn_ = render_compare_curve.values(
+        render_compare_curve.Curve(tuple(map(float, range(30))), flat, flat, 1), ("a", "b"), "step"
+    )
+    assert re.findall(r">(Q|\d+)</span>", drawn_)[-6:] == ["Q", "5", "10", "15", "20", "25"]
+    assert "mean V of 1 problem," in drawn_
+
+
+def test_a_problem_without_measurements_has_a_line_without_a_strip() -> None:
+    pair = Pair("p", "?", Trial("a", "wrong", steps=2), Trial("b", "correct", steps=2), "x 1")
+    line = render_compare_pits._row(pair, "glore", False)
+    assert "strip" not in line
+    assert 'class="pc "' in line
