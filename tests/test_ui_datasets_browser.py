@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from db.store import open_store
 from stepviz.types import Problem, SourceItem
@@ -113,3 +113,78 @@ def test_a_form_is_sent_though_a_field_of_it_is_named_dataset(page: Page):
     page.evaluate("stepviz.hub(document.body, (name, data) => (window.sent = data), () => {}, 'act')")
     page.get_by_role("button").click()
     assert page.evaluate("window.sent") == {"act": "train", "at": "", "run": "3", "dataset": "gsm8k"}
+
+
+class Held:
+    """The page's requests of one action, kept back until a test lets them through."""
+
+    def __init__(self, page: Page, act: str) -> None:
+        self.page, self.act, self.routes = page, act, list[Route]()
+        page.route("**/gradio_api/**", self._keep)
+
+    def _keep(self, route: Route) -> None:
+        if f'"act":"{self.act}"' in (route.request.post_data or "").replace(" ", ""):
+            self.routes.append(route)
+        else:
+            route.continue_()
+
+    def wait(self, n: int) -> None:
+        for _ in range(600):
+            if len(self.routes) >= n:
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"{len(self.routes)} requests of {self.act}, not {n}")
+
+    def answer(self, i: int) -> None:
+        with self.page.expect_response(lambda response: response.request == self.routes[i].request):
+            self.routes[i].continue_()
+
+
+def test_what_is_typed_stays_though_the_answer_to_a_choice_comes_late(page: Page, running: Running):
+    page.goto(running.url + "/datasets")
+    form = page.locator("#build")
+    expect(form.get_by_text("reads 7 problems")).to_be_visible()
+    held = Held(page, "form")
+    form.locator("input[value=sorm]").check()
+    held.wait(1)
+    name = form.locator("input[name=name]")
+    name.click()
+    page.keyboard.type("typed wh")
+    form.locator("select[name=split]").select_option("any")
+    held.wait(2)
+    name.click()
+    held.answer(0)
+    expect(form.locator("input[name=k]")).to_have_value("8")  # the recipe's own default is the server's word
+    expect(name).to_have_value("typed wh")
+    expect(name).to_be_focused()
+    page.keyboard.press("End")
+    page.keyboard.type("ile waiting")
+    held.answer(1)
+    expect(form.locator("select[name=split] option[selected]")).to_have_attribute("value", "any")
+    expect(name).to_have_value("typed while waiting")
+    form.locator("input[name=k]").fill("16")
+    form.locator("input[value=self-explore]").check()
+    held.wait(3)
+    form.locator("input[name=k]").fill("32")  # of the recipe that was left
+    held.answer(2)
+    expect(form.locator("input[name=k]")).to_have_value("4")
+
+
+def test_an_answer_that_was_overtaken_changes_nothing(page: Page, running: Running):
+    page.goto(running.url + "/datasets")
+    form = page.locator("#build")
+    expect(form.get_by_text("reads 7 problems")).to_be_visible()
+    held = Held(page, "form")
+    form.locator("input[value=sorm]").check()
+    held.wait(1)
+    form.locator("select[name=split]").select_option("any")
+    held.wait(2)
+    held.answer(1)
+    expect(form.locator("select[name=split] option[selected]")).to_have_attribute("value", "any")
+    held.answer(0)
+    held.wait(3)  # the form asks again
+    expect(form.locator("select[name=split]")).to_have_value("any")
+    held.answer(2)
+    expect(form.locator("select[name=split] option[selected]")).to_have_attribute("value", "any")
+    expect(form.locator("input[name=recipe][value=sorm]")).to_be_checked()
+    expect(form.locator("select[name=split]")).to_have_value("any")

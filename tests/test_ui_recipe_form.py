@@ -78,6 +78,25 @@ def test_another_recipe_starts_from_its_own_defaults(school: Store):
     assert re.search(r'value="school" selected', html)
 
 
+def test_the_form_says_which_request_it_answers(school: Store):
+    assert (
+        '<input type="hidden" name="serial" value="7">' in send(school, "form", recipe="sft", serial="7").html["build"]
+    )
+    made = build(school, "sft", name="first")
+    like = send(school, "like", dataset=str(made.id), serial="8").html["build"]
+    assert 'name="serial" value="8"' in like
+    assert 'name="serial" value=""' in send(school, "open").html["build"]
+    hostile = send(school, "form", recipe="sft", serial='9"><img src=x>').html["build"]
+    assert "<img" not in hostile
+
+
+def test_what_was_filled_in_stays_when_embedded_problems_are_added(store: Store):
+    update = send(store, "world", recipe="rft", of="rft", name="mine", limit="7", serial="2")
+    assert 'name="name" maxlength="80" value="mine"' in update.html["build"]
+    assert 'name="limit" value="7"' in update.html["build"]
+    assert 'value="rft" checked' in update.html["build"]
+
+
 def test_test_splits_cannot_be_chosen(store: Store):
     cases.add(store, cases.problem(2), cases.problem(3, "test"), cases.problem(4, "dev"))
     html = send(store, "form", recipe="sft").html["build"]

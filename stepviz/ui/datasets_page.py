@@ -29,7 +29,7 @@ from stepviz.ui.view_recipe import RecipeForm, config_of, form_of, sent_of
 from stepviz.ui.workbench import Workbench
 from stepviz.world import embedded_problems
 
-_SCRIPTS = ("js/datasets.js",)
+_SCRIPTS = ("js/form.js", "js/datasets.js")
 EMBEDDED = 200  # training problems that an empty page offers: about a second's work
 
 
@@ -85,7 +85,8 @@ class Datasets:
     def like(self, _at: At, sent: Mapping[str, Any]) -> Update:
         """The form as it would build this dataset again."""
         made = self.bench.store.dataset(number_in(sent, "dataset"))
-        update = self.form(_at, sent_of(made.recipe, made.config, made.name))
+        serial = {"serial": sent.get("serial", "")}
+        update = self.form(_at, sent_of(made.recipe, made.config, made.name) | serial)
         update.reply = reply("toast", f"The form has the settings of {made.name} v{made.version}.")
         return update
 
@@ -102,10 +103,10 @@ class Datasets:
         self.bench.dismissed.discard(run)
         return self._after(At(run=run), {"kind": "run", "text": str(run)})
 
-    def world(self, at: At, _sent: Mapping[str, Any]) -> Update:
+    def world(self, at: At, sent: Mapping[str, Any]) -> Update:
         """The first training problems of the embedded world into the store."""
         added = self.bench.store.add_items([SourceItem(p) for p in embedded_problems("train", EMBEDDED)])
-        update = self.open(at, {})
+        update = self.open(at, sent)
         update.reply = reply("toast", f"{added.problems_new:,} embedded problems are here now. sft can be built.")
         return update
 

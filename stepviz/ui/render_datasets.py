@@ -21,7 +21,8 @@ def form(f: RecipeForm) -> str:
     note = f' <span class="dim">{changed} set</span>' if changed else ""
     return (
         '<form class="build" data-act="build" autocomplete="off">'
-        f'<input type="hidden" name="of" value="{esc(f.recipe)}"><div class="scroll">'
+        f'<input type="hidden" name="of" value="{esc(f.recipe)}">'
+        f'<input type="hidden" name="serial" value="{esc(f.serial)}"><div class="scroll">'
         '<section><h1>Build a training set</h1><p class="dim">Frozen rows with a version, a hash, and where each '
         f'came from.</p></section><section><h3>1 · Recipe</h3><div class="recipes" role="radiogroup" '
         f'aria-label="Recipe">{recipes}</div></section>'

@@ -42,6 +42,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class RecipeForm:
+    """serial: of the request that this answers (static/js/form.js), so that what was typed since stays."""
+
     recipe: str
     options: tuple[Field, ...] = ()
     basic: tuple[Field, ...] = ()
@@ -49,6 +51,7 @@ class RecipeForm:
     name: str = ""
     reads: str = ""  # "1,500 problems, 12,000 chains"
     lacks: str = ""  # what has to be there first, and how it gets there
+    serial: str = ""
 
 
 def form_of(store: Store, sent: Mapping[str, Any]) -> RecipeForm:
@@ -63,7 +66,8 @@ def form_of(store: Store, sent: Mapping[str, Any]) -> RecipeForm:
     basic = tuple(_selected(store, recipe, name, sent) for name in BASIC if _applies(recipe, name))
     more = tuple(_selected(store, recipe, name, sent) for name in MORE if _applies(recipe, name))
     reads, lacks = _reads(store, recipe, {f.name: f.value for f in basic}, options)
-    return RecipeForm(recipe.name, options, basic, more, str(sent.get("name", ""))[:LONGEST_NAME], reads, lacks)
+    name, serial = str(sent.get("name", ""))[:LONGEST_NAME], str(sent.get("serial", ""))[:12]
+    return RecipeForm(recipe.name, options, basic, more, name, reads, lacks, serial)
 
 
 def config_of(sent: Mapping[str, Any]) -> tuple[str, dict[str, Any], str | None]:

@@ -8,16 +8,15 @@
   const fields = () => ($("form.build") ? Object.fromEntries(new FormData($("form.build"))) : {});
   let more = false, shown = "";
 
-  // The server's word is in the attributes; what was typed before must not stand in another option's field.
+  const send = (act, sent) => sv.act(act, { ...sent, serial: form.next() });
+  const form = sv.form("form.build", (sent) => send("form", sent));
   sv.on_build = (element) => {
-    for (const e of element.querySelectorAll("input, select")) {
-      if (e.type === "checkbox" || e.type === "radio") e.checked = e.hasAttribute("checked");
-      else if (e.tagName === "SELECT") e.value = (e.querySelector("option[selected]") ?? e.options[0])?.value ?? "";
-      else e.value = e.getAttribute("value") ?? "";
-    }
+    form.answer(element);
     const details = element.querySelector("details");
     if (details) details.open = more;
   };
+  sv.local.like = (sent) => send("like", sent);
+  sv.local.world = () => send("world", fields());
   sv.on_dlist = (element) => element.querySelector(".drow.on")?.scrollIntoView({ block: "nearest" });
   sv.on_dopen = (element) => {
     const head = element.querySelector(".phead"), now = head ? `${head.dataset.dataset}/${head.dataset.row}` : "";
@@ -26,7 +25,7 @@
   };
   document.addEventListener("toggle", (e) => { if (e.target.matches?.("form.build details")) more = e.target.open; }, true);
   document.addEventListener("change", (e) => {
-    if (e.target.closest("form.build") && ASKS.includes(e.target.name)) sv.act("form", fields());
+    if (e.target.closest("form.build") && ASKS.includes(e.target.name)) send("form", fields());
   });
   document.addEventListener("keydown", (e) => {
     if (e.key === "Enter" && e.target.matches?.("form.build input.field:not([name=name])")) { e.preventDefault(); e.target.blur(); }
