@@ -51,7 +51,7 @@ def counted(store: Store, plan: Mapping[str, Any]) -> Counts:
     held_out = split == dev_split
     if ANY in (split, dev_split) and not held_out:
         raise StepvizError(f"with the split {ANY}, the rounds are judged by its last problems: --dev-split {ANY}")
-    wanted = (plan["supervised"] or plan["questions"] or UNLIMITED) + (plan["dev"] if held_out else 0)
+    wanted = max(plan[name] or UNLIMITED for name in ("questions", "supervised")) + (plan["dev"] if held_out else 0)
     usable = _total(store, source, split, wanted) - (plan["dev"] if held_out else 0)
     if usable < 1:
         raise StepvizError(

@@ -215,6 +215,13 @@ def test_a_source_without_another_split_holds_its_last_problems_out(store: Store
     assert [p.question for p in judging] == ["train 7?", "train 8?", "train 9?"]
 
 
+def test_as_many_embedded_problems_are_made_as_are_read(store: Store) -> None:
+    plan = asdict(replace(PLAN, questions=20, supervised=7, dev=4))
+    assert questions.counted(store, plan) == questions.Counts(20, 20, 7, 4, held_out=False, made=20)
+    alone = questions.counted(store, {**plan, "dev_split": "train"})
+    assert alone == questions.Counts(20, 20, 7, 4, held_out=True, made=24)
+
+
 @pytest.mark.parametrize(
     "fields, message",
     [

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from db.store import Store, open_store
+from db.values import ModelRow
 from stepviz import jobs, trainings
 from stepviz.types import Problem, SourceItem
-from stepviz.ui import render_loss, train_words
+from stepviz.ui import render_loss, train_words, view_train
 from stepviz.ui.datasets_page import Datasets
 from stepviz.ui.page import Update, guarded
 from stepviz.ui.render_train_form import short
@@ -189,7 +190,7 @@ def test_expert_iteration_asks_for_questions_and_no_dataset(store: Store) -> Non
     assert (options(html, "source"), options(html, "split")) == (["embedded"], ["train", "dev"])
     assert options(html, "dev_split") == ["dev", "train"]
     assert (value(html, "samples"), value(html, "questions"), value(html, "rounds")) == ("16", "1500", "3")
-    assert re.search(r"a\sround:\s≈\s[\d.]+\sM\stokens\ssampled · .*at\smost\s3\srounds", html)
+    assert re.search(r"a\sround:\s≈\s[\d.]+\sM\ssampled · .*at\smost\s3\srounds", html)
     assert 'class="btn pri">Train expert-iteration' in html
 
 
@@ -237,6 +238,13 @@ def test_the_rounds_of_expert_iteration_are_shown(store: Store) -> None:
     assert "at step 40 of 40" in html  # the curve's steps, not the draws
     assert "<dt>Samples a question</dt>" in html
     assert "python -m training expert-iteration --base embedded:base" in html
+    assert "/compare" not in html  # nothing yet to compare
+    store.add_model(ModelRow("ei@1", "generator", "hf:/ei", ("embedded/base@1",), run, {"round": 1}))
+    store.heartbeat(run, "me", told | {"model": "ei@1"})
+    store.finish_run(run, "done")
+    page = view_train.open_training(Workbench(store), parse(f"?run={run}"))[0]
+    assert page.compare == "/compare?before=embedded&after=hf%3A%2Fei&source=embedded&split=dev"
+    assert [r.best for r in page.rounds] == [False, True]
 
 
 # ---- the page

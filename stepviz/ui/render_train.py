@@ -185,12 +185,19 @@ def _model(o: OpenTraining) -> str:
     return (
         f'<section class="result"><header><b>{esc(m.id)}</b><span class="tagged">{esc(m.role)}</span>'
         f'<span class="dim">{esc(ROLES.get(m.role, ""))}</span><span class="sp"></span>'
-        f'<a class="btn sm" href="/">Open Explore</a></header>{gone}<dl class="pairs rows">'
+        f'{_compare(o)}<a class="btn sm" href="/">Open Explore</a></header>{gone}<dl class="pairs rows">'
         f"<div><dt>parents</dt><dd>{_parents(o)}</dd></div>"
         f"<div><dt>folder</dt><dd><code>{esc(m.spec.partition(':')[2])}</code></dd></div>"
         f"<div><dt>{esc(words.use if words else 'use')}</dt><dd><code>{esc(use)} {esc(m.spec)}</code></dd></div>"
         f"{more if m.role in other else ''}</dl></section>"
     )
+
+
+def _compare(o: OpenTraining) -> str:
+    if not (o.compare and o.there):
+        return ""
+    title = "With the model it came from, on the same problems"
+    return f'<a class="btn sm" href="{esc(o.compare)}" title="{title}">Compare</a>'
 
 
 def _parents(o: OpenTraining) -> str:

@@ -117,17 +117,18 @@ def _linked(said: str) -> str:
 
 
 def takes(f: TrainForm) -> str:
-    """`≈ 1.2 M tokens · 320 steps · ≈ 0.6 GB · ≈ 4:10`."""
+    """`≈ 1.2 M tokens · 320 steps · ≈ 0.6 GB · ≈ 4 min`; of expert iteration what a round takes."""
     e = f.estimate
     if e is None:
         return ""
-    parts = [f"≈ {short(e.tokens)} tokens", f"{e.steps:,} steps"]
     if e.rounds:
-        parts = [f"a round: ≈ {short(e.sampled)} tokens sampled", f"≈ {short(e.tokens)} learnt", f"{e.steps:,} steps"]
-    parts += [f"≈ {e.memory / 1e9:.1f} GB"] if e.memory else []
+        parts = [f"≈ {short(e.sampled)} sampled", f"≈ {short(e.tokens)} tokens learnt"]
+    else:
+        parts = [f"≈ {short(e.tokens)} tokens", f"{e.steps:,} steps"]
+        parts += [f"≈ {e.memory / 1e9:.1f} GB"] if e.memory else []
     parts += [f"≈ {_time(e.seconds)}"] if e.seconds else ["time known once it runs"]
     parts += [f"at most {e.rounds} round{'s' if e.rounds > 1 else ''}"] if e.rounds else []
-    return " · ".join(part.replace(" ", "\u00a0") for part in parts)
+    return ("a round: " if e.rounds else "") + " · ".join(part.replace(" ", "\u00a0") for part in parts)
 
 
 def short(n: float) -> str:

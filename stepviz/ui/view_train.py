@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 from db.values import DatasetRow, ModelRow, RunRow
 from stepviz.errors import StepvizError
@@ -75,6 +75,7 @@ class OpenTraining:
     datasets: tuple[DatasetRow, ...] = ()
     model: ModelRow | None = None
     there: bool = False  # the model's files are
+    compare: str = ""  # the address at which it is compared with the one it came from
     command: str = ""
     log: tuple[str, ...] = ()
     resumable: bool = False
@@ -140,11 +141,23 @@ def _opened(bench: Workbench, row: RunRow) -> OpenTraining:
         datasets=tuple(_datasets(bench, spec, made)),
         model=made,
         there=made is not None and (Path(made.spec.partition(":")[2]) / "config.json").is_file(),
+        compare=_compare(spec, made),
         command=" ".join(("python -m training", *_quoted(words(spec)))),
         log=tuple(line for _, line in store.log_lines(row.id))[-LOG:],
         resumable=row.state in ("failed", "cancelled", "interrupted") and can_go_on(row),
         ahead=len(before) if row.state == "queued" else 0,
     )
+
+
+def _compare(spec: Mapping[str, Any], made: ModelRow | None) -> str:
+    """With the student whose samples it has learnt from, else with its base; a scorer has no such other."""
+    if made is None or made.role != "generator":
+        return ""
+    options = spec.get("options") or {}
+    asked = {"before": str(options.get("student") or spec.get("base", "")), "after": made.spec}
+    if "dev_split" in options and options["dev_split"] != options.get("split"):
+        asked |= {"source": str(options.get("source", "")), "split": str(options["dev_split"])}
+    return f"/compare?{urlencode(asked)}"
 
 
 def _rounds(told: Sequence[Mapping[str, Any]], made: ModelRow | None) -> tuple[RoundLine, ...]:
