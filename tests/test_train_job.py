@@ -238,6 +238,22 @@ def test_the_same_settings_go_on_with_the_run_that_failed(store: Store, base: Pa
     assert jobs.start(store, "train", spec, **NOBODY) != run  # nothing to go on from: a run of its own
 
 
+def test_discard_gives_up_what_was_left_under_the_name_and_nothing_at_work(store: Store, base: Path) -> None:
+    """What `--discard` does before a training."""
+    made = cases.solutions(store)
+    run = stopped(store, cases.spec(made, base), "interrupted")
+    other = train_job.normalised(store, cases.spec(made, base, epochs=3))
+    train_job.discard(store, other)
+    assert not train_left.partial(Path(other["out"])).exists()
+    assert store.run(run).state == "cancelled"
+    later = jobs.start(store, "train", other, **NOBODY)
+    kept = cases.left(store, later)
+    store.claim_run("me", 60.0, ("train",), later)
+    with pytest.raises(StepvizError, match=f"the name mine is being trained by run {later}: cancel that one"):
+        train_job.discard(store, other)
+    assert kept.exists()
+
+
 def test_an_interrupted_training_that_is_cancelled_leaves_nothing(store: Store, base: Path) -> None:
     made = cases.solutions(store)
     run = stopped(store, cases.spec(made, base), "interrupted")

@@ -239,6 +239,11 @@ def test_the_rounds_of_expert_iteration_are_shown(store: Store) -> None:
     assert "<dt>Samples a question</dt>" in html
     assert "python -m training expert-iteration --base embedded:base" in html
     assert "/compare" not in html  # nothing yet to compare
+    store.finish_run(run, "cancelled")
+    html = send(store, "look", f"?run={run}").html["topen"]
+    assert "Nothing of the last round was kept; its finished round is a model of its own, and all draws" in html
+    store.resume_run(run)
+    store.claim_run("me", 60, ("train",))
     store.add_model(ModelRow("ei@1", "generator", "hf:/ei", ("embedded/base@1",), run, {"round": 1}))
     store.heartbeat(run, "me", told | {"model": "ei@1"})
     store.finish_run(run, "done")

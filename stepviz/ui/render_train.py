@@ -93,7 +93,7 @@ def _notice(o: OpenTraining) -> str:
     kept = "Its last checkpoint is kept." if o.resumable else ""
     said = {
         "failed": commands(in_words(run.error or "The training failed.")),
-        "cancelled": f"The training was stopped. {kept or 'Nothing of the model was kept.'}",
+        "cancelled": f"The training was stopped. {kept or _stayed(o)}",
         "interrupted": f"The training was interrupted: its process is gone. {kept or 'No checkpoint was kept.'}",
     }[run.state]
     again = "Go on from the last checkpoint" if o.resumable else "Start it again"
@@ -102,6 +102,15 @@ def _notice(o: OpenTraining) -> str:
         f'<div class="notice{" bad" if run.state == "failed" else ""}" role="alert"><span class="why">{said}</span>'
         f"{button(again, 'resume', kind='sm', run=run.id)}{give_up}</div>"
     )
+
+
+def _stayed(o: OpenTraining) -> str:
+    """After a cancel: of expert iteration the rounds that were through, which are models, and every draw."""
+    through = sum(r.number > 0 for r in o.rounds)
+    if not through:
+        return "Nothing of the model was kept."
+    rounds = "its finished round is a model of its own" if through == 1 else f"its {through} finished rounds are models"
+    return f"Nothing of the last round was kept; {rounds}, and all draws are in the store."
 
 
 def _status(o: OpenTraining) -> str:
