@@ -167,6 +167,7 @@ class Work:
     def _readable(self, rows: Sequence[ChainRow], problems: dict[str, Problem]) -> list[ChainRow]:
         """Without the drafts that have no steps or that a scorer cannot read; stores the scores of the others."""
         reasons = {row.chain.id: self._unfit(row.chain) for row in rows}
+        self.job.tell(note=f"scoring {len(rows)} drafts" if len(rows) > 1 else "scoring the draft")
         for judge in self._judges():
             fit = [row for row in rows if not reasons[row.chain.id]]
             judge.forget()

@@ -257,13 +257,13 @@ def test_a_refinement_is_called_one_and_leads_to_the_ledger(filled: Filled):
     line = ledger(filled, local)
     shown = render_chain.view(filled.page(local))
     number = filled.store.chain(filled.ids["wrong"]).number
-    assert f"refinement of chain {number}, local from step 2 · in the ledger" in re.sub("<.*?>", "", shown)
-    assert f'href="/refine?refinement={line}"' in shown
+    assert f"Refinement of chain {number}, local from step 2" in re.sub("<.*?>", "", shown)
+    assert f'href="/refine?refinement={line}" title="When, where and how; the draft beside it">In the ledger' in shown
     assert "embedded/refiner" in shown
     other = render_chain.view(filled.page(globally))
-    assert f"refinement of chain {number}, global" in re.sub("<.*?>", "", other)
+    assert f"Refinement of chain {number}, global" in re.sub("<.*?>", "", other)
     assert "/refine?refinement=" not in other, "it was cut short: the ledger has no line of it"
-    assert "branch of" not in shown + other
+    assert "ranch of" not in shown + other
 
 
 def test_lists_tell_refinements_from_branches(filled: Filled):

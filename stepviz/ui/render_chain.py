@@ -63,7 +63,7 @@ def view(v: ChainPage | None) -> str:
     hints = _HINTS.replace("{predicted}", by + _predicted(v))
     sizes = f' style="--n:{len(v.columns)};--t:{v.threshold:g}"' if v.columns else ""
     return (
-        f'{_head(v)}{run_bar(v.run)}{_foreign(v)}<div class="work">'
+        f'{_head(v)}{run_bar(v.run)}{_grown(v)}{_foreign(v)}<div class="work">'
         f'<div class="tab {" ".join(css).strip()}"{sizes} role="grid" aria-label="Steps">'
         f"{columns(v)}{rows}{notes}</div>"
         f'<div class="side" aria-label="Step in focus">{inspector(v, v.rows[v.selected])}</div></div>{hints}'
@@ -91,8 +91,6 @@ def _head(v: ChainPage) -> str:
     )
     facts = (*v.meta, "overridden") if v.overridden else v.meta
     meta = "".join(f"<span>{esc(fact)}</span>" for fact in facts)
-    if v.parent:
-        meta += f"<span>{_grown(v)}</span>"
     return (
         f'<div class="vhead" data-problem="{esc(v.problem)}" data-chain="{esc(v.chain)}" '
         f'data-selected="{v.selected}"><h2>Chain {v.number}</h2>{verdict}{gold}'
@@ -103,15 +101,13 @@ def _head(v: ChainPage) -> str:
 def _grown(v: ChainPage) -> str:
     """What the chain grew out of, as a link; of a refinement also its line of the ledger."""
     p = v.parent
-    assert p is not None
+    if p is None:
+        return '<div class="notice grown" hidden></div>'
     link, (before, after) = Address(problem=v.problem, chain=p.chain).query(), p.said
-    ledger = (
-        f' · <a href="/refine?refinement={p.line}" title="When, where and how; the draft beside it">in the ledger</a>'
-        if p.line
-        else ""
-    )
-    space = "" if after.startswith(",") else " "
-    return f'{before} <a href="{esc(link)}" data-chain="{esc(p.chain)}">chain {p.number}</a>{space}{after}{ledger}'
+    of = f'{before.capitalize()} <a href="{esc(link)}" data-chain="{esc(p.chain)}">chain {p.number}</a>'
+    title = "When, where and how; the draft beside it"
+    ledger = f'<a class="link" href="/refine?refinement={p.line}" title="{title}">In the ledger</a>' if p.line else ""
+    return f'<div class="notice grown"><span>{of}{"" if after.startswith(",") else " "}{after}</span>{ledger}</div>'
 
 
 def _foreign(v: ChainPage) -> str:

@@ -24,9 +24,10 @@ def ledger(p: RefinePage) -> str:
     found = p.ledger
     rows = "".join(_row(p, line) for line in found.lines) or _none(p)
     counted = f"{found.total:,}" if found.total == found.everything else f"{found.total:,} of {found.everything:,}"
+    many = button("Refine many…", "many", kind="sm", title="Many chains at once, of a problem or of a source (m)")
     return (
         f'<div class="phead"><h2>Ledger</h2><span class="dim num">{counted}</span><span class="sp"></span>'
-        f"{_scope(p)}</div>"
+        f"{many}{_scope(p)}</div>"
         f'<div class="filters">{"".join(_filter(p, *f) for f in _FILTERS)}</div>'
         '<div class="lrow hd"><span>when</span><span>where</span><span>how</span><span>pick</span>'
         "<span>gain</span></div>"
@@ -80,8 +81,8 @@ def _none(p: RefinePage) -> str:
         clear = button("Show all", "all", kind="sm")
         return f'<div class="none"><p>No refinement matches.</p>{clear}</div>'
     return (
-        '<div class="none"><p>Nothing has been refined yet.</p><p class="dim">Refine the open chain above, or many '
-        f"drafts at once.</p>{button('Refine many…', 'many', kind='sm')}</div>"
+        '<div class="none"><p>Nothing has been refined yet.</p><p class="dim">Refine the open chain, or many at once.'
+        "</p></div>"
     )
 
 

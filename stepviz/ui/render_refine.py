@@ -38,10 +38,9 @@ def bar(p: RefinePage) -> str:
     how = f"{b.lacks.partition(', and give it')[0]}, or on the Train page; then choose it under Models"
     notice = f'<div class="notice"><span>{_commands(_sentence(how))}</span></div>' if b.lacks and chain else ""
     step = f'<input type="hidden" name="step" value="{b.step or ""}">'
-    many = button("Many…", "many", title="Many chains at once, of this problem or of a source (m)")
     return (
         f'<form class="rbar" data-act="refine" autocomplete="off"><div class="what">{title}</div>'
-        f'{_when(b)}{_where(b)}{_how(b)}{_who(b)}<span class="sp"></span>{step}{many}{go}</form>{notice}'
+        f'{_when(b)}{_where(b)}{_how(b)}{_who(b)}<span class="sp"></span>{step}{go}</form>{notice}'
     )
 
 

@@ -51,7 +51,7 @@ class Head:
     @property
     def seen(self) -> str:
         """What the browser saw last of the runs; a poll that says the same needs no answer."""
-        return ";".join(f"{r.id}:{r.state}:{r.done}:{r.note}" for r in self.runs if r.active) or "-"
+        return ";".join(f"{r.id}:{r.state}:{r.done}:{r.total}:{r.note}" for r in self.runs if r.active) or "-"
 
 
 @dataclass(frozen=True, slots=True)
