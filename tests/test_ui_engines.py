@@ -15,7 +15,7 @@ from stepviz import jobs
 from stepviz.errors import StepvizError
 from stepviz.steps import segment
 from stepviz.types import Chain, Continuation, SourceItem, Verdict, prefix_hash
-from stepviz.ui import render_chain, render_chains, render_head
+from stepviz.ui import render_chain, render_chains, render_head, render_train
 from stepviz.ui.address import Address, parse
 from stepviz.ui.engine_choice import checked, name_of, offers
 from stepviz.ui.explore import Explore
@@ -278,3 +278,12 @@ def test_lists_tell_refinements_from_branches(filled: Filled):
     line = next(x for x in problem_list(filled.bench, Address()).lines if x.id == of.id)
     assert (line.n_chains, line.branches, line.refinements) == (2, 1, 1)
     assert "2 chains · 1 branch · 1 refined" in render_head.problems(problem_list(filled.bench, Address()))
+
+
+def test_a_trained_model_leads_to_where_it_can_be_used():
+    """By links that choose it there; no command has to be typed for that."""
+    student = render_train._choose(ModelRow("mine@1", "generator", "hf:/m/mine"))
+    refiner = render_train._choose(ModelRow("fix@1", "refiner", "hf:/m/fix"))
+    link = {name: re.search('href="([^"]*)"', html)[1] for name, html in (("s", student), ("r", refiner))}
+    assert parse(link["s"].removeprefix("/")).engine == "hf:/m/mine"
+    assert link["r"] == "/refine?refiner=hf%3A%2Fm%2Ffix"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from db.values import ModelRow
+from stepviz.ui.address import Address
+from stepviz.ui.refine_address import At
 from stepviz.ui.render import attrs, button, esc
 from stepviz.ui.render_chain import clock
 from stepviz.ui.render_datasets import commands
@@ -188,18 +191,28 @@ def _model(o: OpenTraining) -> str:
         m.role,
         f"python -m stepviz refine --{m.role}" if m.role in ("orm", "sorm") else "python -m stepviz score --model",
     )
-    other = {"generator": "python app.py --engine", "orm": "python -m stepviz score --model"}
-    other["sorm"] = other["orm"]
+    other = dict.fromkeys(("orm", "sorm"), "python -m stepviz score --model")
     more = f"<div><dt>or</dt><dd><code>{esc(other.get(m.role, ''))} {esc(m.spec)}</code></dd></div>"
     return (
         f'<section class="result"><header><b>{esc(m.id)}</b><span class="tagged">{esc(m.role)}</span>'
         f'<span class="dim">{esc(ROLES.get(m.role, ""))}</span><span class="sp"></span>'
-        f'{_compare(o)}<a class="btn sm" href="/">Open Explore</a></header>{gone}<dl class="pairs rows">'
+        f'{_compare(o)}{_choose(m) if o.there else ""}</header>{gone}<dl class="pairs rows">'
         f"<div><dt>parents</dt><dd>{_parents(o)}</dd></div>"
         f"<div><dt>folder</dt><dd><code>{esc(m.spec.partition(':')[2])}</code></dd></div>"
         f"<div><dt>{esc(words.use if words else 'use')}</dt><dd><code>{esc(use)} {esc(m.spec)}</code></dd></div>"
         f"{more if m.role in other else ''}</dl></section>"
     )
+
+
+def _choose(m: ModelRow) -> str:
+    """To the page where it can be used, chosen there already."""
+    if m.role == "generator":
+        link, label, title = f"/{Address(engine=m.spec).query()}", "Sample with it", "In Explore, for this session"
+    elif m.role in ("refiner", "orm", "sorm"):
+        link, label, title = f"/refine{At(**{m.role: m.spec}).query()}", "Refine with it", "In the bar, under Models"
+    else:
+        link, label, title = "/", "Open Explore", "Score names it"
+    return f'<a class="btn sm" href="{esc(link)}" title="{title}">{label}</a>'
 
 
 def _compare(o: OpenTraining) -> str:
