@@ -90,6 +90,26 @@ def test_from_explore_a_key_opens_the_chain_and_a_click_refines_it(page: Page, r
     assert "run=" in page.url
 
 
+def test_explores_list_is_refined_at_once(page: Page, running: Running) -> None:
+    page.goto(f"{running.url}/?problem={running.ids['problem']}&chain={running.ids['wrong']}")
+    page.locator("#chains a", has_text="Refine many").click()
+    dialog = page.locator("#sv-dialog")
+    expect(dialog.locator(".estimate")).to_contain_text("1 draft, 2 refinements")
+    dialog.locator("input[value=all]").check()
+    expect(dialog.locator(".estimate")).to_contain_text("2 drafts, 4 refinements")
+    dialog.locator("input[value=all]").focus()
+    page.keyboard.press("ArrowLeft")  # the keyboard stays in the form while the estimate follows it
+    expect(dialog.locator("input[value=doubted]")).to_be_checked()
+    page.keyboard.press("ArrowRight")
+    expect(dialog.locator(".estimate")).not_to_contain_text("at most")
+    dialog.get_by_role("button", name="Refine 2 chains").click()
+    expect(dialog).not_to_be_visible()
+    expect(page.locator("#rview .report")).to_contain_text("2 drafts: 2 refined", timeout=240_000)
+    page.locator("#ledger select[name=of]").select_option("problem")
+    page.wait_for_url("**of=problem*")
+    assert "many=" not in page.url
+
+
 @pytest.mark.parametrize("width", [420, 820, 1024, 1280, 1920])
 def test_the_page_fits(page: Page, running: Running, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
