@@ -19,7 +19,7 @@ from tests import training_cases as cases
 from tests.job_cases import wait_for
 
 PATIENCE = 500.0
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 SMALL = {"questions": 6, "samples": 2, "dev": 4, "supervised": 12, "rounds": 1}
 
 
@@ -66,7 +66,6 @@ def test_from_questions_to_a_student_with_its_parents(store: Store) -> None:
     assert sorted(p.name for p in models_folder(store).iterdir()) == ["ei", "ei-rounds"]
 
 
-@pytest.mark.slow
 def test_cancelled_while_it_samples_it_ends_within_seconds_and_keeps_only_its_draws(store: Store) -> None:
     run = jobs.start(store, "train", spec(questions=2_000, samples=16))
     wait_for(lambda: store.run(run).progress.get("note") == "round 1 of at most 1: sampling", PATIENCE)
@@ -82,7 +81,6 @@ def test_cancelled_while_it_samples_it_ends_within_seconds_and_keeps_only_its_dr
     assert not (models_folder(store) / "ei").exists()
 
 
-@pytest.mark.slow
 def test_killed_in_its_fine_tuning_it_goes_on_there_without_drawing_again(store: Store) -> None:
     run = jobs.start(store, "train", spec({"epochs": 60}))
     out = models_folder(store) / "ei"

@@ -169,7 +169,7 @@ recorded, finish = training.recorded, training.commands.finish
 recorded.GRACE_S = 0.3
 def late(*given, **more):
     pathlib.Path(os.environ["MADE"]).touch()
-    time.sleep(4)
+    time.sleep(2.5)
     return finish(*given, **more)
 training.commands.finish = late
 training.__main__.run()
@@ -194,6 +194,7 @@ def test_a_cancel_after_the_model_is_made_comes_too_late(store: Store, base: Pat
     assert not partial(out).exists()
 
 
+@pytest.mark.slow
 def test_killed_before_its_record_a_model_gets_it_by_the_same_command(store: Store, base: Path, tmp_path: Path) -> None:
     made, out = cases.solutions(store), tmp_path / "own"
     command = ["sft", "--dataset", str(made.id), "--base", str(base), "--out", str(out), "--epochs", "1",
