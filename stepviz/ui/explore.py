@@ -25,7 +25,7 @@ from stepviz.ui.engine_choice import asked, name_of, offers, settled, whose
 from stepviz.ui.opening import opening_chain, opening_problem
 from stepviz.ui.page import Update, connect, no_action, reply, widget
 from stepviz.ui.rows import ChainPage, RunLine
-from stepviz.ui.status import head_of, run_here
+from stepviz.ui.status import head_of, run_here, spelled
 from stepviz.ui.view_chain import chain_page, missing_page, problem_page
 from stepviz.ui.views import chain_list, problem_list
 from stepviz.ui.workbench import SAMPLE_N, Workbench
@@ -186,7 +186,8 @@ class Explore:
     def sampler(self, here: Here, sent: Mapping[str, Any]) -> Update:
         """Which model to sample with."""
         n = int(text) if (text := str(sent.get("n"))) in ("1", "4", "8", "16", "32", "64") else SAMPLE_N
-        body = render_engines.sampler(offers(self.bench, here.at), here.bench.engine, n)
+        how = spelled(here.bench.sampling).capitalize()
+        body = render_engines.sampler(offers(self.bench, here.at), here.bench.engine, n, how)
         return Update(reply=reply("dialog", body=body))
 
     def measurer(self, here: Here, _sent: Mapping[str, Any]) -> Update:
@@ -195,7 +196,8 @@ class Explore:
         if page is None or not page.chain or here.problem is None:
             return Update().error("Open a chain first.")
         own = whose(here.bench, here.problem.id).own(here.chain)
-        body = render_engines.measurer(page, offers(self.bench, here.at), here.at.by, name_of(own.spec) if own else "")
+        known, how = offers(self.bench, here.at), spelled(here.bench.sampling).capitalize()
+        body = render_engines.measurer(page, known, here.at.by, name_of(own.spec) if own else "", how)
         return Update(reply=reply("dialog", body=body))
 
     def scorers(self, here: Here, _sent: Mapping[str, Any]) -> Update:

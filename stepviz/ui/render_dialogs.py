@@ -69,7 +69,7 @@ def edit(v: ChainPage, row: StepRow) -> str:
     """Another text for a step, and how many chains to draw from there."""
     body = (
         f'<p class="dim">Steps before {row.number} stay as they are. The edited chain is kept, and new '
-        "chains go on from it.</p>"
+        f"chains of {esc(v.measurer)} go on from it.</p>"
         f'<label><span class="lab">Step {row.number}</span><textarea class="field" name="text" rows="4" required '
         f'maxlength="20000" autofocus>{esc(row.text)}</textarea></label>{_how_many(4)}'
     )
@@ -80,7 +80,8 @@ def edit(v: ChainPage, row: StepRow) -> str:
 def go_on(v: ChainPage, row: StepRow) -> str:
     """How many new chains to draw from a step."""
     where = f"step {row.number}" if row.number else "the question"
-    body = f'<p class="quote">{esc(row.text)}</p>{_how_many(4)}'
+    by = f'<p class="dim">{esc(v.measurer)} draws them; the arrow at Measure chooses another model.</p>'
+    body = f'<p class="quote">{esc(row.text)}</p>{_how_many(4)}{by}'
     return dialog(
         "continue",
         f"Continue from {where}",

@@ -14,23 +14,27 @@ _OTHER = (
     '<label><span class="lab">Or another: a folder or a hub id, safetensors</span><input class="field" name="other" '
     'maxlength="500" spellcheck="false" placeholder="models/my-student, Qwen/Qwen2.5-Math-1.5B"></label>'
 )
-_LOADED = '<p class="dim">The worker process loads it for the run; a large one before it is freed first.</p>'
 
 
-def sampler(offers: Sequence[Offer], chosen: str, n: int) -> str:
-    """Who samples from now on, and how many chains now. chosen: a spec."""
+def _how(sampling: str) -> str:
+    loaded = "The worker process loads it for the run; a large one before it is freed first."
+    return f'<p class="dim">{esc(sampling)}, as the app was started. {loaded}</p>'
+
+
+def sampler(offers: Sequence[Offer], chosen: str, n: int, sampling: str) -> str:
+    """Who samples from now on, and how many chains now. chosen: a spec; sampling: how all draws are made, in words."""
     known = "".join(_offer("engine", o.spec, o.name, o.about, o.spec == chosen) for o in offers)
     counts = "".join(
         f'<label><input type="radio" name="n" value="{c}"{" checked" if c == n else ""}>{c}</label>' for c in _COUNTS
     )
     body = (
         f'<div><span class="lab">Model</span><div class="offers">{known}</div></div>{_OTHER}'
-        f'<div><span class="lab">New chains</span><div class="choice">{counts}</div></div>{_LOADED}'
+        f'<div><span class="lab">New chains</span><div class="choice">{counts}</div></div>{_how(sampling)}'
     )
     return dialog("sampler", "Sample with", body, _feet("Choose only", "Sample"), act="sample")
 
 
-def measurer(v: ChainPage, offers: Sequence[Offer], chosen: str, own: str) -> str:
+def measurer(v: ChainPage, offers: Sequence[Offer], chosen: str, own: str, sampling: str) -> str:
     """Whose rollouts measure this chain. chosen: a spec, empty for the chain's own model, whose name is `own`."""
     first = (
         _offer("by", "", own, "the chain’s own model: it drew the chain, or the one that this grew out of", not chosen)
@@ -42,7 +46,8 @@ def measurer(v: ChainPage, offers: Sequence[Offer], chosen: str, own: str) -> st
     body = (
         '<p class="dim">A value is one model’s chance to get from here to the right answer. Values of two models are '
         "kept apart, and shown one at a time.</p>"
-        f'<div><span class="lab">Rollouts of</span><div class="offers">{first}{known}</div></div>{_OTHER}{_LOADED}'
+        f'<div><span class="lab">Rollouts of</span><div class="offers">{first}{known}</div></div>'
+        f"{_OTHER}{_how(sampling)}"
     )
     title = f"Measure chain {v.number} with"
     return dialog("measurer", title, body, _feet("Show its values", "Measure"), act="measure")

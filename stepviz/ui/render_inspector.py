@@ -37,7 +37,7 @@ def _actions(v: ChainPage, row: StepRow) -> str:
     edit += refine
     if v.blocked or _terminal(row):
         return edit
-    more = button("32 more here", "more", "m", title=row.cost, step=row.number, n=32)
+    more = button("32 more here", "more", "m", title=f"{row.cost} of {v.measurer}", step=row.number, n=32)
     return more + button("Continue", "continue", "c", title="New chains from here", step=row.number) + edit
 
 
