@@ -30,15 +30,20 @@ def compare(
     k: Annotated[int, typer.Option(help="continuations of each prefix of the greedy chain; 0 measures nothing")] = 8,
     pit: Annotated[str, typer.Option(help="whose first pit: self-explore, glore")] = "self-explore",
     out: Annotated[Path | None, typer.Option(help="also write a row a problem: FILE.csv or FILE.jsonl")] = None,
+    threshold: Annotated[float, typer.Option(help="two scorers: the first score at or below it is a pit")] = 0.5,
     device: Device = None,
     temperature: Temperature = 0.7,
     max_tokens: MaxTokens = 300,
     style: Style = "plain",
 ) -> None:
-    """Accuracy, V and first pits of two models on the same problems; what was drawn before is not drawn again."""
+    """Accuracy, V and first pits of two models on the same problems; what was drawn before is not drawn again.
+
+    Two step reward models are compared on the chains that are there: AUC and accuracy against what is known of a step.
+    """
     from db.store import open_store
     from stepviz.compare import RULES
     from stepviz.compare_draws import embedded_for
+    from stepviz.compare_report import table
     from stepviz.compare_spec import settings_of
 
     if pit not in RULES:
@@ -52,9 +57,12 @@ def compare(
     settings, sampling = settings_of(asked), sampling_of(temperature, max_tokens, style)
     with open_store(db) as store:
         embedded_for(store, settings)
+        if settings.scorers:
+            _judges(store, settings, asked | {"device": device}, threshold, out, json)
+            return
         found = _whole(store, settings, sampling, asked | {"device": device, "sampling": sampling})
         if out is not None:
-            _write(out, found, pit)
+            _write(out, table(found.pairs, pit, out.suffix[1:]))
         value = _value(settings, sampling, found, pit)
         emit(value, json, lambda: _told(store, settings, found, pit, value["address"]))
 
@@ -77,11 +85,33 @@ def _whole(store: Store, settings: CompareSettings, sampling: Sampling, spec: di
     return found
 
 
-def _write(out: Path, found: Found, rule: str) -> None:
-    from stepviz.compare_report import table
+def _judges(
+    store: Store, settings: CompareSettings, spec: dict[str, Any], threshold: float, out: Path | None, json: bool
+) -> None:
+    from dataclasses import asdict
 
+    from stepviz import compare_scores
+    from stepviz.compare_report import written
+    from stepviz.compare_scored import scored
+
+    found = scored(store, settings)
+    if any(found.unscored):
+        ended(store, "compare", spec)
+        found = scored(store, settings)
+    if not found.chains:
+        raise StepvizError("no chain of these problems was scored by both: sample or import some, or see run list")
+    if out is not None:
+        _write(out, written(compare_scores.rows(found.chains, threshold), out.suffix[1:]))
+    names = found.models[0].partition("@")[0], found.models[1].partition("@")[0]
+    value = {**asdict(settings), "models": {"before": found.models[0], "after": found.models[1]},
+             "chains": len(found.chains), **compare_scores.summary(found.chains, threshold),
+             "rows": compare_scores.rows(found.chains, threshold)}  # fmt: skip
+    emit(value, json, lambda: "\n".join(compare_scores.told(names, found.chains, threshold)))
+
+
+def _write(out: Path, text: str) -> None:
     try:
-        out.write_text(table(found.pairs, rule, out.suffix[1:]), encoding="utf-8", newline="")
+        out.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise StepvizError(f"{out} cannot be written ({error.strerror}): choose another place") from None
 

@@ -19,6 +19,7 @@ from stepviz.checkpoints import look
 from stepviz.compare import Pair, Trial, trial
 from stepviz.compare_spec import CompareSettings, greedy_of
 from stepviz.errors import StepvizError
+from stepviz.reward.specs import KINDS
 from stepviz.rollouts import by_prefix, missing, wanted
 from stepviz.types import Continuation, Sampling, SourceItem, prefix_hash
 from stepviz.world import embedded_problems
@@ -138,7 +139,7 @@ def compared(
         before.read(row)
         after.read(row)
     pairs = tuple(
-        Pair(row.id, row.question, before.trials[row.id], after.trials[row.id], _place(row, settings.source))
+        Pair(row.id, row.question, before.trials[row.id], after.trials[row.id], place_of(row, settings.source))
         for row in graded
         if row.id in before.trials and row.id in after.trials
     )
@@ -158,7 +159,8 @@ def known_as(store: Store, spec: str) -> str:
     """
     from stepviz.engines.transformers import fingerprint
 
-    found = look(spec)
+    kind, _, rest = spec.partition(":")
+    found = look(f"hf:{rest}" if kind in KINDS else spec)
     of_spec = [model.id for model in store.models() if model.spec == spec]
     if found.folder is not None and found.source == str(found.folder):
         weights = fingerprint(found.folder)
@@ -212,7 +214,7 @@ def _means(chains: Sequence[ChainRow]) -> tuple[float, float]:
     return sum(row.chain.n for row in chains) / len(chains), sum(tokens) / len(tokens)
 
 
-def _place(row: ProblemRow, source: str) -> str:
+def place_of(row: ProblemRow, source: str) -> str:
     """`embedded dev 17`: where it stands, in the source that was asked for."""
     name, key, split = next((s for s in row.sources if s.source == source), row.sources[0])
     return " ".join(part for part in (name, split or "", key.rsplit("/", 1)[-1]) if part)

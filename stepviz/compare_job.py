@@ -6,11 +6,12 @@ same models finds everything there. What comes of it is read by stepviz.compare_
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stepviz.compare_draws import Side, chosen, compared
+from stepviz.compare_draws import Side, chosen, compared, known_as
+from stepviz.compare_scored import steps_of
 from stepviz.compare_spec import CompareSettings, greedy_of, settings_of
 from stepviz.engines import Engine
 from stepviz.errors import StepvizError
@@ -19,9 +20,12 @@ from stepviz.rollouts import Want, wanted
 from stepviz.types import Problem, Sampling
 
 
-def compare(job: Job) -> None:
-    """Greedy chains, samples and measurements of both students."""
+def compare(job: Job, score: Callable[[Job], None]) -> None:
+    """Greedy chains, samples and measurements of both students; or the scores of both judges. `score` is that job."""
     settings, sampling = settings_of(job.spec), job.sampling()
+    if settings.scorers:
+        _score(job, settings, score)
+        return
     job.store.add_sampling(greedy_of(sampling))
     problems = [Problem(row.question, row.answer, row.solution) for row in chosen(job.store, settings) if row.answer]
     if not problems:
@@ -36,6 +40,22 @@ def compare(job: Job) -> None:
         if job.cancelled():
             return
     job.tell(note="; ".join(work.whole.notes))
+
+
+def _score(job: Job, settings: CompareSettings, score: Callable[[Job], None]) -> None:
+    """Every chain of the problems, by both."""
+    ids = [row.chain.id for problem in chosen(job.store, settings) for row in steps_of(job.store, problem)]
+    if not ids:
+        raise StepvizError("these problems have no chains with steps: sample or import some first")
+    whole = Whole(job, [len(ids)] * 2)
+    for side, spec in (("before", settings.before), ("after", settings.after)):
+        if job.cancelled():
+            return
+        part = whole.part(f"scores of {spec}")
+        part.spec = {"chains": ids, "model": spec, "device": job.spec.get("device")}
+        score(part)
+        job.tell(models={**job.progress.get("models", {}), side: known_as(job.store, spec)})
+    job.tell(note="; ".join(whole.notes))
 
 
 @dataclass

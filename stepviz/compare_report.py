@@ -52,8 +52,11 @@ def rows(pairs: Iterable[Pair], rule: str) -> list[dict[str, Any]]:
 
 
 def table(pairs: Iterable[Pair], rule: str, format: str) -> str:
+    return written(rows(pairs, rule), format)
+
+
+def written(found: Sequence[Mapping[str, Any]], format: str) -> str:
     """CSV or JSONL. In CSV a text that a spreadsheet would run as a formula gets a ' before it; JSONL is exact."""
-    found = rows(pairs, rule)
     if format == "jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
     assert format == "csv", format

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -190,7 +191,7 @@ JOBS: dict[str, Callable[[Job], None]] = {
     "score many": score,
     "refine": refine,
     "refine many": refine,
-    "compare": compare,
+    "compare": partial(compare, score=score),
     "import": read_file,
     "dataset": freeze,
 }

@@ -103,3 +103,28 @@ def scorer_files(folder: Path, role: str = "orm") -> Path:
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
     return folder
+
+
+def judges(folder: Path) -> list[str]:
+    """The specs of two scorers that differ in their files."""
+    specs = [f"hf:{scorer_files(folder / name)}" for name in ("old", "new")]
+    (folder / "new" / "tokenizer.json").write_text("{}")
+    return specs
+
+
+class Judge:
+    """Stands where a scorer stands."""
+
+    role, kind, device, context = "orm", "lines", "cpu", 100
+
+    def __init__(self, spec: str, scores: tuple[float, ...], asked: list[str]) -> None:
+        self.spec, self.scores, self.asked = spec, scores, asked
+        folder = Path(spec.partition(":")[2])
+        self.model_id = f"{folder.name}@{fingerprint(folder)}"
+
+    def score(self, chains, on_scores=None, on_refused=None, cancelled=None):  # noqa: ANN001
+        for i, (question, _) in enumerate(chains):
+            self.asked.append(f"{self.model_id}: {question}")
+            on_scores(i, list(self.scores))
+
+    def close(self) -> None: ...

@@ -11,7 +11,7 @@ import pytest
 
 from db.store import open_store
 from db.values import ModelRow
-from stepviz import compare_job, jobs
+from stepviz import compare_job, job_kinds, jobs
 from stepviz.compare import pits
 from stepviz.compare_draws import compared, known_as
 from stepviz.compare_spec import settings_of
@@ -155,7 +155,9 @@ def test_progress_is_of_the_whole_and_names_the_part(students: Students, monkeyp
     told: list[dict[str, object]] = []
     run = students.start()
     parts: list[Job] = []
-    monkeypatch.setattr("stepviz.worker.JOBS", {"compare": lambda job: (parts.append(job), compare_job.compare(job))})
+    monkeypatch.setattr(
+        "stepviz.worker.JOBS", {"compare": lambda job: (parts.append(job), compare_job.compare(job, job_kinds.score))}
+    )
     students.after = lambda n: told.append(dict(parts[0].progress))
     students.work()
     assert "greedy chains of embedded/base" not in [t["note"] for t in told]  # a batch is four draws

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from stepviz.compare import CLASSES, RULES
 from stepviz.compare_address import ANY as ANY
+from stepviz.compare_scores import MOVES
 from stepviz.compare_spec import CompareSettings
 
 ALONG = ("step", "share")
@@ -16,7 +17,7 @@ SETTINGS = tuple(field.name for field in fields(CompareSettings))
 @dataclass(frozen=True, slots=True)
 class At:
     """before … sampling are what is compared; `pit` is whose first pit, `show` one class of them, `along` the curve's
-    abscissa, `skip` how many problems the list has passed over. Empty: the default.
+    abscissa, `t` two judges' threshold, `skip` how many problems the list has passed over. Empty: the default.
     """
 
     before: str = ""
@@ -30,6 +31,7 @@ class At:
     pit: str = RULES[0]
     show: str = ""
     along: str = ALONG[0]
+    t: str = ""
     skip: str = ""
 
     def query(self, **changes: object) -> str:
@@ -56,4 +58,4 @@ def parse(query: str) -> At:
     at = At(**{f.name: given.get(f.name, f.default)[:500] for f in fields(At)})
     at = at if at.pit in RULES else replace(at, pit=RULES[0])
     at = at if at.along in ALONG else replace(at, along=ALONG[0])
-    return at if at.show in CLASSES else replace(at, show="")
+    return at if at.show in (*CLASSES, *MOVES) else replace(at, show="")

@@ -1,4 +1,4 @@
-"""GET /stepviz/compare/FORMAT?…: the table of a comparison, a row a problem, as the address filters it."""
+"""GET /stepviz/compare/FORMAT?…: the table of a comparison, as the address filters it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from db.store import Store
-from stepviz.compare_report import FORMATS, table
+from stepviz.compare_report import FORMATS, written
 from stepviz.errors import StepvizError
 from stepviz.ui.compare_at import parse
 from stepviz.ui.view_compare import Comparisons
@@ -25,7 +25,7 @@ def compare_route(store: Store) -> Route:
         if format not in FORMATS:
             return PlainTextResponse(f"There is no such format; there are: {', '.join(FORMATS)}", status_code=404)
         try:
-            text = table(read.pairs(at), at.pit, format)
+            text = written(read.table(at), format)
         except StepvizError as error:
             return PlainTextResponse(str(error), status_code=404)
         headers = {

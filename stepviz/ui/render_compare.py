@@ -9,6 +9,7 @@ from stepviz.ui.render import button, esc
 from stepviz.ui.render_chain import clock
 from stepviz.ui.render_compare_curve import values
 from stepviz.ui.render_compare_pits import problems
+from stepviz.ui.render_compare_scores import chains, facts
 from stepviz.ui.render_datasets import commands
 from stepviz.ui.render_loss import curve as loss
 from stepviz.ui.view_compare import ComparePage, Result, short
@@ -30,6 +31,10 @@ def opened(page: ComparePage) -> str:
     if page.run and page.run.active:
         return f'{_head(page)}<div class="facts">{_progress(page)}</div>'
     r = page.result
+    if page.judges is not None:
+        names = short(*page.names)
+        judged = f'<div class="facts">{facts(page.judges, names)}</div>{chains(page, page.judges, names)}'
+        return f"{_head(page)}{_notice(page)}{judged}"
     if r is None:
         return f"{_head(page)}{_notice(page)}{_empty(page)}"
     names = short(*page.names)
@@ -48,10 +53,10 @@ def _head(page: ComparePage) -> str:
         act = '<em class="dim">stopping</em>'
     elif run is not None and active:
         act = button("Cancel", "cancel", run=run.id)
-    elif page.result is not None:
+    elif page.result is not None or page.judges is not None:
         files = "".join(
             f'<a class="btn" href="/stepviz/compare/{name}{esc(page.at.query(skip=""))}" download '
-            f'title="A row a problem, as it is filtered">{label}</a>'
+            f'title="The table below, as it is filtered">{label}</a>'
             for name, label in _FILES
         )
         act = f'<span class="files"><span class="lab">Download</span>{files}</span>'
@@ -84,6 +89,8 @@ def _notice(page: ComparePage) -> str:
     parts = [said] if said else []
     if r is not None:
         parts += _left_out(r)
+    if page.judges is not None and (unscored := max(page.judges.found.unscored)):
+        parts.append(f"{unscored:,} chains are not scored by both yet.")
     if not parts:
         return '<div class="notice" hidden></div>'
     bad = " bad" if run is not None and run.state == "failed" else ""

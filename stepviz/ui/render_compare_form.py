@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from stepviz.model_choices import ModelChoice
+from stepviz.reward.specs import ROLES
 from stepviz.ui.compare_at import ANY
 from stepviz.ui.render import attrs, esc
 from stepviz.ui.render_chain import clock
@@ -34,17 +36,20 @@ def form(f: CompareForm) -> str:
 
 def _model(f: CompareForm, side: str) -> str:
     chosen = getattr(f.at, side)
-    options = "".join(
-        f'<option value="{esc(c.spec)}"{" selected" if c.spec == chosen else ""}>'
-        f"{esc(' · '.join(part for part in (c.label, c.about) if part))}</option>"
-        for c in f.choices
-    )
+    students = "".join(_option(c, chosen) for c in f.choices if c.role not in ROLES)
+    judges = "".join(_option(c, chosen) for c in f.choices if c.role in ROLES)
+    options = students + (f'<optgroup label="Judges of steps">{judges}</optgroup>' if judges else "")
     own = f'<option value="{OWN}">a folder, or a model of the hub …</option>'
     return (
         f'<select class="field" name="{side}" aria-label="Model {side}">{options}{own}</select>'
         f'<input class="field" name="{side}_own" maxlength="400" aria-label="Folder or hub id of the model {side}" '
         'placeholder="/a/folder or Qwen/Qwen2.5-Math-1.5B" spellcheck="false" hidden>'
     )
+
+
+def _option(c: ModelChoice, chosen: str) -> str:
+    words = " · ".join(part for part in (c.label, c.role if c.role in ROLES else "", c.about) if part)
+    return f'<option value="{esc(c.spec)}"{" selected" if c.spec == chosen else ""}>{esc(words)}</option>'
 
 
 def _source(f: CompareForm) -> str:
@@ -92,9 +97,12 @@ def takes(f: CompareForm) -> str:
     if f.cost is None:
         return ""
     if not f.cost.draws:
-        return "Everything is drawn."
+        return "Everything is drawn." if f.cost.unit == "draws" else "Everything is scored."
     about = "" if f.cost.sure else "≈ "
-    parts = [f"{about}{f.cost.draws:,} draws", f"≈ {short(f.cost.tokens)} tokens"]
+    parts = [f"{about}{f.cost.draws:,} {f.cost.unit}"]
+    if not f.cost.tokens:
+        return parts[0]
+    parts.append(f"≈ {short(f.cost.tokens)} tokens")
     parts.append(f"≈ {clock(f.cost.seconds)}" if f.cost.seconds is not None else "time known once it runs")
     return " · ".join(part.replace(" ", "\u00a0") for part in parts)
 

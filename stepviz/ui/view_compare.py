@@ -11,6 +11,9 @@ from db.values import RunRow
 from stepviz.compare import Accuracy, AtN, Curve, Pair, PitClass, accuracy, curve, pass_at, pits
 from stepviz.compare_address import link_of
 from stepviz.compare_draws import Found, compared, losses_of
+from stepviz.compare_report import rows as problem_rows
+from stepviz.compare_scored import scored
+from stepviz.compare_scores import rows as score_rows
 from stepviz.compare_spec import CompareSettings, settings_of
 from stepviz.errors import StepvizError
 from stepviz.types import Sampling
@@ -18,7 +21,8 @@ from stepviz.ui.compare_at import SETTINGS, At
 from stepviz.ui.engine_choice import name_of
 from stepviz.ui.rows import RunLine
 from stepviz.ui.status import run_line
-from stepviz.ui.view_compare_form import CompareForm, cost_of, filled, form_of, sampling_of
+from stepviz.ui.view_compare_form import CompareForm, Cost, cost_of, filled, form_of, sampling_of
+from stepviz.ui.view_compare_scores import Judges, judges_of, that_show, threshold_of
 from stepviz.ui.view_datasets import age
 from stepviz.ui.workbench import Workbench
 
@@ -62,6 +66,7 @@ class ComparePage:
     where: str = ""
     run: RunLine | None = None
     result: Result | None = None
+    judges: Judges | None = None
 
     @property
     def at(self) -> At:
@@ -89,14 +94,29 @@ class Comparisons:
         run = run_line(row) if row else None
         active = bool(run and run.active)
         page = ComparePage(replace(form, at=at, active=active), _lines(runs, row), names, where(settings), run)
-        return page if active else self._with_result(page, settings, sampling, row)
+        if active:
+            return page
+        if settings.scorers:
+            return self._with_judges(page, settings, row)
+        return self._with_result(page, settings, sampling, row)
 
-    def pairs(self, at: At) -> Sequence[Pair]:
-        """Of a download: every problem of the class that is shown."""
+    def table(self, at: At) -> list[dict[str, Any]]:
+        """Of a download: a row a problem, or a chain, of the class that is shown."""
         at = filled(self.bench.store, at)
         settings, sampling = settings_of(at.asked), sampling_of(self.bench, at)
+        if settings.scorers:
+            return score_rows(that_show(scored(self.bench.store, settings).chains, at), threshold_of(at))
         found = self._found(settings, sampling, None)
-        return [p for p in found.pairs if not at.show or p.pit_class(at.pit) == at.show]
+        return problem_rows([p for p in found.pairs if not at.show or p.pit_class(at.pit) == at.show], at.pit)
+
+    def _with_judges(self, page: ComparePage, settings: CompareSettings, row: RunRow | None) -> ComparePage:
+        found = scored(self.bench.store, settings, _models(row))
+        if not found.problems or not (found.chains or any(found.unscored)):
+            lacks = "These problems have no chains with steps: sample some in Explore, or import some, first."
+            lacks = lacks if found.problems else f"This store has no problem of {_place(settings)}."
+            return replace(page, form=replace(page.form, lacks=lacks))
+        form = replace(page.form, cost=Cost(sum(found.unscored), 0.0, None, True, "chains to score"))
+        return replace(page, form=form, judges=judges_of(found, page.at) if found.chains else None)
 
     def _with_result(
         self, page: ComparePage, settings: CompareSettings, sampling: Sampling, row: RunRow | None

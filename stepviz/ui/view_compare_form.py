@@ -8,9 +8,10 @@ from pathlib import Path
 from db.store import Store
 from stepviz import model_choices
 from stepviz.compare_draws import Missing
-from stepviz.compare_spec import LIMIT, CompareSettings, K
+from stepviz.compare_spec import LIMIT, CompareSettings, K, role_of
 from stepviz.errors import StepvizError
 from stepviz.model_choices import ModelChoice
+from stepviz.reward.specs import ROLES
 from stepviz.types import Sampling
 from stepviz.ui.compare_at import At
 from stepviz.ui.engine_choice import name_of
@@ -28,6 +29,7 @@ class Cost:
     tokens: float
     seconds: float | None
     sure: bool
+    unit: str = "draws"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ def filled(store: Store, at: At) -> At:
         at = replace(at, before=before, after=after)
     if not at.before or not at.after:
         known = _parents(store, at.after) if at.after else []
-        others = [c.spec for c in model_choices.generators(store) if c.spec not in (at.before, at.after)]
-        first = next(iter([*known, *others]), "")
+        others = _alike(store, at.before or at.after)
+        first = next((spec for spec in (*known, *others) if spec in others), "")
         at = replace(at, before=at.before or first, after=at.after or first)
     if not at.source and not at.split:
         source, split = _dev(store)
@@ -64,6 +66,18 @@ def filled(store: Store, at: At) -> At:
     return replace(
         at, limit=at.limit or str(LIMIT), samples=at.samples or "1", k=at.k or str(K), skip=str(at.skipped or "")
     )
+
+
+def _alike(store: Store, spec: str) -> list[str]:
+    """The other models of the same kind, which it could be compared with: students, or judges of steps."""
+    judges, students = (
+        [c.spec for c in found if c.spec != spec]
+        for found in (model_choices.scorers(store), model_choices.generators(store))
+    )
+    try:
+        return judges if role_of(spec) in ROLES else students
+    except StepvizError:
+        return students
 
 
 def sampling_of(bench: Workbench, at: At) -> Sampling:
@@ -86,7 +100,7 @@ def cost_of(store: Store, missing: Missing, settings: CompareSettings) -> Cost:
 
 
 def _choices(store: Store, at: At) -> tuple[ModelChoice, ...]:
-    found = {c.spec: c for c in model_choices.generators(store)}
+    found = {c.spec: c for c in (*model_choices.generators(store), *model_choices.scorers(store))}
     for spec in (at.before, at.after):
         if spec and spec not in found and spec != OWN:
             found[spec] = ModelChoice(spec, name_of(spec), "generator", "from the address, or typed in")

@@ -1,0 +1,103 @@
+"""Two judges of steps side by side: a row a target, and the chains whose predicted pit moved."""
+
+from __future__ import annotations
+
+from stepviz.compare_scores import MOVES, TARGETS, Agreement, Scored
+from stepviz.statistics import Estimate
+from stepviz.ui.address import Address
+from stepviz.ui.render import attrs, button, esc, number
+from stepviz.ui.view_compare import ComparePage
+from stepviz.ui.view_compare_scores import ROWS, Judges
+
+_WORDS = {"vanished": "Vanished", "new": "New", "moved": "Moved", "same": "The same", "never": "Never"}
+
+
+def facts(j: Judges, names: tuple[str, str]) -> str:
+    """The table of agreement."""
+    before, after = map(esc, names)
+    if not j.agreements:
+        return (
+            "<section><h3>Agreement</h3><p>Nothing is known of these steps: measure the chains in Explore, or by "
+            "<code>python -m stepviz measure</code>.</p></section>"
+        )
+    rows = "".join(_rows(found, j.threshold) for found in j.agreements)
+    return (
+        '<section class="agree"><h3>Agreement with what is known of a step</h3><table class="plain"><thead><tr>'
+        f"<th></th><th></th><th>{before}</th><th>{after}</th><th>difference</th></tr></thead><tbody>{rows}</tbody></table>"
+        f'<p class="dim fine">{len(j.found.chains):,} chains; intervals by a bootstrap over problems, 95 %; a step is '
+        f"called good above {number(j.threshold)}.</p></section>"
+    )
+
+
+def _rows(a: Agreement, threshold: float) -> str:
+    found = [("AUC", a.auc), (f"balanced accuracy at {number(threshold)}", a.accuracy)]
+    shown = [(name, three) for name, three in found if three is not None]
+    head = f"{esc(TARGETS[a.target])}<small>{a.steps:,} steps, {100 * a.positive:.0f} % are</small>"
+    lines = []
+    for i, (name, three) in enumerate(shown):
+        first = f'<td rowspan="{len(shown)}" class="lines">{head}</td>' if i == 0 else ""
+        lines.append(f"<tr>{first}<td>{name}</td>{_cell(three[0])}{_cell(three[1])}{_gap(three[2])}</tr>")
+    return "".join(lines)
+
+
+def _cell(e: Estimate) -> str:
+    return f'<td class="num" title="[{e.low:.3f}, {e.high:.3f}]">{e.value:.3f}</td>'
+
+
+def _gap(e: Estimate) -> str:
+    css = " up" if e.low > 0 else " down" if e.high < 0 else ""
+    return f'<td class="num{css}">{e.value:+.3f} [{e.low:+.3f}, {e.high:+.3f}]</td>'
+
+
+def chains(page: ComparePage, j: Judges, names: tuple[str, str]) -> str:
+    """Classes to filter by, and a line a chain that opens it in Explore with the second judge's scores."""
+    chips = "".join(_chip(page, name, j.moves[name]) for name in MOVES if j.moves[name] or page.at.show == name)
+    everything = _link(page, "All", sum(j.moves.values()), "")
+    rows = "".join(_row(page, c, j.threshold) for c in j.rows) or '<p class="pad dim">No chain here.</p>'
+    before, after = map(esc, names)
+    return (
+        f'<div class="rhead"><b>Predicted pits</b><div class="chips">{everything}{chips}</div></div>'
+        '<div class="prows judged" role="list"><div class="pr hd"><span>chain</span><span></span>'
+        f"<span>{before}</span><span>{after}</span><span></span></div>{rows}</div>{_pages(page, j)}"
+    )
+
+
+def _chip(page: ComparePage, name: str, n: int) -> str:
+    return _link(page, _WORDS[name], n, name)
+
+
+def _link(page: ComparePage, label: str, n: int, show: str) -> str:
+    on = page.at.show == show
+    more = attrs(aria_current="true" if on else None)
+    href = esc(page.at.query(show=show, skip=""))
+    return f'<a class="chip{" on" if on else ""}" data-go href="{href}"{more}>{label} <b>{n:,}</b></a>'
+
+
+def _row(page: ComparePage, c: Scored, threshold: float) -> str:
+    sides = zip(c.pits(threshold), (c.before, c.after), (page.at.before, page.at.after), strict=True)
+    shown = "".join(_side(c, step, scores, spec, threshold) for step, scores, spec in sides)
+    move = c.move(threshold)
+    said = "" if move in ("never", "same") else _WORDS[move].lower()
+    link = Address(problem=c.problem, chain=c.chain).query()
+    return (
+        f'<div class="pr" role="listitem"><a class="pl" href="/{esc(link)}">{esc(c.place)}</a><span class="pq"></span>'
+        f'{shown}<span class="pc {move}">{said}</span></div>'
+    )
+
+
+def _side(c: Scored, step: int | None, scores: tuple[float, ...], spec: str, threshold: float) -> str:
+    link = Address(problem=c.problem, chain=c.chain, step=step, scorer=spec, t=threshold).query()
+    said = f"step {step} <small>{number(scores[step - 1])}</small>" if step else '<span class="dim">none</span>'
+    return f'<a class="ps" href="/{esc(link)}"><span class="num">{said}</span></a>'
+
+
+def _pages(page: ComparePage, j: Judges) -> str:
+    if j.listed <= ROWS:
+        return '<div class="pages" hidden></div>'
+    skip = page.at.skipped if page.at.skipped < j.listed else 0
+    back = button("Back", "page", kind="sm", skip=max(0, skip - ROWS)) if skip else ""
+    on = button("More", "page", kind="sm", skip=skip + ROWS) if skip + ROWS < j.listed else ""
+    return (
+        f'<div class="pages num"><span>{skip + 1:,}–{skip + len(j.rows):,} of {j.listed:,}</span>'
+        f'<span class="sp"></span>{back}{on}</div>'
+    )
