@@ -18,9 +18,10 @@ process a store, claims it, draws, and writes its progress into the row. Nobody 
 
 `train` is done by a process of its own, which the trainer (stepviz.trainer) starts; all else by the worker.
 
-All but `score`, `import`, `dataset` and `train` take `engine` ("embedded"), `device`, `tokenizer` and `sampling` (a
-Sampling, its id, or nothing for the default); `score` takes `device`. Jobs over many problems or chains are of kinds
-`sample many`, `measure many` and `score many`: the others are somebody's click, and are let in between their batches.
+All but `score`, `import`, `dataset` and `train` take `device` and `sampling` (a Sampling, its id, or nothing for the
+default), and those that draw with one model `engine` ("embedded") and `tokenizer`; `score` takes `device`. Jobs over
+many problems or chains are of kinds `sample many`, `measure many` and `score many`: the others are somebody's click,
+and are let in between their batches.
 
 progress: {"done", "total", "unit", "tokens", "tokens_per_s", "eta_s", "note"}; after an import also "report", after a
 build "dataset", its id; a training tells "loss" and "losses", and at last "model", its id.

@@ -21,7 +21,7 @@ from db.values import ModelRow
 from stepviz import jobs
 from stepviz.compare import Pair, Trial
 from stepviz.statistics import Estimate
-from stepviz.types import Problem, SourceItem
+from stepviz.types import Annotation, Problem, SourceItem
 from stepviz.ui import render_compare_curve, render_compare_pits
 from stepviz.ui.compare_at import At, parse
 from stepviz.ui.compare_download import compare_route
@@ -194,6 +194,7 @@ def test_a_run_leads_here(drawn: Students) -> None:
     )
     assert "Comparing" in page
     assert 'href="/compare?before=embedded%3Abase&amp;after=embedded&amp;source=sums' in page
+    assert "Show the comparison" in page
 
 
 # ---- what it shows
@@ -216,6 +217,16 @@ def test_the_same_comparison_with_more_problems_starts_from_what_is_there(drawn:
     page = send(drawn.store, "open", HERE + "&samples=2").html
     assert "1 of 4 problems have no chain of both models yet." in page["copen"]
     assert "draws" in page["cform"]
+
+
+def test_a_persons_verdict_counts_at_once_though_what_was_read_is_kept(drawn: Students) -> None:
+    page = Compare(Workbench(drawn.store))
+    at = {"act": "open", "at": HERE + "&show=still"}
+    link = re.findall(r'class="ps" href="[^"]*chain=(\w+)', page.act(at, "ana").html["copen"])[1]
+    drawn.store.add_annotation(Annotation(link, "ana", "verdict", 0, 1, "right after all"))
+    shown = page.act({"act": "open", "at": HERE}, "ana").html["copen"]
+    assert "100.0 %" in shown
+    assert "wrong → right  3" in text(shown)
 
 
 def test_problems_are_filtered_by_what_became_of_their_pits(drawn: Students) -> None:

@@ -92,6 +92,8 @@ def test_judges_stand_apart_in_the_form_and_go_with_judges(store: Store, tmp_pat
     one = next(m.spec for m in store.models("orm"))
     form = send(store, "open", "?" + urlencode({"after": one, "source": "embedded", "split": "test"})).html["cform"]
     assert '<optgroup label="Judges of steps">' in form
+    assert 'name="limit"' in form
+    assert 'name="k"' not in form  # nothing is drawn for them
     before = re.search(r'<select class="field" name="before".*?</select>', form)[0]
     assert "hf:" in re.search(r'<option value="([^"]*)" selected', before)[1]  # the other judge, not a student
 

@@ -22,7 +22,8 @@ _NUMBERS = (
 
 def form(f: CompareForm) -> str:
     """Every field is a part of the address: a change asks for the page at the new one."""
-    numbers = "".join(_number(f, *n) for n in _NUMBERS)
+    judges = any(c.spec == f.at.before and c.role in ROLES for c in f.choices)  # they score the chains that are there
+    numbers = "".join(_number(f, *n) for n in (_NUMBERS[:1] if judges else _NUMBERS))
     return (
         f'<form class="build" data-act="start" data-address="{esc(f.at.query())}" autocomplete="off">'
         '<div class="scroll"><section><h1>Compare two models</h1><p class="dim">The same problems before and after: '

@@ -63,6 +63,8 @@ def _details(r: RunLine) -> str:
     settings = "".join(f"<tr><td>{esc(name)}</td><td>{esc(value)}</td></tr>" for name, value in r.settings)
     error = f'<p class="bad why">{esc(r.error)}</p>' if r.error else ""
     log = f"<pre>{esc(chr(10).join(r.log))}</pre>" if r.log else ""
-    show = {"dataset": "Show the dataset", "train": "Show the training"}.get(r.kind, "Show in Explore")
+    show = {"dataset": "Show the dataset", "train": "Show the training", "compare": "Show the comparison"}.get(
+        r.kind, "Show in Explore"
+    )
     link = f'<a class="btn sm" href="{esc(r.link)}">{show}</a>' if r.link else ""
     return f'<div class="rmore">{error}<table class="plain"><tbody>{settings}</tbody></table>{log}{link}</div>'
