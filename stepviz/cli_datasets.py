@@ -39,6 +39,7 @@ def build(
     k: Annotated[int | None, typer.Option(help="rollouts a step (sorm, refine-local: 8; self-explore: 4)")] = None,
     consistent: Annotated[bool | None, typer.Option(help="sorm, refine-local: only consistent traces count")] = None,
     plain: Annotated[bool | None, typer.Option(help="consistency by the paper's plain string")] = None,
+    results: Annotated[str | None, typer.Option(help="consistency asks that every, or the last, is used")] = None,
     carry_back: Annotated[bool | None, typer.Option(help="sorm: a positive makes earlier steps positive")] = None,
     balance: Annotated[bool | None, typer.Option(help="sorm: balance the classes at each prefix length")] = None,
     soft: Annotated[bool | None, typer.Option(help="sorm: also k of n as soft labels")] = None,

@@ -10,7 +10,9 @@ computed in S_j, l_i the label of step i, E the error's location.
 
 Deviations:
 1. The paper looks R_j up as a string in the text after P_i. Read literally that drops what the prefix itself
-   has used up; we ask for each j <= i that R_j occurs after S_j, in the prefix or in T.
+   has used up; we ask for each j <= i that R_j occurs after S_j, in the prefix or in T. Where solvers write steps
+   that they never use, or take a step back, that makes every later prefix of a right chain negative:
+   `results="last"` asks for R_i alone, which the prefix cannot have used yet (docs/glore.md compares them).
 2. R_j is looked up as a number with borders of its own, by value ("5" is not in "15"; "1,000" is 1000);
    `plain=True` is the paper's plain string.
 3. R_j is what stands after the last "=" (in `<<a*b=R>>` where there is one), else the step's last number; a
@@ -30,11 +32,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import comb
+from typing import Literal
 
 from stepviz.rollouts import prefix_of
 from stepviz.types import Chain, Continuation, FirstPit, StepValue, Verdict, prefix_hash
 
 K = 8  # continuations a step, in the paper
+Results = Literal["every", "last"]  # of a prefix, that have to be used: see deviation 1
 
 NUMBER = re.compile(r"(?<![\w.])(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,30})?(?:\.[0-9]{1,30})?(?<=[0-9])(?![0-9])")
 FRACTION = re.compile(r"(?<![\w./])([0-9]{1,15})\s?/\s?([0-9]{1,15})(?![0-9/]|\.[0-9])")
@@ -56,10 +60,10 @@ def result(step: str) -> str | None:
     return max(numbers, key=lambda m: (m.end(), -m.start())).group() if numbers else None
 
 
-def consistent(steps: Sequence[str], trace: str, plain: bool = False) -> bool:
-    """Whether each result of the steps is used after its step: in a later one of them, or in the trace."""
+def consistent(steps: Sequence[str], trace: str, plain: bool = False, results: Results = "every") -> bool:
+    """Whether each result of the steps, or the last step's, is used after its step: in a later one, or in the trace."""
     later = trace
-    for step in reversed(steps):
+    for step in reversed(steps if results == "every" else steps[-1:]):
         found = result(step)
         if found is not None and not (found in later if plain else _used(found, later)):
             return False
@@ -73,6 +77,7 @@ def with_consistency(
     continuations: Mapping[str, Sequence[Continuation]],
     separator: str = "\n",
     plain: bool = False,
+    results: Results = "every",
 ) -> list[StepValue]:
     """The values with `consistent` filled in: the successes whose trace is consistent with the prefix."""
     counted = []
@@ -80,12 +85,13 @@ def with_consistency(
         if value.terminal is None:
             traces = continuations.get(prefix_hash(prefix_of(chain, value.step, separator)), ())
             right = (c.text for c in traces if c.verdict == "correct")
-            value = replace(value, consistent=sum(consistent(chain.steps[: value.step], t, plain) for t in right))
+            steps = chain.steps[: value.step]
+            value = replace(value, consistent=sum(consistent(steps, t, plain, results) for t in right))
         counted.append(value)
     return counted
 
 
-def own_suffix(chain: Chain, verdict: Verdict, plain: bool = False) -> tuple[bool, ...]:
+def own_suffix(chain: Chain, verdict: Verdict, plain: bool = False, results: Results = "every") -> tuple[bool, ...]:
     """For each step 1 … n: whether the chain itself goes on from it to the right answer, consistently."""
     if verdict.value != "correct":
         return (False,) * chain.n
@@ -94,7 +100,7 @@ def own_suffix(chain: Chain, verdict: Verdict, plain: bool = False) -> tuple[boo
     steps = [chain.text[span.start : span.end] for span in computing]
     ends = [0, *(span.end for span in computing)]
     counts = (min(i, len(computing)) for i in range(1, chain.n + 1))
-    return tuple(consistent(steps[:c], chain.text[ends[c] :], plain) for c in counts)
+    return tuple(consistent(steps[:c], chain.text[ends[c] :], plain, results) for c in counts)
 
 
 # ---- labels

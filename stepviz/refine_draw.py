@@ -50,7 +50,7 @@ class Writer:
         return Chain(self.rows[ask.draft].chain.problem_id, ORIGIN, self._key(ask), "", (), "").id
 
     def _key(self, ask: Ask) -> str:
-        draft, target = self.rows[ask.draft].chain.id, "suffix" if self.suffix else "full"
+        draft, target = self.rows[ask.draft].chain.id, "suffix" if self.suffix else "begun"
         of = (draft, prefix_hash(ask.prompt), self.refiner.model_id, self.sampling.hash, target)
         return f"{digest(*of)}/{ask.j}"
 
@@ -73,7 +73,7 @@ class Writer:
             meter.batch(done, tokens)
 
         self.refiner.generate(
-            [Request(prompt, seed=seed) for prompt, seed in groups],
+            [Request(prompt + self._begun(asks[0][1]), seed=seed) for (prompt, seed), asks in groups.items()],
             self.sampling,
             on_batch=flush,
             on_completion=lambda i, done: self.ended.append((i, done)),
@@ -83,17 +83,17 @@ class Writer:
         meter.end()
         return errors
 
+    def _begun(self, ask: Ask) -> str:
+        return "" if self.suffix else refinement.kept(ask, self.rows[ask.draft].chain.steps)
+
     def _store(self, drawn: Sequence[tuple[Ask, Completion]]) -> None:
         rule = self.sampling.style.step_rule
-        read = [(ask, refinement.read(ask, done, rule, self._kept(ask))) for ask, done in drawn]
+        read = [(ask, refinement.read(ask, done, rule, self.rows[ask.draft].chain.steps)) for ask, done in drawn]
         pairs = [(self._problem(ask.draft).answer, _judged(made)) for ask, made in read]
         verdicts = grade_many(pairs, self.sampling.style.answer_rule)
         chains = [self._chain(ask, made, rule) for ask, made in read]
         self.job.store.add_chains([(c, v, None) for c, v in zip(chains, verdicts, strict=True)])
         self.found |= {chain.id: chain for chain in chains}
-
-    def _kept(self, ask: Ask) -> tuple[str, ...]:
-        return self.rows[ask.draft].chain.steps if self.suffix else ()
 
     def _chain(self, ask: Ask, made: Refinement, rule: str) -> Chain:
         draft = self.rows[ask.draft].chain

@@ -19,8 +19,10 @@ Decisions where the paper is silent:
 7. What the refiner cannot read (longer than its context) carries the reason and is never picked; where it could read
    nothing at all it is an error. A draft that the ORM gave no score is not refined.
 8. `samples` above 1 draws so many of each kind at a temperature, and ranks all of them with the draft.
-9. A refiner trained on suffixes (`target="suffix"` in its dataset) writes from step E on: the steps before it are put
-   in front, since an ORM is asked about whole solutions only.
+9. A local refinement keeps the steps before E. A refiner of whole solutions was trained to write them again: it is
+   handed them as the beginning of its answer, so that no weak model can lose them, and no token is spent on them. One
+   trained on suffixes (`target="suffix"` in its dataset) writes from step E on by itself. Either way they are put in
+   front of what it wrote, since an ORM is asked about whole solutions only.
 """
 
 from __future__ import annotations
@@ -174,20 +176,25 @@ def by_engine(drafts: Sequence[Draft], engine: Engine, sampling: Sampling, suffi
     def write(asks: Sequence[Ask]) -> list[Refinement]:
         keys = [(ask.prompt, ask.seed(drafts[ask.draft].question, engine.model_id, sampling)) for ask in asks]
         distinct = list(dict.fromkeys(keys))
-        requests = [Request(prompt, seed=seed) for prompt, seed in distinct]
+        begun = {key: "" if suffix else kept(ask, drafts[ask.draft].steps) for ask, key in zip(asks, keys, strict=True)}
+        requests = [Request(prompt + begun[prompt, seed], seed=seed) for prompt, seed in distinct]
         done = dict(zip(distinct, engine.generate(requests, sampling), strict=True))
-        kept = [drafts[ask.draft].steps if suffix else () for ask in asks]
         rule = sampling.style.step_rule
-        return [read(ask, done[key], rule, steps) for ask, key, steps in zip(asks, keys, kept, strict=True)]
+        return [read(ask, done[key], rule, drafts[ask.draft].steps) for ask, key in zip(asks, keys, strict=True)]
 
     return write
 
 
-def read(ask: Ask, done: Completion, rule: str, kept: Sequence[str] = ()) -> Refinement:
-    """What was written as a refinement; of `kept`, the draft's steps, those before E stand in front of a suffix."""
+def kept(ask: Ask, steps: Sequence[str]) -> str:
+    """The draft's steps before E, a line each: what a local refinement begins with; "" for a global one."""
+    return "".join(f"{step.rstrip()}\n" for step in steps[: (ask.bad or 1) - 1])
+
+
+def read(ask: Ask, done: Completion, rule: str, steps: Sequence[str] = ()) -> Refinement:
+    """What was written as a refinement of the draft with these steps: those before E stand in front of it."""
     text, marks = without_marks(done.text)
-    if kept and ask.bad is not None:
-        text = "\n".join([*(step.rstrip() for step in kept[: ask.bad - 1]), text.lstrip("\n")])
+    if (before := kept(ask, steps)) and text.strip():  # a refiner that writes nothing has refined nothing
+        text = before + text.lstrip("\n")
     steps = tuple(
         text[span.start : span.end] for span in cut.segment(text, rule, cut_off=done.finish_reason == "length")
     )

@@ -25,6 +25,11 @@ def checkpoints(folder: Path) -> dict[str, str]:
     }
 
 
+def rest(prompt: str, text: str) -> str:
+    """What a model that would write this text writes where the prompt ends with its beginning."""
+    return text.removeprefix(prompt.rpartition("Refinement:\n")[2])
+
+
 class ScriptedRefiner:
     """Stands where a refiner stands: right where a later step is marked, wrong where the first one is."""
 
@@ -63,7 +68,7 @@ class ScriptedRefiner:
         if "too long" in request.question:
             return Completion("", "error", 0, error="the prompt has 1001 tokens, the model reads 1000")
         text = self.globally if "Draft:\n[BAD]" in request.question else self.local
-        return Completion(text, self.reason, 9)
+        return Completion(rest(request.question, text), self.reason, 9)
 
     def close(self) -> None: ...
 

@@ -131,7 +131,7 @@ def test_the_answer_line_may_be_flagged(bench: Bench) -> None:
     bench.sorm.of = {"#### 16": 0.3}
     bench.do(how="local")
     assert bench.line().where == 3
-    assert bench.refiner.prompts[0].endswith("3+12=16\n[BAD] #### 16\nRefinement:\n")
+    assert bench.refiner.prompts[0].endswith("3+12=16\n[BAD] #### 16\nRefinement:\nTom has 3 apples.\n3+12=16\n")
 
 
 def test_at_the_first_step_one_chain_stands_for_both(bench: Bench) -> None:
@@ -248,8 +248,8 @@ def test_inside_a_chunk_the_draws_are_told_as_the_batches_end(bench: Bench, monk
     bench.refiner.before_batch = look
     bench.worker.run_next(None)
     # six draws, global and local of three drafts, two a batch, nine tokens each: a third of the three drafts a batch
-    told = [(p["done"], p["part"], p["total"], p.get("tokens"), p.get("note")) for p in seen]
-    assert told[1:] == [(0, 1, 3, 18, "2 of 6 draws for 3 drafts"), (0, 2, 3, 36, "4 of 6 draws for 3 drafts")]
+    told = [(p["done"], p["part"], p["total"], p.get("tokens"), p.get("note")) for p in seen[1:]]
+    assert told == [(0, 1, 3, 18, "2 of 6 draws for 3 drafts"), (0, 2, 3, 36, "4 of 6 draws for 3 drafts")]
     assert all(p["tokens_per_s"] > 0 and p["eta_s"] > 0 for p in seen[1:])
     assert seen[1]["eta_s"] > seen[2]["eta_s"], "two thirds are left, then one"
     through = bench.store.run(run_id).progress

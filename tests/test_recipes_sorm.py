@@ -45,6 +45,16 @@ def test_only_consistent_verifiers_count():
     assert labels(sorm(Sorm(k=2, plain=True, balance=False), attempt(LOST), rollouts=inside)) == [[1, 1, 0, 0]]
 
 
+def test_the_last_result_alone_may_have_to_be_used():
+    """After 2*3=6, 6-4=2 a trace that uses the 2 counts, although 5, of a step put before, is used nowhere."""
+    last, every = (Sorm(k=2, results=r, balance=False) for r in ("last", "every"))
+    needless = {"4+1=5\n" + prefix: traces for prefix, traces in AFTER.items()}
+    assert labels(sorm(every, attempt("4+1=5\n" + LOST), rollouts=needless)) == [[MASK, 0, 0, 0, 0]]
+    assert labels(sorm(last, attempt("4+1=5\n" + LOST), rollouts=needless)) == [[1, 1, 1, 0, 0]]
+    bypass = {**AFTER, "2*3=6\n6-4=2\n": ("3+7=10\n#### 10", "2+1=3\n#### 3")}
+    assert labels(sorm(last, attempt(LOST), rollouts=bypass)) == [[0, 0, 0, 0]]
+
+
 def test_a_right_chain_is_its_own_verifier_where_it_is_consistent():
     good, odd = "2*3=6\n6+4=10\n#### 10", "2*5=11\n2*3=6\n6+4=10\n#### 10"  # 11 is never used
     options = Sorm(k=2, balance=False)
@@ -55,6 +65,11 @@ def test_a_right_chain_is_its_own_verifier_where_it_is_consistent():
     one = {"2*5=11\n": ("11-1=10\n#### 10", "#### 9")}
     assert labels(sorm(options, attempt(odd), rollouts=one)) == [[1, MASK, MASK, 0]]
     assert labels(sorm(Sorm(k=2, consistent=False, balance=False), attempt(odd))) == [[1, 1, 1, 1]]
+    # of each prefix only its last result has to be used: 6 and 10 are, and a positive is carried back over the 11
+    assert labels(sorm(Sorm(k=2, results="last", balance=False), attempt(odd))) == [[1, 1, 1, 1]]
+    assert labels(sorm(Sorm(k=2, results="last", balance=False), attempt(good))) == [[1, 1, 1]]
+    with pytest.raises(StepvizError, match="every"):
+        Sorm(results="none")
 
 
 def test_a_step_with_fewer_than_k_draws_is_not_measured():

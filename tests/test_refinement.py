@@ -10,6 +10,7 @@ from stepviz.errors import StepvizError
 from stepviz.refinement import GREEDY, Draft, Score, locate, refine, rerank
 from stepviz.refining import require_mark
 from stepviz.types import Completion, Request, Sampling
+from tests.refine_cases import rest
 
 Q = "Tom has 3 apples and buys 12 more. How many?"
 WRONG = Draft(Q, ("Tom has 3 apples.", "3+12=16", "#### 16"))
@@ -28,9 +29,8 @@ class Refiner:
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         assert sampling.temperature == 0
         self.prompts += [r.question for r in requests]
-        return [
-            Completion(self.globally if "Draft:\n[BAD]" in r.question else self.local, self.reason, 9) for r in requests
-        ]
+        texts = [self.globally if "Draft:\n[BAD]" in r.question else self.local for r in requests]
+        return [Completion(rest(r.question, t), self.reason, 9) for r, t in zip(requests, texts, strict=True)]
 
 
 def scorer(scores: dict[tuple[str, ...], list[float]]) -> Score:
@@ -64,7 +64,7 @@ def test_the_mark_stands_where_the_kind_says() -> None:
     refine([WRONG], refiner, ORM, SORM)
     assert [p.partition("Draft:\n")[2] for p in refiner.prompts] == [
         "[BAD] Tom has 3 apples.\n3+12=16\n#### 16\nRefinement:\n",
-        "Tom has 3 apples.\n[BAD] 3+12=16\n#### 16\nRefinement:\n",
+        "Tom has 3 apples.\n[BAD] 3+12=16\n#### 16\nRefinement:\nTom has 3 apples.\n",
     ]
 
 
@@ -81,7 +81,7 @@ def test_a_draft_without_a_flag() -> None:
     believed = scorer({WRONG.steps: [0.9, 0.8, 0.7]})
     (by_default,) = refine([WRONG], Refiner(), ORM, believed, how=("local",))
     assert set(by_default.refinements) == {"global"}
-    (lowest,) = refine([WRONG], Refiner(), ORM, believed, how=("local",), no_flag="argmin")
+    (lowest,) = refine([WRONG], Refiner(local="#### 16"), ORM, believed, how=("local",), no_flag="argmin")
     assert lowest.where == 3
     (skipped,) = refine([WRONG], Refiner(), ORM, believed, how=("local",), no_flag="skip")
     assert skipped.refinements == {}
@@ -123,11 +123,14 @@ def test_what_lacks_its_scorer_is_a_users_error() -> None:
 
 
 def test_the_answer_line_may_be_flagged_and_the_steps_before_it_stay() -> None:
-    refiner = Refiner()
+    refiner = Refiner(local="#### 16")
     believed_till_the_end = scorer({WRONG.steps: [0.9, 0.8, 0.5]})
     (outcome,) = refine([WRONG], refiner, ORM, believed_till_the_end, how=("local",))
     assert outcome.where == 3
-    assert refiner.prompts == [f"{Q}\nDraft:\nTom has 3 apples.\n3+12=16\n[BAD] #### 16\nRefinement:\n"]
+    assert refiner.prompts == [
+        f"{Q}\nDraft:\nTom has 3 apples.\n3+12=16\n[BAD] #### 16\nRefinement:\nTom has 3 apples.\n3+12=16\n"
+    ]
+    assert outcome.solution("local") == WRONG.steps
 
 
 def test_a_refinement_that_says_what_the_draft_says_gets_its_score_and_the_draft_stands() -> None:
@@ -153,6 +156,14 @@ def test_a_refiner_that_repeats_the_mark_is_read_without_it() -> None:
     assert (made.steps, made.marks) == (FIXED, 2)
     assert made.text == "Tom has 3 apples.\n3+12=15\n#### 15"
     assert outcome.pick == "local"
+
+
+def test_a_local_refinement_keeps_the_steps_before_the_bad_one_whatever_the_refiner_writes() -> None:
+    """It is handed them as the beginning of its answer; a global one begins with nothing."""
+    refiner = Refiner(local="3+12=15\n#### 15")
+    (outcome,) = refine([WRONG], refiner, ORM, at=[2])
+    assert outcome.solution("local") == FIXED
+    assert [prompt.partition("Refinement:\n")[2] for prompt in refiner.prompts] == ["", "Tom has 3 apples.\n"]
 
 
 def test_a_refiner_of_suffixes_gets_the_kept_steps_in_front() -> None:
@@ -199,12 +210,12 @@ class Sampler(Refiner):
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         assert sampling.temperature == 0.7
         assert len({request.seed for request in requests}) == len(requests) == 6
-        texts = ["1-1=0\n#### 0"] * 5 + ["\n".join(FIXED)]
+        texts = ["1-1=0\n#### 0"] * 5 + ["\n".join(FIXED[1:])]
         return [Completion(text, "stop", 9) for text in texts]
 
 
 def test_several_samples_of_each_kind_are_ranked_with_the_draft() -> None:
-    orm = scorer({WRONG.steps: [0.2], ("1-1=0", "#### 0"): [0.1], FIXED: [0.95]})
+    orm = scorer({WRONG.steps: [0.2], ("1-1=0", "#### 0"): [0.1], (FIXED[0], "1-1=0", "#### 0"): [0.1], FIXED: [0.95]})
     warm = Sampling(temperature=0.7, style=GREEDY.style)
     (outcome,) = refine([WRONG], Sampler(), orm, at=[2], sampling=warm, samples=3)
     assert list(outcome.scores) == ["draft", "global", "global 2", "global 3", "local", "local 2", "local 3"]

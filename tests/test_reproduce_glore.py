@@ -232,7 +232,7 @@ def test_a_budget_is_said_for_each_stage_and_seed() -> None:
 
 def test_a_smaller_scale_takes_fewer_problems_and_as_many_draws() -> None:
     half = Scale().by(0.5)
-    assert (half.test, half.sampled, half.n, half.data.problems) == (2500, 500, 32, 400)
+    assert (half.test, half.sampled, half.n, half.data.problems) == (2500, 500, 32, 500)
 
 
 # ---- the whole path
@@ -246,7 +246,8 @@ def test_each_ablation_learns_from_another_dataset(store: Store) -> None:
         for arm in arms
     ]
     off = [[name for name in ("consistent", "carry_back", "balance") if not config[name]] for config in configs]
-    assert off == [[], ["consistent"], ["carry_back"], ["balance"]]
+    assert off == [[], ["consistent"], [], ["carry_back"], ["balance"]]
+    assert [config["results"] for config in configs] == ["last", "last", "every", "last", "last"]
 
 
 def test_the_control_of_equal_tokens_learns_whole_chains_with_their_outcome(store: Store) -> None:

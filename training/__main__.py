@@ -29,7 +29,7 @@ def embedded(
     out: Annotated[Path | None, typer.Option(help="where the models go (default: the package)")] = None,
     db: Db = None,
     write: Annotated[bool, typer.Option("--write", help="also write docs/results/embedded.json")] = False,
-    preset: Annotated[str, typer.Option(help="stage glore: small (25 minutes) or full (an hour)")] = "small",
+    preset: Annotated[str, typer.Option(help="stage glore: small (a quarter of an hour) or full (an hour)")] = "small",
 ) -> None:
     """Make the shipped models again."""
     from db.store import open_store
@@ -50,7 +50,7 @@ app.add_typer(reproduce, name="reproduce")
 def reproduce_glore(
     seeds: Annotated[int, typer.Option(min=1, help="of training and of the subset of data")] = 3,
     scale: Annotated[float, typer.Option(min=0.001, help="share of the problems; 1: 5,000 test problems")] = 1.0,
-    problems: Annotated[int | None, typer.Option(help="of training; default: 800 times the scale")] = None,
+    problems: Annotated[int | None, typer.Option(help="of training; default: 1,000 times the scale")] = None,
     arms: Annotated[str, typer.Option(help="core (ORM, SORM, refiner), controls, all, more")] = "all",
     work: Annotated[Path, typer.Option(help="folder for models, scores, refinements; goes on there")] = Path("glore"),
     student: Annotated[str, typer.Option(help="embedded:NAME, a folder or a hub id")] = "embedded:student",

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from stepviz import glore
 from stepviz.recipes.case import (
@@ -63,6 +63,7 @@ class RefineLocal:
     k: int = glore.K  # rollouts a step
     consistent: bool = True
     plain: bool = False
+    results: glore.Results = "every"
     target: Literal["full", "suffix"] = "full"
     at_start: Literal["rollout", "skip"] = "rollout"
     targets: int = 1  # right traces a draft
@@ -72,6 +73,7 @@ class RefineLocal:
         at_least("targets", self.targets, 1)
         one_of("target", self.target, ("full", "suffix"))
         one_of("at_start", self.at_start, ("rollout", "skip"))
+        one_of("results", self.results, get_args(glore.Results))
 
 
 def refine_global(case: Case, options: RefineGlobal, dropped: Dropped) -> Iterator[Row]:
@@ -105,7 +107,7 @@ def refine_local(case: Case, options: RefineLocal, dropped: Dropped) -> Iterator
 def _local(
     case: Case, draft: Attempt, solutions: list[Attempt], options: RefineLocal, dropped: Dropped
 ) -> Iterator[Row]:
-    labels = glore.sorm_labels(verified(case, draft, options.consistent, options.plain))
+    labels = glore.sorm_labels(verified(case, draft, options))
     bad = first_negative(labels)
     if bad is None:
         unmeasured = all(label is None for label in labels[:-1]) and len(labels) > 1
@@ -141,7 +143,7 @@ def right_traces(case: Case, draft: Attempt, i: int, options: RefineLocal) -> li
     found: dict[str, tuple[str, int, str]] = {}
     for draw in draws:
         if draw.verdict == "correct" and (
-            not options.consistent or glore.consistent(steps, draw.text, plain=options.plain)
+            not options.consistent or glore.consistent(steps, draw.text, options.plain, options.results)
         ):
             found.setdefault(draw.text.strip(), (prefix, draw.j, draw.text))
     return list(found.values())

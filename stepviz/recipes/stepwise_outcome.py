@@ -2,8 +2,9 @@
 
 l_i = 1 if any of K = 8 continuations of P_i reaches the right answer; then three post-processings, in this order,
 each of which can be switched off: (a) only consistent verifiers count (`consistent`; `plain` for the paper's plain
-string), (b) a positive makes all earlier steps positive (`carry_back`), (c) balance at each prefix length
-(`balance`, see stepviz.recipes.balance). The labels are stepviz.glore's, with its deviations.
+string, `results` for which results have to be used), (b) a positive makes all earlier steps positive (`carry_back`),
+(c) balance at each prefix length (`balance`, see stepviz.recipes.balance). The labels are stepviz.glore's, with its
+deviations.
 
 Decisions:
 1. Draws 0 … K−1 of a prefix count, whatever else was drawn; a prefix with fewer than K is not measured. Its label
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, get_args
 
 from stepviz import glore
 from stepviz.recipes.case import (
@@ -33,6 +35,7 @@ from stepviz.recipes.case import (
     Dropped,
     Row,
     at_least,
+    one_of,
     origin,
     stepwise_row,
 )
@@ -44,6 +47,7 @@ class Sorm:
     k: int = glore.K  # rollouts a step
     consistent: bool = True  # (a)
     plain: bool = False  # (a) by the plain string
+    results: glore.Results = "every"  # (a) of the prefix, that have to be used: every one, or the last
     carry_back: bool = True  # (b)
     balance: bool = True  # (c)
     soft: bool = False  # columns k and n
@@ -51,13 +55,14 @@ class Sorm:
 
     def __post_init__(self) -> None:
         at_least("k", self.k, 1)
+        one_of("results", self.results, get_args(glore.Results))
 
 
 def sorm(case: Case, options: Sorm, dropped: Dropped) -> Iterator[Row]:
     """{prompt, completions, labels, origin}, with k and n where soft; before the balance."""
     case = case.measured(options.k)
     for attempt in case.judged(dropped):
-        values = verified(case, attempt, options.consistent, options.plain)
+        values = verified(case, attempt, options)
         labels = step_labels(attempt, values, options)
         open_steps = [i for i, value in enumerate(values[1:]) if value.terminal is None]
         if open_steps and all(labels[i] is None for i in open_steps):
@@ -68,18 +73,29 @@ def sorm(case: Case, options: Sorm, dropped: Dropped) -> Iterator[Row]:
         yield stepwise_row(case, attempt, hard, **more, origin=origin(case.problem, attempt))
 
 
-def verified(case: Case, attempt: Attempt, consistent: bool, plain: bool) -> list[StepValue]:
+class Rule(Protocol):
+    """(a) of a recipe's options."""
+
+    @property
+    def consistent(self) -> bool: ...
+    @property
+    def plain(self) -> bool: ...
+    @property
+    def results(self) -> glore.Results: ...
+
+
+def verified(case: Case, attempt: Attempt, rule: Rule) -> list[StepValue]:
     """V[0 … n], with the consistent successes counted where they are asked for."""
     values = case.values(attempt)
-    if not consistent:
+    if not rule.consistent:
         return values
-    return glore.with_consistency(attempt.chain, values, case.draws, case.separator, plain)
+    return glore.with_consistency(attempt.chain, values, case.draws, case.separator, rule.plain, rule.results)
 
 
 def step_labels(attempt: Attempt, values: Sequence[StepValue], options: Sorm) -> tuple[int | None, ...]:
     """l_1 … l_n after (a) and (b)."""
     if options.consistent:
-        own = glore.own_suffix(attempt.chain, attempt.verdict, options.plain)
+        own = glore.own_suffix(attempt.chain, attempt.verdict, options.plain, options.results)
     else:
         own = (attempt.right,) * attempt.chain.n
     return glore.sorm_labels(values, own, carry_back=options.carry_back)

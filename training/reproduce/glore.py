@@ -185,6 +185,7 @@ PAIRS = (
     ("sorm, tuned", "orm-traces, tuned", ""),
     ("sorm", "position only, tuned", ""),
     ("sorm", "sorm-any-verifier", ""),
+    ("sorm", "sorm-every-result", ""),
     ("sorm", "sorm-as-drawn", ""),
     ("sorm", "sorm-unbalanced", ""),
     ("oracle-solvable", "sorm", ""),

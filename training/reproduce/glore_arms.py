@@ -3,6 +3,7 @@
 orm, sorm, refiner   as shipped (training.glore_models): the method
 balanced-orm         as many right as wrong drafts a question: the paper's baseline
 sorm-any-verifier    SORM without the consistency rule
+sorm-every-result    SORM with the rule read strictly: every result of the prefix has to be used
 sorm-as-drawn        SORM without carrying positives back
 sorm-unbalanced      SORM without balance at each prefix length
 orm-traces           drafts and verifying traces, by outcome, for as many steps as the SORM: is it the tokens?
@@ -25,20 +26,34 @@ from stepviz.recipes.case import Dropped
 from stepviz.sampling import continue_from, read
 from stepviz.types import Problem, prefix_hash
 from training.drawing import problems_of
-from training.glore_models import HOT, ORM, REFINERS, SCORER, SORM, Arm, Sizes, made_before, to_measure, train, train_on
+from training.glore_models import (
+    HOT,
+    ORM,
+    REFINERS,
+    RESULTS,
+    SCORER,
+    SORM,
+    Arm,
+    Sizes,
+    made_before,
+    to_measure,
+    train,
+    train_on,
+)
 from training.record import Base
 
 Log = Callable[[str], None]
 TRACES = 2  # a measured prefix
-AS_DRAWN = "sorm-as-drawn"
+AS_DRAWN, EVERY_RESULT = "sorm-as-drawn", "sorm-every-result"
 
 BALANCED = Arm("balanced-orm", "balanced-orm", (("balanced-orm", {}),), SCORER)
 ABLATIONS = tuple(
-    Arm(name, "sorm", (("sorm", {option: False}),), SORM.settings)
-    for name, option in (
-        ("sorm-any-verifier", "consistent"),
-        (AS_DRAWN, "carry_back"),
-        ("sorm-unbalanced", "balance"),
+    Arm(name, "sorm", (("sorm", {"results": RESULTS, **options}),), SORM.settings)
+    for name, options in (
+        ("sorm-any-verifier", {"consistent": False}),
+        (EVERY_RESULT, {"results": "every"}),
+        (AS_DRAWN, {"carry_back": False}),
+        ("sorm-unbalanced", {"balance": False}),
     )
 )
 ORACLES = tuple(

@@ -28,7 +28,7 @@ from stepviz.steps import segment
 from stepviz.types import Continuation, Problem, Sampling, prefix_hash
 from stepviz.world import exact_for
 from training.drawing import ROOT, Drawing, Draws, problems_of
-from training.glore_models import HOT, PRESETS, Sizes
+from training.glore_models import HOT, PRESETS, RESULTS, Sizes
 from training.reproduce.label_errors import Measured, cause
 
 Log = Callable[[str], None]
@@ -158,8 +158,8 @@ def labels(row: ChainRow, draws: Draws, k: int = glore.K) -> list[int | None]:
     """The SORM's labels of a chain, as the recipe makes them, before any balance."""
     chain = row.chain
     found = _of_chain(row, draws, k)
-    values = glore.with_consistency(chain, rollouts.values(chain, found, row.verdict), found)
-    return list(glore.sorm_labels(values, glore.own_suffix(chain, row.verdict)))
+    values = glore.with_consistency(chain, rollouts.values(chain, found, row.verdict), found, results=RESULTS)
+    return list(glore.sorm_labels(values, glore.own_suffix(chain, row.verdict, results=RESULTS)))
 
 
 def measured_prefixes(problem: Problem, row: ChainRow, draws: Draws) -> list[Measured]:
@@ -174,7 +174,7 @@ def measured_prefixes(problem: Problem, row: ChainRow, draws: Draws) -> list[Mea
         if rollouts.terminal(row.chain, i) or not some:
             break
         right = [c.text for c in some if c.verdict == "correct"]
-        used = [text for text in right if glore.consistent(steps[:i], text)]
+        used = [text for text in right if glore.consistent(steps[:i], text, results=RESULTS)]
         why, why_used = Counter[Any](), Counter[Any]()
         if not solvable[i]:
             why, why_used = (Counter(cause(judge, steps[:i], _lines(t)) for t in texts) for texts in (right, used))

@@ -25,7 +25,7 @@ T = 0.5
 SIZES = (1, 2, 4, 8, 16, 32)
 EASY = 3  # steps of a shortest solution, at most
 UNSCORED = -1.0  # below every score: a chain that could not be scored is called bad, and ranks last
-RERANKED = ("orm", "balanced-orm", "sorm", "sorm-any-verifier", "sorm-as-drawn", "sorm-unbalanced")
+RERANKED = ("orm", "balanced-orm", "sorm", "sorm-any-verifier", "sorm-every-result", "sorm-as-drawn", "sorm-unbalanced")
 Labels = list[list[int | None]]
 Scores = list[list[float]]
 
@@ -214,6 +214,7 @@ def rerank_contrasts(curves: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     for other, paper in (
         ("orm", "slightly below"),
         ("sorm-any-verifier", "above"),
+        ("sorm-every-result", ""),
         ("sorm-as-drawn", ""),
         ("sorm-unbalanced", "above"),
     ):

@@ -1,9 +1,10 @@
 """GLoRe's table 3 and its refinement figures: how many wrong drafts are fixed, and what is gained in the end.
 
-Decisions: a locator that flags nothing gives the step with the lowest score, so that "local" is always local. A
-second try of the same kind refines the first try's result (greedy decoding would only repeat it); "fixed" counts
-either try, as "either" does for global and local. Controls from the student are two samples at temperature 0.7.
-Candidates that a token limit cut off are never picked; of equal ORM scores the draft comes first.
+Decisions: a locator that flags nothing gives the step with the lowest score, so that "local" is always local. The
+refiner is handed the steps before E, and its tokens are those that it wrote itself. A second try of the same kind
+refines the first try's result (greedy decoding would only repeat it); "fixed" counts either try, as "either" does for
+global and local. Controls from the student are two samples at temperature 0.7. Candidates that a token limit cut off
+are never picked; of equal ORM scores the draft comes first.
 """
 
 from __future__ import annotations
@@ -108,16 +109,16 @@ class Writer:
 
     def write(self, way: str, drafts: Sequence[Judged], bad: Sequence[int | None], which: Sequence[int]) -> Way:
         """Greedy refinements of these drafts, each marked before its bad step (None: global)."""
-        prompts = {
-            i: refine_prompt(drafts[i].problem.question, drafts[i].steps, bad[i]) for i in which if drafts[i].steps
-        }
+        asked = [i for i in which if drafts[i].steps]
+        before = {i: "".join(f"{step}\n" for step in drafts[i].steps[: (bad[i] or 1) - 1]) for i in asked}
+        prompts = {i: refine_prompt(drafts[i].problem.question, drafts[i].steps, bad[i]) + before[i] for i in asked}
         of = digest(self.model.id, *prompts.values())
         found = self.work.kept(f"{self.name}/written {way}", of, lambda: self._texts(list(prompts.values())))
         tries: list[Judged | None] = [None] * len(drafts)
         spent = [0] * len(drafts)
         for i, (text, whole, tokens) in zip(prompts, found, strict=True):
-            made = judged(self.test[i].problem, text, tokens)
-            tries[i] = made if whole and made.steps else None
+            made = judged(self.test[i].problem, before[i] + text, tokens)
+            tries[i] = made if whole and text.strip() else None
             spent[i] = tokens
         return Way(way, tries, spent)
 
