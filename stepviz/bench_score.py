@@ -1,4 +1,4 @@
-"""Seconds to score 64 chains of ten steps with a scorer of the embedded size, against scoring prefix by prefix.
+"""Seconds to score 64 chains of ten steps with the embedded SORM, against scoring prefix by prefix.
 
 One pass over a chain holds the scores of all its prefixes; a sequence classifier would read each prefix anew. The
 baselines do that, in batches by our own code and in single calls of the library; all ways give the same numbers.
@@ -6,39 +6,31 @@ baselines do that, in batches by our own code and in single calls of the library
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from stepviz import embedded
 from stepviz.reward import load_scorer
 from stepviz.reward.scorer import Scorer
 from stepviz.world import embedded_problems
 
+SORM = "embedded:sorm"
 CHAINS, STEPS = 64, 10
 REPEATS = 5
 Work = list[tuple[str, list[str]]]
 
 
-def rates(model: str | None = None) -> list[dict[str, Any]]:
-    """A row a way, the median of some runs; `times ours` is a way's seconds over ours. On the CPU.
-
-    model: a scorer's spec; by default the embedded SORM, else the student under a head of random weights, which
-    takes the same time.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        scorer = load_scorer(model or _spec(Path(folder)), "cpu")
-        work = chains()
-        ways: dict[str, tuple[Callable[[], list[list[float]]], int]] = {
-            "ours: one pass a chain, by length": (lambda: scorer.score(work), REPEATS),
-            "prefix by prefix, in batches by length": (lambda: _prefixes(scorer, work), 3),
-            "prefix by prefix, single calls": (lambda: _single_calls(scorer, work), 1),
-        }
-        expected = scorer.score(work)  # warm
-        rows = [_row(name, *way, expected) for name, way in ways.items()]
+def rates(model: str = SORM) -> list[dict[str, Any]]:
+    """A row a way, the median of some runs; `times ours` is a way's seconds over ours. On the CPU."""
+    scorer, work = load_scorer(model, "cpu"), chains()
+    ways: dict[str, tuple[Callable[[], list[list[float]]], int]] = {
+        "ours: one pass a chain, by length": (lambda: scorer.score(work), REPEATS),
+        "prefix by prefix, in batches by length": (lambda: _prefixes(scorer, work), 3),
+        "prefix by prefix, single calls": (lambda: _single_calls(scorer, work), 1),
+    }
+    expected = scorer.score(work)  # warm
+    rows = [_row(name, *way, expected) for name, way in ways.items()]
     ours = rows[0]["seconds"]
     return [{**row, "times ours": round(row["seconds"] / ours, 1)} for row in rows]
 
@@ -50,17 +42,6 @@ def chains() -> Work:
         lines = (problem.solution or "").split("\n")
         work.append((problem.question, [lines[i % len(lines)] for i in range(STEPS)]))
     return work
-
-
-def _spec(folder: Path) -> str:
-    if "sorm" in embedded.names():
-        return "embedded:sorm"
-    from transformers import AutoModelForTokenClassification, AutoTokenizer
-
-    student = embedded.path("student")
-    AutoModelForTokenClassification.from_pretrained(student, num_labels=2).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(student).save_pretrained(folder)
-    return f"lines:{folder}"
 
 
 def _row(

@@ -107,7 +107,7 @@ def _scores(name: str, rows: Sequence[tuple[str, Continuation]], drawn_with: Sam
     """What a shipped scorer says of the chains that will be shown: problem → chain j → a score after each step."""
     scorer = load_scorer(f"embedded:{name}", device="cpu")
     found: dict[str, list[list[float]]] = {}
-    for key, c in rows:
+    for key, c in sorted(rows, key=lambda row: row[1].j):  # stored as they were drawn
         if c.prefix_hash == prefix_hash("") and c.j < CHAINS:
             asked = (problem(*_split(key)).question, sampling.read(c, drawn_with).chain.steps)
             found.setdefault(key, []).append([round(score, 4) for score in scorer.score([asked])[0]])

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from db.store import Store, open_store
+from db.values import ChainFilter
 from stepviz import cli_jobs, first_screen
 from stepviz.cli_chains import ChainChoice
 from stepviz.errors import StepvizError
+from stepviz.reward import load_scorer
 from stepviz.types import SourceItem
 from stepviz.world import embedded_problems
 from tests.store_cases import chain, new_url, problem
@@ -82,3 +84,14 @@ def test_other_sources_bring_no_embedded_problem(store: Store) -> None:
     with pytest.raises(StepvizError, match="no chain fits"):
         ChainChoice(source="gsm8k", limit=5).ids(store)
     assert store.stats()["problems"] == 0
+
+
+def test_the_chains_come_with_the_scores_of_the_shipped_scorers(store: Store) -> None:
+    """A score after each step of each chain, by the models that ship now: others would be of weights that are gone."""
+    first_screen.seed(store)
+    ids = {role: load_scorer(f"embedded:{role}", device="cpu").model_id for role in ("orm", "sorm")}
+    assert {model.role: model.id for model in store.models() if model.role in ids} == ids
+    for row in store.chains_of(ChainFilter(source="embedded")):
+        scores = store.scores(row.chain.id)
+        for id in ids.values():
+            assert [score.step for score in scores if score.model_id == id] == list(range(1, row.chain.n + 1))
