@@ -95,7 +95,8 @@ def test_judges_stand_apart_in_the_form_and_go_with_judges(store: Store, tmp_pat
     assert 'name="limit"' in form
     assert 'name="k"' not in form  # nothing is drawn for them
     before = re.search(r'<select class="field" name="before".*?</select>', form)[0]
-    assert "hf:" in re.search(r'<option value="([^"]*)" selected', before)[1]  # the other judge, not a student
+    # the ORM that ships, not a student, nor itself
+    assert re.search(r'<option value="([^"]*)" selected', before)[1] == "embedded:orm"
 
 
 def test_problems_without_chains_cannot_be_judged(store: Store, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -195,7 +196,8 @@ def test_the_same_settings_again_open_the_line_that_is_there(page: Page, monkeyp
 def test_score_is_offered_where_nothing_was_scored(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stepviz.jobs.ensure_worker", lambda *_, **__: True)
     monkeypatch.setattr("stepviz.ui.status.ensure_worker", lambda *_, **__: True)
-    at = f"?chain={page.ids['right']}"
+    chosen = {name: page.script.specs[name] for name in ("orm", "sorm")}
+    at = "?" + urlencode({"chain": page.ids["right"], **chosen})
     assert 'data-act="score"' in page.html(at)["rview"]
     page.html(at, "score")
     page.script.work()
