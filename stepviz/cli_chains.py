@@ -32,15 +32,18 @@ class ChainChoice:
     verdict: Annotated[str | None, typer.Option("--verdict", help="only chains judged correct or wrong")] = None
     limit: Limit = 100
 
-    def ids(self, store: Store) -> list[str]:
-        """StepvizError for an id that is not here, and where no chain fits."""
+    def ids(self, store: Store, without: str | None = None) -> list[str]:
+        """StepvizError for an id that is not here, and where no chain fits.
+
+        The filter passes over `without`, an origin, unless that is the origin asked for.
+        """
         if self.chain:
             if unknown := [id for id in self.chain if store.chain(id) is None]:
                 raise StepvizError(f"there is no chain {unknown[0]} in this store")
             return self.chain
-        return self._that_fit(store)
+        return self._that_fit(store, without if without != self.origin else None)
 
-    def _that_fit(self, store: Store) -> list[str]:
+    def _that_fit(self, store: Store, without: str | None) -> list[str]:
         from itertools import islice
 
         from db.values import ChainFilter
@@ -50,7 +53,8 @@ class ChainChoice:
             raise StepvizError("--verdict is correct, wrong or unknown")
         seed_for(store, self.source)
         fits = ChainFilter(source=self.source, split=self.split, origin=self.origin, verdict=self.verdict)  # type: ignore[arg-type]
-        chosen = [row.chain.id for row in islice(store.chains_of(fits), self.limit)]
+        passed = (row.chain.id for row in store.chains_of(fits) if row.chain.origin != without)
+        chosen = list(islice(passed, self.limit))
         if not chosen:
             raise StepvizError("no chain fits: sample or import some first, or change the filter")
         return chosen

@@ -42,13 +42,14 @@ def refine(
 ) -> None:
     """Refine chains: where the ORM doubts them, from the step the SORM flags; the ORM picks what is kept."""
     from db.store import open_store
+    from stepviz.refine_draw import ORIGIN
     from stepviz.refine_spec import sampling_for
 
     with open_store(db) as store:
         settings = {"refiner": refiner, "orm": orm, "sorm": sorm, "gate": gate, "threshold": threshold, "how": how,
                     "samples": samples, "no_flag": no_flag, "at": at, "target": target}  # fmt: skip
         sampling = sampling_for(samples, max_tokens, temperature)
-        spec = {"chains": chains.ids(store), "sampling": sampling, "device": device, **settings}
+        spec = {"chains": chains.ids(store, without=ORIGIN), "sampling": sampling, "device": device, **settings}
         through(store, "refine", spec, json, _told)
 
 

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from db.store import Store, open_store
 from stepviz.cli_chains import ChainChoice, of_chains
 from stepviz.errors import StepvizError
-from stepviz.types import SourceItem, Verdict
+from stepviz.steps import segment
+from stepviz.types import Chain, SourceItem, Verdict
 from tests.store_cases import chain, new_url, problem
 
 
@@ -47,6 +48,17 @@ def test_a_choice_is_by_id_or_by_filter(store: Store) -> None:
     assert [keys[id] for id in ChainChoice(verdict="wrong").ids(store)] == ["b"]
     assert len(ChainChoice(limit=2).ids(store)) == 2
     assert ChainChoice(chain=[ids["c"], ids["a"]], verdict="wrong").ids(store) == [ids["c"], ids["a"]]
+
+
+def test_refinements_are_no_drafts_unless_they_are_asked_for(store: Store) -> None:
+    p = problem()
+    again = Chain(p.id, "refinement", "d/0", "4+4=8\n#### 8", segment("4+4=8\n#### 8"), "line/1")
+    store.add_items([SourceItem(p, (again,))], {again.id: Verdict("wrong", "", "test")})
+    wrong = {row.chain.key: row.chain.id for row in store.chains_of() if row.verdict.value == "wrong"}
+    assert set(wrong) == {"b", "d/0"}
+    assert set(ChainChoice(verdict="wrong").ids(store)) == set(wrong.values())
+    assert ChainChoice(verdict="wrong").ids(store, without="refinement") == [wrong["b"]]
+    assert ChainChoice(origin="refinement").ids(store, without="refinement") == [wrong["d/0"]]
 
 
 @pytest.mark.parametrize(
