@@ -57,7 +57,7 @@ def by_hand(store: Store, *command: str) -> subprocess.Popen[str]:
 
 def test_a_training_is_a_run_and_its_result_a_model_with_parents(store: Store, base: Path) -> None:
     made = cases.labelled(store)
-    run = jobs.start(store, "train", cases.spec(made, base, epochs=20))
+    run = jobs.start(store, "train", cases.spec(made, base, epochs=100))
     told: list[dict] = []
     done = jobs.wait(store, run, lambda p: told.append(dict(p)))
     assert (done.state, done.error) == ("done", None)
@@ -72,7 +72,7 @@ def test_a_training_is_a_run_and_its_result_a_model_with_parents(store: Store, b
     (parent,) = model.parents
     assert store.model(parent).spec == f"hf:{base}"
     assert model.meta["datasets"][0]["hash"] == made.hash
-    assert model.meta["settings"]["epochs"] == 20
+    assert model.meta["settings"]["epochs"] == 100
     assert not partial(models_folder(store) / "mine").exists()
     assert sorted(p.name for p in models_folder(store).iterdir()) == ["mine"]
 
