@@ -11,6 +11,7 @@ from stepviz.compare_scores import MOVES
 from stepviz.compare_spec import CompareSettings
 
 ALONG = ("step", "share")
+ROWS = 100  # lines on a page
 SETTINGS = tuple(field.name for field in fields(CompareSettings))
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from stepviz.compare import CLASSES, RULES, Pair, Trial
 from stepviz.ui.address import Address
+from stepviz.ui.compare_at import ROWS, At
 from stepviz.ui.mathtext import has_tex
 from stepviz.ui.render import attrs, button, esc, icon, prose
 from stepviz.ui.render_chains import cell
 from stepviz.ui.rows import Cell
-from stepviz.ui.view_compare import ROWS, ComparePage, Result
+from stepviz.ui.view_compare import ComparePage, Result
 
 _RULES = {"self-explore": "Self-Explore", "glore": "GLoRe"}
 CLASS_WORDS = {
@@ -29,7 +30,7 @@ def problems(page: ComparePage, r: Result, names: tuple[str, str]) -> str:
     return (
         f'{head}<div class="prows{"" if r.classes else " bare"}" role="list"><div class="pr hd"><span>problem</span>'
         f"<span></span><span>{before}</span><span>{after}</span><span>{'first pit' if r.classes else ''}</span></div>"
-        f"{rows}</div>{_pages(page, r)}"
+        f"{rows}</div>{pages(page.at, r.listed, len(r.rows))}"
     )
 
 
@@ -93,13 +94,14 @@ def _none(page: ComparePage) -> str:
     return f'<p class="pad dim">No problem here: {esc(label)}.</p>'
 
 
-def _pages(page: ComparePage, r: Result) -> str:
-    if r.listed <= ROWS:
+def pages(at: At, listed: int, shown: int) -> str:
+    """Back and More under a list of which some lines are shown."""
+    if listed <= ROWS:
         return '<div class="pages" hidden></div>'
-    skip = page.at.skipped if page.at.skipped < r.listed else 0
+    skip = at.skipped if at.skipped < listed else 0
     back = button("Back", "page", kind="sm", skip=max(0, skip - ROWS)) if skip else ""
-    on = button("More", "page", kind="sm", skip=skip + ROWS) if skip + ROWS < r.listed else ""
+    on = button("More", "page", kind="sm", skip=skip + ROWS) if skip + ROWS < listed else ""
     return (
-        f'<div class="pages num"><span>{skip + 1:,}–{skip + len(r.rows):,} of {r.listed:,}</span>'
+        f'<div class="pages num"><span>{skip + 1:,}–{skip + shown:,} of {listed:,}</span>'
         f'<span class="sp"></span>{back}{on}</div>'
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from stepviz.compare_scores import MOVES, TARGETS, Agreement, Scored
 from stepviz.statistics import Estimate
 from stepviz.ui.address import Address
-from stepviz.ui.render import attrs, button, esc, number
+from stepviz.ui.render import attrs, esc, number
+from stepviz.ui.render_compare_pits import pages
 from stepviz.ui.view_compare import ComparePage
-from stepviz.ui.view_compare_scores import ROWS, Judges
+from stepviz.ui.view_compare_scores import Judges
 
 _WORDS = {"vanished": "Vanished", "new": "New", "moved": "Moved", "same": "The same", "never": "Never"}
 
@@ -58,7 +59,8 @@ def chains(page: ComparePage, j: Judges, names: tuple[str, str]) -> str:
     return (
         f'<div class="rhead"><b>Predicted pits</b><div class="chips">{everything}{chips}</div></div>'
         '<div class="prows judged" role="list"><div class="pr hd"><span>chain</span><span></span>'
-        f"<span>{before}</span><span>{after}</span><span></span></div>{rows}</div>{_pages(page, j)}"
+        f"<span>{before}</span><span>{after}</span><span></span></div>{rows}</div>"
+        f"{pages(page.at, j.listed, len(j.rows))}"
     )
 
 
@@ -89,15 +91,3 @@ def _side(c: Scored, step: int | None, scores: tuple[float, ...], spec: str, thr
     link = Address(problem=c.problem, chain=c.chain, step=step, scorer=spec, t=threshold).query()
     said = f"step {step} <small>{number(scores[step - 1])}</small>" if step else '<span class="dim">none</span>'
     return f'<a class="ps" href="/{esc(link)}"><span class="num">{said}</span></a>'
-
-
-def _pages(page: ComparePage, j: Judges) -> str:
-    if j.listed <= ROWS:
-        return '<div class="pages" hidden></div>'
-    skip = page.at.skipped if page.at.skipped < j.listed else 0
-    back = button("Back", "page", kind="sm", skip=max(0, skip - ROWS)) if skip else ""
-    on = button("More", "page", kind="sm", skip=skip + ROWS) if skip + ROWS < j.listed else ""
-    return (
-        f'<div class="pages num"><span>{skip + 1:,}–{skip + len(j.rows):,} of {j.listed:,}</span>'
-        f'<span class="sp"></span>{back}{on}</div>'
-    )

@@ -17,7 +17,7 @@ from stepviz.compare_scores import rows as score_rows
 from stepviz.compare_spec import CompareSettings, settings_of
 from stepviz.errors import StepvizError
 from stepviz.types import Sampling
-from stepviz.ui.compare_at import SETTINGS, At
+from stepviz.ui.compare_at import ROWS, SETTINGS, At
 from stepviz.ui.engine_choice import name_of
 from stepviz.ui.rows import RunLine
 from stepviz.ui.status import run_line
@@ -28,7 +28,7 @@ from stepviz.ui.workbench import Workbench
 
 KIND = "compare"
 LISTED = 100  # runs of which comparisons are listed
-ROWS = 100  # problems on a page
+
 KEPT, KEPT_S = 4, 60.0  # so many readings are kept, so long, or until something comes in
 
 

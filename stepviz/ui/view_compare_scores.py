@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from stepviz.compare_scored import FoundScores
 from stepviz.compare_scores import Agreement, Move, Scored, agreements, moves
 from stepviz.refinement import THRESHOLD
-from stepviz.ui.compare_at import At
-
-ROWS = 100  # chains on a page
+from stepviz.ui.compare_at import ROWS, At
 
 
 @dataclass(frozen=True, slots=True)
