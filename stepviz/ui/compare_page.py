@@ -14,7 +14,7 @@ from stepviz.compare_spec import settings_of
 from stepviz.errors import StepvizError
 from stepviz.ui import render_compare, render_compare_form, render_head
 from stepviz.ui.compare_at import SETTINGS, At, parse
-from stepviz.ui.page import Actions, Update, connect, number_in, reply, widget
+from stepviz.ui.page import Actions, Update, connect, reply, run_actions, widget
 from stepviz.ui.status import head_of
 from stepviz.ui.view_compare import KIND, ComparePage, Comparisons
 from stepviz.ui.view_compare_form import CompareForm, filled, sampling_of
@@ -41,11 +41,10 @@ class Compare:
     def __init__(self, bench: Workbench) -> None:
         self.bench, self.read = bench, Comparisons(bench)
         names = {
+            **run_actions(self.bench, lambda at: self.open(at, {})),
             "open": self.open,
             "look": self.open,
             "start": self.start,
-            "cancel": self.cancel,
-            "resume": self.resume,
             "world": self.world,
             "poll": self.poll,
         }
@@ -65,14 +64,6 @@ class Compare:
         update = self.open(at, {})
         update.reply = reply("run", str(run))
         return update
-
-    def cancel(self, at: At, sent: Mapping[str, Any]) -> Update:
-        self.bench.store.request_cancel(number_in(sent, "run"))
-        return self.open(at, sent)
-
-    def resume(self, at: At, sent: Mapping[str, Any]) -> Update:
-        jobs.resume(self.bench.store, number_in(sent, "run"))
-        return self.open(at, sent)
 
     def world(self, at: At, sent: Mapping[str, Any]) -> Update:
         """The problems of the embedded world that the address asks for, where they are not there yet."""

@@ -13,7 +13,7 @@ from stepviz.datasets import planned
 from stepviz.errors import StepvizError
 from stepviz.types import SourceItem
 from stepviz.ui import render_dataset, render_datasets, render_head
-from stepviz.ui.page import Actions, Update, connect, number_in, reply, widget
+from stepviz.ui.page import Actions, Update, connect, number_in, reply, run_actions, widget
 from stepviz.ui.status import head_of
 from stepviz.ui.view_datasets import (
     At,
@@ -51,6 +51,7 @@ class Datasets:
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
         names = {
+            **run_actions(self.bench, self._after),
             "open": self.open,
             "look": self.look,
             "rows": self.rows,
@@ -58,9 +59,6 @@ class Datasets:
             "like": self.like,
             "build": self.build,
             "world": self.world,
-            "cancel": self.cancel,
-            "resume": self.resume,
-            "dismiss": self.dismiss,
             "poll": self.poll,
         }
         self.act = Actions(names, parse, in_words)
@@ -109,18 +107,6 @@ class Datasets:
         update = self.open(at, sent)
         update.reply = reply("toast", f"{added.problems_new:,} embedded problems are here now. sft can be built.")
         return update
-
-    def cancel(self, at: At, sent: Mapping[str, Any]) -> Update:
-        self.bench.store.request_cancel(number_in(sent, "run"))
-        return self._after(at)
-
-    def resume(self, at: At, sent: Mapping[str, Any]) -> Update:
-        jobs.resume(self.bench.store, number_in(sent, "run"))
-        return self._after(at)
-
-    def dismiss(self, at: At, sent: Mapping[str, Any]) -> Update:
-        self.bench.dismissed.add(number_in(sent, "run"))
-        return self._after(at)
 
     def poll(self, at: At, sent: Mapping[str, Any]) -> Update:
         """Header and list while something runs; the dataset too, once the build of the address is through."""

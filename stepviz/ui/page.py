@@ -15,12 +15,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import gradio as gr
 
+from stepviz import jobs
 from stepviz.errors import StepvizError
 from stepviz.ui.render import attrs
+
+if TYPE_CHECKING:
+    from stepviz.ui.workbench import Workbench
 
 STATIC = Path(__file__).parent / "static"
 _SCRIPTS = ("vendor/katex/katex.min.js", "js/core.js", "js/typeset.js")
@@ -63,6 +67,25 @@ class Actions(Generic[At]):
             return self.by_name[name](self.parse(str(sent.get("at", ""))), sent)
         except StepvizError as error:
             raise StepvizError(self.worded(str(error))) from None
+
+
+def run_actions(
+    bench: Workbench, after: Callable[[At], Update]
+) -> dict[str, Callable[[At, Mapping[str, Any]], Update]]:
+    """What every page lets its reader do with a run; `after` shows the page anew."""
+
+    def through(do: Callable[[int], object]) -> Callable[[At, Mapping[str, Any]], Update]:
+        def act(at: At, sent: Mapping[str, Any]) -> Update:
+            do(number_in(sent, "run"))
+            return after(at)
+
+        return act
+
+    return {
+        "cancel": through(lambda run: jobs.cancel(bench.store, run)),
+        "resume": through(lambda run: jobs.resume(bench.store, run)),
+        "dismiss": through(bench.dismissed.add),
+    }
 
 
 def no_action(name: str) -> Update:

@@ -12,7 +12,7 @@ from stepviz import jobs
 from stepviz.errors import StepvizError
 from stepviz.refine_spec import NONE
 from stepviz.ui import render_head, render_ledger, render_many, render_refine
-from stepviz.ui.page import Actions, Update, connect, number_in, reply, widget
+from stepviz.ui.page import Actions, Update, connect, reply, run_actions, widget
 from stepviz.ui.refine_address import At, parse
 from stepviz.ui.status import head_of
 from stepviz.ui.view_ledger import Ledger
@@ -43,6 +43,7 @@ class Refine:
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
         names = {
+            **run_actions(self.bench, lambda at: self.open(at, {})),
             "open": self.open,
             "look": self.open,
             "list": self.list,
@@ -50,9 +51,6 @@ class Refine:
             "many": self.many,
             "refine_many": self.refine_many,
             "score": self.score,
-            "cancel": self.cancel,
-            "resume": self.resume,
-            "dismiss": self.dismiss,
             "poll": self.poll,
         }
         self.act = Actions(names, parse)
@@ -105,18 +103,6 @@ class Refine:
         if not runs:
             raise StepvizError("no scorer is chosen: choose an ORM or a SORM in the bar above")
         return self._started(at, runs[-1])
-
-    def cancel(self, at: At, sent: Mapping[str, Any]) -> Update:
-        self.bench.store.request_cancel(number_in(sent, "run"))
-        return self.open(at, sent)
-
-    def resume(self, at: At, sent: Mapping[str, Any]) -> Update:
-        jobs.resume(self.bench.store, number_in(sent, "run"))
-        return self.open(at, sent)
-
-    def dismiss(self, at: At, sent: Mapping[str, Any]) -> Update:
-        self.bench.dismissed.add(number_in(sent, "run"))
-        return self.open(at, sent)
 
     def poll(self, at: At, sent: Mapping[str, Any]) -> Update:
         """While something runs: its bar; once the run of the address is through, all that it changed."""

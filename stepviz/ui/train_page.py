@@ -11,7 +11,7 @@ from stepviz import jobs
 from stepviz.errors import StepvizError
 from stepviz.trainings import TRAININGS
 from stepviz.ui import render_head, render_train, render_train_form
-from stepviz.ui.page import Actions, Update, connect, number_in, reply, widget
+from stepviz.ui.page import Actions, Update, connect, number_in, reply, run_actions, widget
 from stepviz.ui.status import head_of
 from stepviz.ui.train_words import in_words
 from stepviz.ui.view_train import At, TrainingList, TrainPage, open_training, page_of, parse, training_list
@@ -39,13 +39,12 @@ class Train:
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
         names = {
+            **run_actions(self.bench, lambda at: Update(self._rest(at))),
             "open": self.open,
             "look": self.look,
             "form": self.form,
             "like": self.like,
             "start": self.start,
-            "cancel": self.cancel,
-            "resume": self.resume,
             "discard": self.discard,
             "poll": self.poll,
         }
@@ -79,14 +78,6 @@ class Train:
         update = Update(self._rest(At(run=run)), reply("run", str(run)))
         update.html["tform"] = render_train_form.form(form_of(self.bench.store, kept))
         return update
-
-    def cancel(self, at: At, sent: Mapping[str, Any]) -> Update:
-        jobs.cancel(self.bench.store, number_in(sent, "run"))
-        return Update(self._rest(at))
-
-    def resume(self, at: At, sent: Mapping[str, Any]) -> Update:
-        jobs.resume(self.bench.store, number_in(sent, "run"))
-        return Update(self._rest(at))
 
     def discard(self, at: At, sent: Mapping[str, Any]) -> Update:
         """Gives up the checkpoint of a training that stopped; its name is free again."""
