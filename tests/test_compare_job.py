@@ -20,6 +20,7 @@ from stepviz.job import Job
 from stepviz.types import Problem, Sampling, SourceItem
 from tests import compare_cases as cases
 from tests.compare_cases import AFTER, BEFORE, Students, model_id
+from tests.job_cases import wait_for
 
 SPEC = {"before": BEFORE, "after": AFTER, "source": "sums", "split": "dev", "k": 4}
 # of each model and problem: the greedy chain, and 4 continuations of the question and of the first step
@@ -142,8 +143,9 @@ def test_after_a_kill_it_goes_on_where_it_was(students: Students, monkeypatch: p
         students.work()
     stored = students.store.stats()["rollouts"]
     assert 0 < stored < DRAWS
+    wait_for(lambda: students.store.run(run).state == "interrupted")
+    monkeypatch.setattr("stepviz.worker.LEASE_S", 15.0)
     students.after = lambda n: None
-    students.store.request_cancel(run)
     jobs.resume(students.store, run, worker=False)
     students.work()
     assert students.store.run(run).state == "done"
