@@ -186,6 +186,17 @@ def test_labels_of_people_and_the_oracle_arm(school: Store):
     assert set(row["labels"]) == {1}
 
 
+def test_labels_of_people_can_be_balanced_at_each_prefix_length(school: Store):
+    """Length 1: 1 and 1; length 2: 1 and 0, so it keeps none; length 3: one 0 alone."""
+    chains = school.chains(problem(2).id)
+    cases.label(school, chains[0].chain, 1, 1)
+    cases.label(school, chains[1].chain, -1, None, -1)
+    assert [row["labels"] for row in rows(school, "stepwise", annotator="ana", balance=True)] == [
+        [1, MASK, MASK],
+        [0, MASK, MASK, MASK],
+    ]
+
+
 def test_whose_rollouts_must_be_clear(school: Store):
     warm = Sampling(temperature=1.0)
     school.add_sampling(warm)

@@ -11,6 +11,8 @@ Decisions:
    is −100. Such a dataset is a ceiling: its name, its configuration and each row's origin say "oracle", and nothing
    but a named oracle arm may be trained on it.
 5. `question` is what the label answers: "correct" (people and PRMs) or "solvable" (V*, what SORMs estimate).
+6. `balance` masks the surplus class at each prefix length, as for a SORM (stepviz.recipes.balance): without it such
+   a model, too, learns how far the step stands from the beginning.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ class Stepwise:
     oracle: bool = False
     question: Literal["correct", "solvable"] = "correct"
     neutral: Literal["correct", "mask"] = "correct"  # PRM800K's 0
+    balance: bool = False  # as many right as wrong labels at each prefix length
+    seed: int = 0  # of the balance
 
     def __post_init__(self) -> None:
         one_of("question", self.question, ("correct", "solvable"))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,9 @@ from training.glore_models import collect as collect_training
 from training.record import base_of
 from training.reproduce import glore_judges as judges
 from training.reproduce import glore_refine as refine
-from training.reproduce import label_errors
 from training.reproduce.glore_arms import AS_DRAWN, SETS, Trained, train_all
-from training.reproduce.glore_data import Scale, Shared, collect
-from training.reproduce.glore_judges import Judge
+from training.reproduce.glore_data import BO, Scale, collect
+from training.reproduce.glore_tables import report
 from training.reproduce.svg import chart
 from training.reproduce.work import Work
 
@@ -64,11 +63,11 @@ def budget(settings: Settings) -> list[dict[str, Any]]:
     """What it will take, a row a stage, on two idle cores: {"stage", "tokens", "minutes"}."""
     s, arms = settings.scaled, SETS[settings.arms]
     data = plan(s.data, arms)
-    samples = s.sampled * s.n + max(0, s.three - s.sampled) * refine.BO
+    samples = s.sampled * s.n + max(0, s.three - s.sampled) * BO
     labels = s.measured * FULL_TRACES + s.deep * FULL_TRACES / 8 * (s.rollouts - 8)
     drawn = (s.test + s.dev + samples) * DRAFT + labels
     tries = (3 + 3 * 0.45) * s.test * DRAFT  # every draft three times, wrong ones three times more
-    read = sum(arm.role != "refiner" for arm in arms) * s.test + 3 * (s.dev + s.test) + refine.BO * s.three
+    read = sum(arm.role != "refiner" for arm in arms) * s.test + 3 * (s.dev + s.test) + BO * s.three
     read += DISTINCT * sum(arm.name in judges.RERANKED for arm in arms) * s.sampled * s.n
     rows = [
         *data[:2],
@@ -125,106 +124,6 @@ def _since(started: float) -> float:
 
 def _planned(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"stage": row["stage"], "tokens": row["tokens"], "planned minutes": row["minutes"]} for row in rows]
-
-
-def report(
-    work: Work,
-    models: Sequence[Mapping[str, Trained]],
-    refined: Sequence[refine.Refined],
-    shared: Shared,
-    scale: Scale,
-) -> dict[str, Rows]:
-    """Every table, over the seeds that are there."""
-    found = step_judges(work, models, shared)
-    by_name = {judge.name: judge for judge in found}
-    targets = judges.targets(shared)
-    curves = judges.rerank(work, models, shared)
-    fixed = refine.fixed(refined, shared)
-    kept = refine.kept(work, models, refined, shared)
-    return {
-        "the run": [_run(shared, scale, len(models))],
-        "step accuracy before the answer line, %": [judges.figures(judge, targets) for judge in found],
-        "contrasts of step judges: balanced accuracy against `solvable`": _contrasts(by_name, targets),
-        "an easier split": judges.by_difficulty(shared, by_name["sorm"], by_name["orm"]),
-        "final-answer accuracy, %": [judges.final(judge, shared.test) for judge in found],
-        "contrast of final answers": _final_contrast(by_name, shared),
-        "best of n by score, %": judges.rerank_rows(curves, shared),
-        "contrasts of reranking": judges.rerank_contrasts(curves),
-        "wrong drafts fixed": refine.fixed_rows(fixed, refined, shared),
-        "contrasts of fixing": refine.fixed_contrasts(fixed),
-        "right in the end": refine.kept_rows(kept),
-        "contrasts in the end": refine.kept_contrasts(kept),
-        "wrong SORM labels of K rollouts, % of labels": label_errors.table(shared.deep),
-    }
-
-
-def step_judges(work: Work, models: Sequence[Mapping[str, Trained]], shared: Shared) -> list[Judge]:
-    """Every scorer at 0.5, ORM and SORM with tuned thresholds, and position alone."""
-    found = []
-    for arm in models[0]:
-        if arm == "refiner":
-            continue
-        scores = [judges.score(work, f"seed-{s}/test", arms[arm], shared.test) for s, arms in enumerate(models)]
-        learnt = models[0][arm].tokens
-        found.append(Judge(arm, scores, [judges.T] * len(models), learnt))
-        if arm in ("orm", "sorm", "orm-traces"):
-            dev = [judges.score(work, f"seed-{s}/dev", arms[arm], shared.dev) for s, arms in enumerate(models)]
-            found.append(Judge(f"{arm}, tuned", scores, [judges.tuned(shared.dev, row) for row in dev], learnt))
-    alone = judges.position(shared.dev, shared.test)
-    threshold = judges.tuned(shared.dev, judges.position(shared.dev, shared.dev))
-    found.append(Judge("position only, tuned", [alone] * len(models), [threshold] * len(models)))
-    return found
-
-
-PAIRS = (
-    ("sorm", "orm", "8"),
-    ("sorm", "orm, tuned", ""),
-    ("sorm, tuned", "orm, tuned", ""),
-    ("sorm", "balanced-orm", "about 8"),
-    ("sorm", "orm-traces", ""),
-    ("sorm, tuned", "orm-traces, tuned", ""),
-    ("sorm", "position only, tuned", ""),
-    ("sorm", "sorm-any-verifier", ""),
-    ("sorm", "sorm-every-result", ""),
-    ("sorm", "sorm-as-drawn", ""),
-    ("sorm", "sorm-unbalanced", ""),
-    ("oracle-solvable", "sorm", ""),
-)
-
-
-def _contrasts(by_name: Mapping[str, Judge], targets: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows = []
-    for a, b, paper in PAIRS:
-        if a in by_name and b in by_name:
-            name = f"{a} − {b}" + (" (primary)" if (a, b) == ("sorm", "orm") else "")
-            rows.append(judges.contrast(name, targets["solvable"], by_name[a], by_name[b], paper))
-    return rows
-
-
-def _final_contrast(by_name: Mapping[str, Judge], shared: Shared) -> list[dict[str, Any]]:
-    labels = judges.answers(shared.test)
-    pairs = [("orm", "sorm", "5"), ("orm", "balanced-orm", "")]
-    return [
-        judges.contrast(f"{a} − {b}, balanced accuracy", labels, by_name[a], by_name[b], paper)
-        for a, b, paper in pairs
-        if a in by_name and b in by_name
-    ]
-
-
-def _run(shared: Shared, scale: Scale, seeds: int) -> dict[str, Any]:
-    return {
-        "student": shared.student,
-        "seeds": seeds,
-        "test drafts": len(shared.test),
-        "right": round(100 * sum(d.right for d in shared.test) / len(shared.test), 1),
-        "questions with 32 samples": sum(len(group) >= scale.n for group in shared.samples),
-        "drafts with S_8": len(shared.s8),
-        "with 64 rollouts": len(shared.deep),
-        "training problems": scale.data.problems,
-        "sampled tokens, drafts": shared.tokens["drafts"],
-        "sampled tokens, traces": shared.tokens["traces"],
-        **{f"data: {k}": v for k, v in asdict(scale.data).items() if k in ("samples", "wrong", "k", "share")},
-    }
 
 
 # ---- what is written

@@ -8,6 +8,7 @@ sorm-as-drawn        SORM without carrying positives back
 sorm-unbalanced      SORM without balance at each prefix length
 orm-traces           drafts and verifying traces, by outcome, for as many steps as the SORM: is it the tokens?
 oracle-solvable      exact `solvable` labels of the drafts: the ceiling (a named oracle)
+oracle-balanced      the same, balanced at each prefix length as the SORM's are
 oracle-correct       exact `correct` labels, as a process reward model: the ceiling for `correct`
 """
 
@@ -60,10 +61,17 @@ ORACLES = tuple(
     Arm(f"oracle-{question}", "prm", (("stepwise", {"oracle": True, "question": question}),), SORM.settings)
     for question in ("solvable", "correct")
 )
+ORACLE_BALANCED = Arm(
+    "oracle-balanced",
+    "prm",
+    (("stepwise", {"oracle": True, "question": "solvable", "balance": True}),),
+    SORM.settings,
+)
 ORM_TRACES = Arm("orm-traces", "orm", (), SCORER)
 CORE = (ORM, SORM, REFINERS)
 CONTROLS = (*CORE, BALANCED, ORM_TRACES, ORACLES[0])
-SETS = {"core": CORE, "controls": CONTROLS, "all": (*CONTROLS, *ABLATIONS), "more": (*CONTROLS, *ABLATIONS, ORACLES[1])}
+ALL = (*CONTROLS, ORACLE_BALANCED, *ABLATIONS)
+SETS = {"core": CORE, "controls": CONTROLS, "all": ALL, "more": (*ALL, ORACLES[1])}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-WIDTH, HEIGHT = 640, 380
-LEFT, RIGHT, TOP, BOTTOM = 56, 190, 34, 46
+WIDTH, HEIGHT = 640, 400
+LEFT, RIGHT, TOP, BOTTOM = 56, 190, 52, 46
 COLOURS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#65a30d", "#64748b")
 GREY = "#64748b"
+DASHES = ("", "7 5", "2 4")  # in turn: of lines that lie on each other the lower one shows through the upper
 Points = Sequence[tuple[float, float]]
 
 
@@ -36,7 +37,7 @@ def chart(title: str, x: str, y: str, lines: Mapping[str, Points], logarithmic: 
         px, _ = at(value, low)
         parts.append(_text(px, HEIGHT - BOTTOM + 16, f"{value:g}", anchor="middle"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x, anchor="middle"))
-    parts.append(_text(14, TOP - 8, y))
+    parts.append(_text(14, TOP - 12, y))
     for i, (name, points) in enumerate(lines.items()):
         parts += _drawn(name, [at(*p) for p in sorted(points)], COLOURS[i % len(COLOURS)], i)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">'
@@ -47,11 +48,13 @@ def _drawn(name: str, points: Points, colour: str, index: int) -> list[str]:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     dots = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{colour}"/>' for x, y in points]
     key = TOP + 8 + 17 * index
+    dashes = DASHES[index % len(DASHES)]
+    broken = f' stroke-dasharray="{dashes}"' if dashes else ""
     return [
-        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>',
+        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{broken}/>',
         *dots,
-        _line(WIDTH - RIGHT + 14, key - 4, WIDTH - RIGHT + 32, key - 4, colour, 1, 2),
-        _text(WIDTH - RIGHT + 38, key, name),
+        _line(WIDTH - RIGHT + 10, key - 4, WIDTH - RIGHT + 34, key - 4, colour, 1, 2, broken),
+        _text(WIDTH - RIGHT + 40, key, name),
     ]
 
 
@@ -68,6 +71,8 @@ def _text(x: float, y: float, text: str, size: int = 11, anchor: str = "start") 
     return f'<text {place} font-size="{size}" fill="{GREY}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, opacity: float, width: float = 1) -> str:
+def _line(
+    x1: float, y1: float, x2: float, y2: float, colour: str, opacity: float, width: float = 1, more: str = ""
+) -> str:
     ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
-    return f'<line {ends} stroke="{colour}" stroke-opacity="{opacity}" stroke-width="{width}"/>'
+    return f'<line {ends} stroke="{colour}" stroke-opacity="{opacity}" stroke-width="{width}"{more}/>'

@@ -1,0 +1,115 @@
+"""Step accuracy with as many right as wrong steps at each prefix length, and what a score knows beyond the length.
+
+The paper's test sets are 45 to 55 % positive and its SORM learns from labels that are balanced at each prefix length;
+against all steps of a draft such a SORM gives away what the length alone says (early steps are mostly solvable, late
+ones often lost). Two ways to look past that, decided after the first run on test problems, which showed the need:
+
+1. Weights: of the labels of a length the surplus class counts less, so that both weigh the same (`weights`). The
+   length alone is then right in half of the steps. The expected value of drawing the surplus at random.
+2. A score together with the length: the log odds of both are added (Bayes' rule, where the score was learnt from
+   labels without the length: a SORM's), the length's being those of development drafts (`with_length`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import exp, log
+from statistics import mean as average
+from typing import Any
+
+import numpy as np
+
+from training.reproduce import statistics as st
+from training.reproduce.glore_data import Judged
+from training.reproduce.glore_judges import UNSCORED, Judge, Labels, Scores, tuned
+
+ODDS = 0.01  # shares and scores are taken to be at least so far from 0 and 1
+Weights = list[list[float]]
+
+
+def weights(labels: Labels) -> Weights:
+    """Of each label: min(positives, negatives) at its length over its class's number there; 0 without a label."""
+    there: dict[tuple[int, int], int] = {}
+    for row in labels:
+        for i, label in enumerate(row):
+            if label is not None:
+                there[i, label] = there.get((i, label), 0) + 1
+
+    def weight(i: int, label: int | None) -> float:
+        if label is None:
+            return 0.0
+        return min(there.get((i, 0), 0), there.get((i, 1), 0)) / there[i, label]
+
+    return [[weight(i, label) for i, label in enumerate(row)] for row in labels]
+
+
+def counts(labels: Labels, weight: Weights, judge: Judge) -> np.ndarray:
+    """[seeds, drafts, 4] as of glore_judges.counts, each step counting its weight."""
+    found = np.zeros((len(judge.scores), len(labels), 4))
+    for rows, scores, threshold in zip(found, judge.scores, judge.thresholds, strict=True):
+        for row, truth, each, said in zip(rows, labels, weight, scores, strict=False):
+            for i, (label, w) in enumerate(zip(truth, each, strict=True)):
+                if label is None:
+                    continue
+                row[st.POSITIVE if label else st.NEGATIVE] += w
+                if (label == 1) == (bool(said) and said[i] > threshold):
+                    row[st.TP if label else st.TN] += w
+    return found
+
+
+def figures(judge: Judge, targets: Mapping[str, Labels]) -> dict[str, Any]:
+    """A row: balanced accuracy and AUC of a judge against each target, each length's classes weighing the same."""
+    row: dict[str, Any] = {"judge": judge.name, "threshold": round(average(judge.thresholds), 3)}
+    for name, labels in targets.items():
+        weight = weights(labels)
+        sums = counts(labels, weight, judge).sum(axis=1)
+        row[f"balanced, {name}"] = round(100 * float(st.balanced(sums).mean()), 1)
+        row[f"AUC, {name}"] = round(average(_auc(labels, weight, scores) for scores in judge.scores), 3)
+    return row
+
+
+def _auc(labels: Labels, weight: Weights, scores: Scores) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    steps = [
+        (label, found[i] if found else UNSCORED, w)
+        for row, each, found in zip(labels, weight, scores, strict=False)
+        for i, (label, w) in enumerate(zip(row, each, strict=True))
+        if label is not None and w > 0
+    ]
+    if len({step[0] for step in steps}) < 2:
+        return float("nan")
+    return float(roc_auc_score(*([step[i] for step in steps] for i in (0, 1)), sample_weight=[s[2] for s in steps]))
+
+
+def contrast(name: str, labels: Labels, a: Judge, b: Judge, paper: str = "") -> dict[str, Any]:
+    """a − b in balanced accuracy by these weights, paired over drafts and seeds; the weights are those of all."""
+    weight = weights(labels)
+    found = st.difference(counts(labels, weight, a), counts(labels, weight, b), st.balanced)
+    steps = sum(w > 0 for row in weight for w in row)
+    return {"contrast": name, "points [95 %]": found.text(), "paper": paper, "steps": steps, "drafts": len(labels)}
+
+
+def with_length(scores: Scores, shares: Scores) -> Scores:
+    """σ(log odds of the score + log odds of the share that is solvable after so many steps), for each step."""
+
+    def odds(p: float) -> float:
+        p = min(max(p, ODDS), 1 - ODDS)
+        return log(p / (1 - p))
+
+    return [
+        [1 / (1 + exp(-odds(s) - odds(p))) for s, p in zip(row, share, strict=True)] if row else []
+        for row, share in zip(scores, shares, strict=True)
+    ]
+
+
+def judge_with_length(
+    name: str, test: Sequence[Scores], dev: Sequence[Scores], shares: tuple[Scores, Scores], drafts: Sequence[Judged]
+) -> Judge:
+    """A scorer, its scores of test and dev by seed, together with the length's `shares` of both.
+
+    Thresholds are tuned on the development drafts, as those of all judges called tuned.
+    """
+    of_test, of_dev = shares
+    thresholds = [tuned(drafts, with_length(scores, of_dev)) for scores in dev]
+    return Judge(name, [with_length(scores, of_test) for scores in test], thresholds)
