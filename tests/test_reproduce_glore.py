@@ -45,7 +45,7 @@ def test_a_budget_is_said_for_each_stage_and_seed() -> None:
 
 def test_a_smaller_scale_takes_fewer_problems_and_as_many_draws() -> None:
     half = Scale().by(0.5)
-    assert (half.test, half.sampled, half.n, half.data.problems) == (2500, 500, 32, 500)
+    assert (half.test, half.sampled, half.n, half.data.problems) == (2500, 500, 32, 1350)
 
 
 # ---- the whole path
@@ -118,9 +118,12 @@ def test_the_whole_comparison_on_tiny_models(
     judged = {row["judge"] for row in tables["step accuracy before the answer line, %"]}
     assert judged == {
         "orm", "orm, tuned", "sorm", "sorm, tuned", "balanced-orm", "orm-traces", "orm-traces, tuned",
-        "oracle-solvable", "position only, tuned",
+        "oracle-solvable", "oracle-solvable, tuned", "position only, tuned", "orm and position, tuned",
+        "sorm and position, tuned", "orm-traces and position, tuned", "oracle-solvable and position, tuned",
     }  # fmt: skip
     assert tables["contrasts of step judges: balanced accuracy against `solvable`"][0]["contrast"].endswith("(primary)")
+    balanced = tables["contrasts at balanced prefix lengths"]
+    assert [row["contrast"] for row in balanced][:2] == ["sorm − orm, solvable", "sorm, tuned − orm, tuned, solvable"]
     assert [row["n"] for row in tables["best of n by score, %"]] == [1, 2, 4, 8, 16, 32]
     fixed = {row["tries"] for row in tables["wrong drafts fixed"]}
     assert {"global", "local, SORM", "local, ORM", "either", "global twice", "local twice"} <= fixed

@@ -50,7 +50,8 @@ app.add_typer(reproduce, name="reproduce")
 def reproduce_glore(
     seeds: Annotated[int, typer.Option(min=1, help="of training and of the subset of data")] = 3,
     scale: Annotated[float, typer.Option(min=0.001, help="share of the problems; 1: 5,000 test problems")] = 1.0,
-    problems: Annotated[int | None, typer.Option(help="of training; default: 1,000 times the scale")] = None,
+    problems: Annotated[int | None, typer.Option(help="of training; default: 2,700 times the scale")] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="drafts of each of them; default: 2")] = None,
     arms: Annotated[str, typer.Option(help="core (ORM, SORM, refiner), controls, all, more")] = "all",
     work: Annotated[Path, typer.Option(help="folder for models, scores, refinements; goes on there")] = Path("glore"),
     student: Annotated[str, typer.Option(help="embedded:NAME, a folder or a hub id")] = "embedded:student",
@@ -68,7 +69,7 @@ def reproduce_glore(
 
     if arms not in SETS:
         raise StepvizError(f"no set of arms {arms!r}; there are: {', '.join(SETS)}")
-    settings = glore.Settings(seeds, scale, problems, arms, student, shipped and shipped.absolute())
+    settings = glore.Settings(seeds, scale, problems, samples, arms, student, shipped and shipped.absolute())
     with open_store(db) as store:
         tables = glore.run(store, work.absolute(), settings, lambda line: print(line, flush=True))
     if write:

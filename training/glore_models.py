@@ -12,6 +12,7 @@ What it takes is computed from the sizes before it starts (`plan`): tokens, and 
 on two idle cores. Choices:
 
 1. Drafts at temperature 1 of the first training problems; at most `wrong` distinct wrong ones a question measured.
+   Many questions and few drafts of each: a refiner of many drafts of few questions learns their answers by heart.
 2. Backwards, since a positive label is carried back anyway: the labels are those of a whole measurement, for two
    thirds of its tokens (`full` measures all prefixes, which only the ablation without carrying back needs).
 3. All start from the student. A model learns from `share` of the problems, drawn by its seed.
@@ -44,7 +45,7 @@ Log = Callable[[str], None]
 Start = Callable[[], Engine]
 
 HOT = Sampling(temperature=1.0)  # drafts and rollouts
-RATES = {"sampled": 9_000, "trained": 17_000}  # tokens a second, two idle cores
+RATES = {"sampled": 9_000, "trained": 18_000, "refiner": 12_700}  # tokens a second, two idle cores
 RESULTS: glore.Results = "last"  # of a prefix, that a consistent trace has to use: see 4
 DRAFT, QUESTION, TRACES = 135, 80, 1_700  # tokens: a draft, its question, the rollouts of a wrong draft backwards
 FULL_TRACES = 2_800  # … of all its prefixes
@@ -62,10 +63,10 @@ class Sizes:
     share: float = 0.9  # of the problems, of which a seed learns
 
 
-PRESETS = {"small": Sizes(1_000, samples=6, wrong=2), "full": Sizes(3_000, wrong=2)}
+PRESETS = {"small": Sizes(2_700, samples=2, wrong=2), "full": Sizes(9_000, samples=2, wrong=2)}
 
 SCORER = replace(step_scores.SCORER, epochs=2, learning_rate=1e-3)
-REFINER = replace(refiner.REFINER, epochs=2, learning_rate=1e-3)
+REFINER = replace(refiner.REFINER, epochs=3, learning_rate=1e-3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,8 @@ def plan(sizes: Sizes, arms: Sequence[Arm] = SHIPPED) -> list[dict[str, Any]]:
             one_epoch = chains * whole
         else:
             one_epoch = (wrong + chains / 3) * whole  # a third of the drafts are right and consistent
-        rows.append(_row(arm.name, sizes.share * arm.settings.epochs * one_epoch, "trained"))
+        rate = "refiner" if arm.trainer == "refiner" else "trained"
+        rows.append(_row(arm.name, sizes.share * arm.settings.epochs * one_epoch, rate))
     return rows
 
 

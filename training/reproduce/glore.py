@@ -35,8 +35,8 @@ from training.reproduce.svg import chart
 from training.reproduce.work import Work
 
 Log = Callable[[str], None]
-SCORING = 50_000  # tokens a second that a scorer reads on two idle cores
-DISTINCT = 0.6  # of a question's samples
+SCORING = 55_000  # tokens a second that a scorer reads on two idle cores
+DISTINCT = 0.95  # of a question's samples
 TITLE = "GLoRe on the embedded world"
 COMMAND = "python -m training reproduce glore"
 
@@ -46,6 +46,7 @@ class Settings:
     seeds: int = 3
     scale: float = 1.0
     problems: int | None = None  # of training; None: by the scale
+    samples: int | None = None  # drafts of each of them; None: as the shipped models learn
     arms: str = "all"  # of glore_arms.SETS
     student: str = "embedded:student"
     shipped: Path | None = None  # a folder with orm, sorm, refiner of seed 0, made by `training embedded`
@@ -55,7 +56,12 @@ class Settings:
     def scaled(self) -> Scale:
         found = self.sizes.by(self.scale)
         whole = any(arm.name == AS_DRAWN for arm in SETS[self.arms])  # the others read what backwards measures
-        data = replace(found.data, problems=self.problems or found.data.problems, full=whole)
+        data = replace(
+            found.data,
+            problems=self.problems or found.data.problems,
+            samples=self.samples or found.data.samples,
+            full=whole,
+        )
         return replace(found, data=data)
 
 
@@ -66,8 +72,8 @@ def budget(settings: Settings) -> list[dict[str, Any]]:
     samples = s.sampled * s.n + max(0, s.three - s.sampled) * BO
     labels = s.measured * FULL_TRACES + s.deep * FULL_TRACES / 8 * (s.rollouts - 8)
     drawn = (s.test + s.dev + samples) * DRAFT + labels
-    tries = (3 + 3 * 0.45) * s.test * DRAFT  # every draft three times, wrong ones three times more
-    read = sum(arm.role != "refiner" for arm in arms) * s.test + 3 * (s.dev + s.test) + BO * s.three
+    tries = (2 + 4 * 0.4) * s.test * DRAFT  # every draft twice, wrong ones four times more
+    read = sum(arm.role != "refiner" for arm in arms) * s.test + 2 * s.test + 4 * s.dev + BO * s.three
     read += DISTINCT * sum(arm.name in judges.RERANKED for arm in arms) * s.sampled * s.n
     rows = [
         *data[:2],
@@ -161,7 +167,7 @@ def write(tables: Mapping[str, Rows], settings: Settings, folder: Path = results
 def command(settings: Settings) -> str:
     """As it would be typed: what differs from the defaults."""
     usual, words = Settings(), [COMMAND]
-    for name in ("seeds", "scale", "problems", "arms"):
+    for name in ("seeds", "scale", "problems", "samples", "arms"):
         if (value := getattr(settings, name)) != getattr(usual, name):
             words.append(f"--{name} {value}")
     return " ".join(words)

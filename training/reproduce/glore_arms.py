@@ -7,8 +7,7 @@ sorm-every-result    SORM with the rule read strictly: every result of the prefi
 sorm-as-drawn        SORM without carrying positives back
 sorm-unbalanced      SORM without balance at each prefix length
 orm-traces           drafts and verifying traces, by outcome, for as many steps as the SORM: is it the tokens?
-oracle-solvable      exact `solvable` labels of the drafts: the ceiling (a named oracle)
-oracle-balanced      the same, balanced at each prefix length as the SORM's are
+oracle-solvable      exact `solvable` labels of the drafts, balanced as the SORM's are: the ceiling (a named oracle)
 oracle-correct       exact `correct` labels, as a process reward model: the ceiling for `correct`
 """
 
@@ -58,19 +57,13 @@ ABLATIONS = tuple(
     )
 )
 ORACLES = tuple(
-    Arm(f"oracle-{question}", "prm", (("stepwise", {"oracle": True, "question": question}),), SORM.settings)
+    Arm(f"oracle-{question}", "prm", (("stepwise", {"oracle": True, "question": question, "balance": True}),), SCORER)
     for question in ("solvable", "correct")
-)
-ORACLE_BALANCED = Arm(
-    "oracle-balanced",
-    "prm",
-    (("stepwise", {"oracle": True, "question": "solvable", "balance": True}),),
-    SORM.settings,
 )
 ORM_TRACES = Arm("orm-traces", "orm", (), SCORER)
 CORE = (ORM, SORM, REFINERS)
 CONTROLS = (*CORE, BALANCED, ORM_TRACES, ORACLES[0])
-ALL = (*CONTROLS, ORACLE_BALANCED, *ABLATIONS)
+ALL = (*CONTROLS, *ABLATIONS)
 SETS = {"core": CORE, "controls": CONTROLS, "all": ALL, "more": (*ALL, ORACLES[1])}
 
 

@@ -46,9 +46,9 @@ class Scale:
     dev: int = 1_000
     sampled: int = 1_000
     n: int = 32
-    three: int = 5_000  # questions with at least three samples, for best of three
-    measured: int = 500
-    deep: int = 100
+    three: int = 3_000  # questions with at least three samples, for best of three
+    measured: int = 400
+    deep: int = 60
     rollouts: int = 64
     data: Sizes = DATA
 

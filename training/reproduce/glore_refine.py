@@ -71,8 +71,8 @@ def refine_seed(work: Work, seed: int, models: Mapping[str, Trained], shared: Sh
     every = range(len(test))
     writer = Writer(work, name, models["refiner"], test)
     ways = {"global": writer.write("global", test, [None] * len(test), every)}
-    for way, found in places.items():
-        ways[way] = writer.write(way, test, found, wrong if "oracle" in way else every)
+    for way, found in places.items():  # what is right in the end is asked of the SORM's place alone
+        ways[way] = writer.write(way, test, found, every if way == "local, SORM" else wrong)
     again = {"global": None, "local, SORM": "sorm"}
     for way, locator in again.items():
         first = [t or d for t, d in zip(ways[way].tries, test, strict=True)]

@@ -41,7 +41,10 @@ def report(
         ],
         "contrasts at balanced prefix lengths": _contrasts_by_length(by_name, targets),
         "an easier split": judges.by_difficulty(shared, by_name["sorm"], by_name["orm"]),
-        "final-answer accuracy, %": [judges.final(judge, shared.test) for judge in found],
+        "an easier split, balanced at each prefix length": judges.by_difficulty(
+            shared, by_name["sorm"], by_name["orm"], lengths.contrast
+        ),
+        "final-answer accuracy, %": [judges.final(judge, shared.test) for judge in found if JOINED not in judge.name],
         "contrast of final answers": _final_contrast(by_name, shared),
         "best of n by score, %": judges.rerank_rows(curves, shared),
         "contrasts of reranking": judges.rerank_contrasts(curves),
@@ -66,14 +69,15 @@ def step_judges(work: Work, models: Sequence[Mapping[str, Trained]], shared: Sha
         if arm in TUNED:
             dev = [judges.score(work, f"seed-{s}/dev", arms[arm], shared.dev) for s, arms in enumerate(models)]
             found.append(Judge(f"{arm}, tuned", scores, [judges.tuned(shared.dev, row) for row in dev], learnt))
-            name = f"{arm} and position, tuned"
+            name = f"{arm}{JOINED}, tuned"
             joined.append(lengths.judge_with_length(name, scores, dev, (alone, alone_dev), shared.dev))
     threshold = judges.tuned(shared.dev, alone_dev)
     found.append(Judge("position only, tuned", [alone] * len(models), [threshold] * len(models)))
     return [*found, *joined]
 
 
-TUNED = ("orm", "sorm", "orm-traces")  # judges that also come with a threshold of development drafts
+JOINED = " and position"  # of steps before the answer line; of answers the length says nothing
+TUNED = ("orm", "sorm", "orm-traces", "oracle-solvable")  # judges that also come with a threshold of development drafts
 PAIRS = (
     ("sorm", "orm", "8"),
     ("sorm", "orm, tuned", ""),
@@ -89,6 +93,7 @@ PAIRS = (
     ("sorm", "sorm-as-drawn", ""),
     ("sorm", "sorm-unbalanced", ""),
     ("oracle-solvable", "sorm", ""),
+    ("oracle-solvable and position, tuned", "sorm and position, tuned", ""),
 )
 PAIRS_BY_LENGTH = (
     ("sorm", "orm", "8"),
@@ -96,7 +101,7 @@ PAIRS_BY_LENGTH = (
     ("sorm", "balanced-orm", "about 8"),
     ("sorm", "orm-traces", ""),
     ("sorm", "sorm-unbalanced", ""),
-    ("oracle-balanced", "sorm", ""),
+    ("oracle-solvable", "sorm", ""),
 )
 
 
