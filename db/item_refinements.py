@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select
 
 from db.columns import now
 from db.models import ModelTable, RefinementCandidateTable, RefinementTable, SamplingTable
-from db.rows import chunks, insert_or_ignore, table
+from db.rows import chunks, insert_new, insert_or_ignore, table
 from stepviz.types import SourceItem
 
 
@@ -31,9 +31,7 @@ def add_ledger(connection: Connection, items: Sequence[SourceItem], foreign: Col
             new.setdefault((line["draft"], line["key"]), (i, line))
     if new:
         _add_named(connection, items, {i for i, _ in new.values()})
-    for _, line in new.values():
-        _add_line(connection, line)
-    return [i for i, _ in new.values()]
+    return [i for i, line in new.values() if _add_line(connection, line)]
 
 
 def _stored(connection: Connection, drafts: Collection[str]) -> set[tuple[str, str]]:
@@ -54,11 +52,13 @@ def _add_named(connection: Connection, items: Sequence[SourceItem], indices: Col
     insert_or_ignore(connection, SamplingTable, list(samplings.values()))
 
 
-def _add_line(connection: Connection, line: dict[str, Any]) -> None:
+def _add_line(connection: Connection, line: dict[str, Any]) -> bool:
+    """False where a job has written it meanwhile."""
     values = {name: value for name, value in line.items() if name not in ("candidates", "when", "where")}
     values |= {"score": line["when"], "step": line["where"]}
-    r = RefinementTable
-    insert_or_ignore(connection, r, [values])
-    id_ = connection.execute(select(r.id).where(r.draft == line["draft"], r.key == line["key"])).scalar_one()
+    id_ = insert_new(connection, RefinementTable, values)
+    if id_ is None:
+        return False
     rows = [{"refinement_id": id_, "number": n, **candidate} for n, candidate in enumerate(line["candidates"])]
     connection.execute(insert(table(RefinementCandidateTable)), rows)
+    return True

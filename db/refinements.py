@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 
 from db.columns import now
 from db.models import ChainTable, RefinementCandidateTable, RefinementTable
-from db.rows import chunks, insert_or_ignore, table
+from db.rows import chunks, insert_new, table
 from db.session import Database
 from db.values import Candidate, RefinementFilter, RefinementRow
 from stepviz.errors import StepvizError
@@ -34,11 +34,10 @@ class RefinementQueries(Database):
         r, values = table(RefinementTable), {name: getattr(made, name) for name in _SAME}
         values |= {"score": made.when, "step": made.where, "created_at": now()}
         with self.writing() as connection:
-            same = select(r.c.id).where(r.c.draft == made.draft, r.c.key == made.key)
-            if (known := connection.execute(same).scalar()) is not None:
-                return known
-            insert_or_ignore(connection, RefinementTable, [values])
-            id_ = connection.execute(same).scalar_one()
+            id_ = insert_new(connection, RefinementTable, values)
+            if id_ is None:  # the line is there, with its candidates
+                same = select(r.c.id).where(r.c.draft == made.draft, r.c.key == made.key)
+                return connection.execute(same).scalar_one()
             rows = [
                 {"refinement_id": id_, "number": i, "name": c.name, "chain": c.chain, "score": c.score}
                 for i, c in enumerate(made.candidates)

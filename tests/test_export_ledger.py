@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from db import item_refinements
 from db.store import Store, open_store
 from db.values import Candidate, ModelRow, RefinementRow
 from stepviz import exporting
@@ -102,6 +103,18 @@ def test_a_model_that_is_here_stays_as_it_is(store: Store, other: Store, tmp_pat
     import_path(other, "stepviz", tmp_path / "all.jsonl")
     assert other.model("refiner@1").spec == "embedded:refiner"
     assert other.count_refinements() == 3
+
+
+def test_a_line_that_a_job_writes_during_the_import_is_not_written_twice(
+    store: Store, other: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The import has looked which lines are there before the job's came; on a server both write at once."""
+    exported(store, tmp_path / "all.jsonl")
+    import_path(other, "stepviz", tmp_path / "all.jsonl")
+    monkeypatch.setattr(item_refinements, "_stored", lambda *_: set())
+    report = import_path(other, "stepviz", tmp_path / "all.jsonl")
+    assert (report.refinements, report.refinements_new) == (3, 0)
+    assert [len(line.candidates) for line in other.refinements()] == [2, 1, 2]
 
 
 def test_a_file_from_before_the_ledger_was_in_it_still_comes_in(store: Store, other: Store, tmp_path: Path) -> None:
