@@ -16,7 +16,7 @@ from stepviz.world import problem
 from tests import tiny
 from tests.knowing_engine import KnowingEngine
 from training import expert_iteration as ei
-from training.drawing import problems_of
+from training.drawing import Drawing, problems_of
 from training.record import Base, base_of
 from training.sft import STUDENT
 from training.watching import Cancelled, Watch
@@ -251,3 +251,17 @@ def test_what_has_no_answer_or_is_in_a_test_split_too_is_neither_sampled_nor_jud
     )
     assert [p.question for p in sampled] == ["train 0?", "train 2?"]
     assert [p.question for p in judging] == ["train 3?"]
+
+
+def test_a_problem_that_judges_the_rounds_is_learnt_from_in_none(store: Store) -> None:
+    """Two of the seven before those that judge are test problems too, so a limit of seven reached two of these."""
+    add(store, "train", 10)
+    store.add_items([SourceItem(Problem(f"train {i}?", "1", None, "exam", f"test/{i}", "test")) for i in (1, 4)])
+    plan = ei.Plan("school", dev_split="train", dev=3, samples=2)
+    counts, (sampled, judging) = questions.counted(store, asdict(plan)), questions.selected(store, asdict(plan))
+    engine = KnowingEngine([*sampled, *judging], "knows")
+    engine.always = True
+    Drawing(store, engine, plan.sampling, lambda _: None).chains([*sampled, *judging], 2)  # somebody drew them all
+    made = ei.union(store, [engine.model_id], plan, counts, "ei", {p.id for p in judging})
+    prompts = {row["prompt"] for row in store.dataset_rows(made.id)}
+    assert prompts == {f"train {i}?\n" for i in (0, 2, 3, 5, 6)}

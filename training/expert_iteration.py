@@ -15,6 +15,7 @@ Choices where the paper's text is silent (its appendix could not be had):
    longer training; `epochs` overrides that.
 
 5. Where a source has only one split to train on, its last problems judge the rounds (stepviz.train_questions).
+   A problem that judges is learnt from in no round, also where it stands in both splits.
 
 Resumable: draws are in the store, a round that was trained is not trained again, and one that was killed in its
 training goes on from its last checkpoint. Each round's student is a model of the store, in a folder beside the result.
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ class Iteration:
             self._say("sampling", rounds=[asdict(r) for r in rounds])
             models.append(self._sampled(rounds[-1].spec, questions))
             self._say("freezing its dataset")
-            dataset = union(self.store, models, self.plan, counts, self.name)
+            dataset = union(self.store, models, self.plan, counts, self.name, {problem.id for problem in dev})
             model = self._trained(dataset)
             rounds.append(self._evaluated(model.spec, dev, dataset))
             if rounds[-1].greedy <= max(r.greedy for r in rounds[:-1]):
@@ -234,8 +235,13 @@ def budget(plan: Plan, questions: int) -> str:
     )
 
 
-def union(store: Store, models: list[str], plan: Plan, counts: Counts, name: str) -> DatasetRow:
-    """D_i, frozen: the distinct right samples of all rounds with their references, and the other references."""
+def union(
+    store: Store, models: list[str], plan: Plan, counts: Counts, name: str, judging: Collection[str]
+) -> DatasetRow:
+    """D_i, frozen: the distinct right samples of all rounds with their references, and the other references.
+
+    judging: ids of the problems that judge the rounds; of them no row enters, wherever they stand too.
+    """
     split = None if plan.split == ANY else plan.split
     where = {"source": plan.source, "split": split}
     read = where | ({} if plan.source == WORLD else {"test_overlap": "drop"})  # its splits share no problem
@@ -247,16 +253,16 @@ def union(store: Store, models: list[str], plan: Plan, counts: Counts, name: str
         parts.append(build(store, "sft", {**read, **limited}, name=f"{name}/references"))
     config = {"union": [part.hash for part in parts]}
     counted = {"of": {f"{part.name} v{part.version}": part.n_rows for part in parts}}
-    rows = _distinct(store, parts)
+    rows = _distinct(store, parts, judging)
     return store.add_dataset(f"{name}/union", "rft", config, rows, format="prompt-completion", counts=counted)
 
 
-def _distinct(store: Store, parts: list[DatasetRow]) -> Iterator[dict[str, Any]]:
+def _distinct(store: Store, parts: list[DatasetRow], without: Collection[str]) -> Iterator[dict[str, Any]]:
     seen = set()
     for part in parts:
         for row in store.dataset_rows(part.id):
             pair = digest(row["prompt"], row["completion"].strip())
-            if pair not in seen:
+            if pair not in seen and row["origin"]["problem"] not in without:
                 seen.add(pair)
                 yield row
 
