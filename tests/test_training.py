@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from db.store import open_store
@@ -17,6 +18,7 @@ from stepviz import recipes
 from stepviz.errors import StepvizError
 from stepviz.types import Problem
 from stepviz.world import problem
+from tests import tiny
 from training import sft
 from training.language_model import Settings, new_student, save
 from training.packing import IGNORED, Document, PackedBlocks, pack, prompt_completion
@@ -104,6 +106,19 @@ def test_fine_tuning_from_the_store_changes_every_weight_and_lowers_the_loss(bas
     assert cost["tokens"] == cost["steps"] * 4 * 384
     assert cost["loss_last"] < 6.0  # ln(1024) = 6.93 is what a model that knows nothing pays
     assert AutoTokenizer.from_pretrained(tmp_path / "out").decode(encode(_TOKENIZER, "x=1")) == "x=1"
+
+
+def test_a_training_that_diverges_ends_and_says_what_to_do(tmp_path: Path) -> None:
+    """The stock trainer shows a loss of 0 in the place of one that is no number, and goes on to the end."""
+    base = tiny.build(tmp_path / "base")
+    weights = load_file(base / "model.safetensors")
+    weights["model.norm.weight"].fill_(float("nan"))
+    save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
+    rows = [{"prompt": f"Tom has {i}.\n", "completion": f"{i}+12={i + 12}\n"} for i in range(40)]
+    short = Settings(epochs=2, batch=4, length=64, compile=False)
+    with pytest.raises(StepvizError, match=r"diverged: its loss is nan at step 1 of \d+\. Take a lower learning rate"):
+        sft.run(rows, base, tmp_path / "made", short, lambda row: None)
+    assert not (tmp_path / "made" / "config.json").exists()
 
 
 def test_the_same_data_is_the_same_dataset(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ bfloat16 where the processor has them.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -180,6 +181,12 @@ class LossLog:
         return [Progress(), *watched]
 
     def add(self, step: int, of: int, loss: float) -> None:
+        """StepvizError for a loss that is no number: from then on the weights are none either."""
+        if not math.isfinite(loss):
+            raise StepvizError(
+                f"the training diverged: its loss is {loss} at step {step} of {of}. Take a lower learning rate, or a "
+                "larger batch"
+            )
         self.losses.append((step, round(loss, 4)))
         row = {"step": step, "of": of, "loss": self.losses[-1][1], "tokens": step * self.a_step}
         if (each := self.seconds_a_step(step)) is not None:
@@ -217,6 +224,7 @@ def arguments(out: Path, settings: Settings, blocks: int, **more: Any) -> Traini
         save_total_limit=1,
         logging_steps=min(25, max(1, int(steps) // 100)),
         logging_first_step=True,
+        logging_nan_inf_filter=False,  # it would show 0 where the loss is no number any more
         report_to=[],
         disable_tqdm=True,
         dataloader_drop_last=blocks >= settings.batch,
