@@ -35,7 +35,9 @@ def refine(
         str, typer.Option(help="where no step is flagged: global (instead), argmin (the lowest), skip")
     ] = "global",
     at: Annotated[int | None, typer.Option(help="the step to refine from, for a single chain")] = None,
-    target: Annotated[str, typer.Option(help="what the refiner was trained to write: full, suffix")] = "full",
+    target: Annotated[
+        str | None, typer.Option(help="what the refiner writes: full, suffix; default: as it was trained to")
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="default: 0, and 0.7 for several samples")] = None,
     max_tokens: Annotated[int, typer.Option(help="new tokens a refinement")] = 300,
     device: Device = None,

@@ -197,6 +197,8 @@ def _score(named: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _refine(store: Store, named: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     spec, draws = refine_spec.written_out(named)
+    if "target" not in named:
+        spec["target"] = refine_spec.target_of(store, spec["refiner"])
     return ("refine many" if draws > MANY else "refine"), _plain(spec | {"sampling": _sampling_id(store, spec)})
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
 from stepviz import embedded
 from stepviz.engines import canonical
@@ -12,6 +13,9 @@ from stepviz.errors import StepvizError
 from stepviz.refinement import GREEDY, STYLE, THRESHOLD, Kind, NoFlag
 from stepviz.reward.specs import place
 from stepviz.types import Sampling
+
+if TYPE_CHECKING:
+    from db.store import Store
 
 NONE = "none"  # in the place of a scorer
 HOW: dict[str, tuple[Kind, ...]] = {"both": ("global", "local"), "global": ("global",), "local": ("local",)}
@@ -33,7 +37,8 @@ class RefineSettings:
     """refiner: an engine's spec; orm, sorm: scorers' specs, or "none". The SORM's place may take any scorer.
 
     gate: drafts that the ORM scores above it are spared (None: none is). at: E by hand, for one chain. target: what
-    the refiner was trained to write: the full solution, of which it is handed the steps before E, or the suffix.
+    the refiner was trained to write: the full solution, of which it is handed the steps before E, or the suffix (where a
+    job's spec does not say, as the refiner's record does).
     """
 
     refiner: str = "embedded:refiner"
@@ -85,6 +90,16 @@ def written_out(named: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
     spec |= {"device": named["device"]} if named.get("device") else {}
     spec |= {name: value for name, value in asdict(settings).items() if value is not None}
     return spec, len(chains) * len(HOW[settings.how]) * settings.samples
+
+
+def target_of(store: Store, refiner: str) -> str:
+    """What a refiner was trained to write, as the datasets of its record say; "full" where they do not."""
+    kind, _, rest = refiner.partition(":")
+    spec = f"hf:{Path(rest).absolute()}" if kind == "hf" and Path(rest).is_dir() else refiner
+    model = next((model for model in reversed(store.models()) if model.spec in (refiner, spec)), None)
+    made_of = {d.get("hash") for d in (model.meta.get("datasets") or ()) if isinstance(d, Mapping)} if model else set()
+    said = {d.config.get("target") for d in store.datasets() if d.hash in made_of} if made_of else set()
+    return next((target for target in TARGETS if target in said), "full")
 
 
 def sampling_for(samples: int, max_tokens: int = GREEDY.max_tokens, temperature: float | None = None) -> Sampling:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from db.store import Store, open_store
+from db.values import ModelRow
 from stepviz import jobs
 from stepviz.errors import StepvizError
 from tests.job_cases import CHAIN, NOBODY
@@ -63,3 +64,18 @@ def test_every_setting_is_written_out(store: Store) -> None:
     assert spec == {
         "chains": ["a"], **MODELS, "how": "both", "threshold": 0.5, "no_flag": "global", "samples": 3, "target": "full",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "given", "expected"), [("suffix", None, "suffix"), ("full", None, "full"),
+                                                           ("suffix", "full", "full")])  # fmt: skip
+def test_a_refiner_is_asked_for_what_it_was_trained_to_write(
+    store: Store, written: str, given: str | None, expected: str
+) -> None:
+    """One of suffixes that is handed the steps before E, as one of whole solutions is, has never seen such a prompt."""
+    rows = [{"prompt": "[BAD]x", "completion": "y"}]
+    local = store.add_dataset("local", "refine-local", {"target": written}, rows)
+    everything = store.add_dataset("global", "refine-global", {"targets": 1}, rows)
+    made_of = [{"id": d.id, "recipe": d.recipe, "hash": d.hash} for d in (everything, local)]
+    store.add_model(ModelRow("refiner@1", "refiner", MODELS["refiner"], meta={"datasets": made_of}))
+    _, spec = jobs.normalised(store, "refine", {"chains": ["a"], **MODELS, "target": given})
+    assert spec["target"] == expected
