@@ -37,8 +37,8 @@ class RefineSettings:
     """refiner: an engine's spec; orm, sorm: scorers' specs, or "none". The SORM's place may take any scorer.
 
     gate: drafts that the ORM scores above it are spared (None: none is). at: E by hand, for one chain. target: what
-    the refiner was trained to write: the full solution, of which it is handed the steps before E, or the suffix (where a
-    job's spec does not say, as the refiner's record does).
+    the refiner was trained to write: the full solution, of which it is handed the steps before E, or the suffix; where
+    a job's spec does not say, its record does.
     """
 
     refiner: str = "embedded:refiner"
