@@ -23,6 +23,8 @@ from stepviz.worker import Worker
 from tests import tiny
 from tests import training_cases as cases
 from tests.job_cases import wait_for
+from training.record import workplace
+from training.recorded import Recorded
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 400.0
@@ -244,6 +246,22 @@ def test_by_hand_it_is_a_run_as_well_and_the_same_command_goes_on_after_a_kill(
     result = json.loads(said.splitlines()[-1])
     assert result["model"] == after.progress["model"]
     assert result["resumed_at_step"] > 0
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_ctrl_c_keeps_a_checkpoint_to_go_on_from(store: Store, base: Path, kept: bool) -> None:
+    """A cancel gives it up; Ctrl-C, which also ends a terminal that was closed in haste, does not."""
+    spec = normalised(store, cases.spec(cases.solutions(store), base))
+    with pytest.raises(KeyboardInterrupt), Recorded(store, spec) as record:  # noqa: PT012
+        workplace(spec)
+        if kept:
+            cases.checkpoint(partial(record.out))
+        raise KeyboardInterrupt
+    (run,) = store.runs()
+    assert (run.state, partial(record.out).exists()) == (("failed", True) if kept else ("cancelled", False))
+    if kept:
+        assert run.error == "it was stopped by Ctrl-C: resume, or the same command, goes on from its last checkpoint"
+        assert jobs.start(store, "train", cases.spec(cases.solutions(store), base), worker=False) == run.id
 
 
 def test_a_command_that_is_wrong_leaves_no_run(store: Store, base: Path, tmp_path: Path) -> None:

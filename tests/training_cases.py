@@ -16,6 +16,7 @@ from tests import tiny
 from tests.job_cases import wait_for
 
 QUICK = {"epochs": 2, "batch": 4, "length": 64, "compile": False}
+SMALL = {"epochs": "2", "batch": "4", "length": "64", "learning_rate": "0.001", "seed": "0"}  # as a form sends it
 LONG = {**QUICK, "epochs": 400}  # about 8,400 steps: killed or cancelled before they are through
 
 
@@ -68,11 +69,17 @@ def left(store: Store, run: int, step: int = 5) -> Path:
     """What a training that was killed leaves: its spec, and a checkpoint; the checkpoint's file."""
     spec = store.run(run).spec
     work = partial(Path(spec["out"]))
-    checkpoint = work / "trainer" / f"checkpoint-{step}"
-    checkpoint.mkdir(parents=True)
+    state = checkpoint(work, step)
     (work / SPEC).write_text(json.dumps(spec, sort_keys=True))
-    (checkpoint / "trainer_state.json").write_text(json.dumps({"global_step": step}))
-    return checkpoint / "trainer_state.json"
+    return state
+
+
+def checkpoint(work: Path, step: int = 5) -> Path:
+    """A checkpoint in the folder of a training, as far as anyone looks at it who does not load it."""
+    folder = work / "trainer" / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+    return folder / "trainer_state.json"
 
 
 def training_process(out: Path) -> int | None:
@@ -113,3 +120,8 @@ def weights(folder: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
 
     return load_file(folder / "model.safetensors")
+
+
+def rounds(base: Path | str = "embedded:base", **options: object) -> dict[str, Any]:
+    """The spec of an expert iteration."""
+    return {"recipe": "expert-iteration", "base": str(base), "name": "ei", "options": options}

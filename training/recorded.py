@@ -32,6 +32,7 @@ KEPT = ("done", "total", "steps", "losses", "loss", "round", "rounds", "of_round
 TOLD = ("note", "loss", "tokens", "tokens_per_s", "eta_s", "round", "rounds", "of_rounds")  # … of a report's row
 POINTS = 240  # of the loss curve in the row
 TOO_LATE = "the cancel came when the model was made: it is kept"
+STOPPED = "it was stopped by Ctrl-C: resume, or the same command, goes on from its last checkpoint"
 UNRECORDED = "the model is made, and was not put on record yet: resume does that"
 
 
@@ -56,14 +57,17 @@ class Recorded:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> bool:
-        """A cancel ends here; all else goes on to whoever called. A checkpoint outlives a failure."""
+        """A cancel ends here; all else goes on to whoever called. A checkpoint outlives a failure, and Ctrl-C."""
         self.ended.set()
         self.beat.join()
+        stopped = isinstance(error, KeyboardInterrupt)
         if error is None:
             self._finish("done")
-        elif isinstance(error, Cancelled | KeyboardInterrupt) and not self.whole:
+        elif not self.whole and (isinstance(error, Cancelled) or (stopped and not train_left.keeps(self.partial))):
             self._clear()
             self._finish("cancelled")
+        elif stopped and not self.whole:
+            self._finish("failed", STOPPED)
         else:
             if not isinstance(error, StepvizError | KeyboardInterrupt):
                 self.store.log(self.run.id, *"".join(traceback.format_exception(error)).splitlines())
