@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from db.store import Store, open_store
+from stepviz.types import VerdictValue
 from stepviz.ui import render_ledger, render_refine
 from stepviz.ui.refine_address import At, parse
 from stepviz.ui.refine_page import Refine
@@ -98,6 +99,14 @@ def test_the_gate_says_what_it_would_decide(page: Page) -> None:
     assert "ORM .91 spared" in page.text(f"?chain={page.ids['right']}", "rform")
     assert "The ORM believes this draft (.91 > .50)" in page.text(f"?chain={page.ids['right']}", "rview")
     assert "spared" not in page.text(f"?chain={page.ids['right']}&gate=always", "rform")
+    assert '<option value="0" selected>' in page.html(f"?chain={page.ids['right']}&gate=0")["rform"]
+
+
+@pytest.mark.parametrize(("verdict", "said"), [("correct", "rightly"), ("wrong", "wrongly"), ("unknown", "nobody")])
+def test_whether_the_gate_was_right_is_said_where_it_is_known(page: Page, verdict: VerdictValue, said: str) -> None:
+    page.script.refine(page.ids["right"], gate=0.5)
+    page.store.override_verdict(page.ids["right"], verdict, "by hand", "ana")
+    assert f"The gate spared it: {said}" in page.text(f"?chain={page.ids['right']}", "rview")
 
 
 def test_every_line_of_the_ledger_is_a_link_and_the_filters_work(page: Page) -> None:

@@ -46,11 +46,12 @@ def bar(p: RefinePage) -> str:
 
 def _when(b: Bar) -> str:
     """The gate, and what it would decide."""
+    gates = sorted({0.3, 0.5, 0.7} | ({b.gate} if b.gate is not None else set()))
     options = "".join(
         f'<option value="{value}"{" selected" if on else ""}>{label}</option>'
         for value, label, on in (
             ("always", "always", b.gate is None),
-            *((f"{g:g}", f"ORM ≤ {number(g)}", b.gate == g) for g in sorted({0.3, 0.5, 0.7, b.gate or 0.5})),
+            *((f"{g:g}", f"ORM ≤ {number(g)}", b.gate == g) for g in gates),
         )
     )
     if b.orm == NONE:
@@ -267,7 +268,8 @@ def _card(p: RefinePage, c: Card) -> str:
 def _result(p: RefinePage) -> str:
     assert p.line is not None
     if not p.line.chosen:
-        return f'<p class="result">The gate spared it: {"wrongly" if p.cards[0].verdict == "wrong" else "rightly"}</p>'
+        judged = {"wrong": "wrongly", "correct": "rightly", "unknown": "nobody knows whether rightly"}
+        return f'<p class="result">The gate spared it: {judged[p.cards[0].verdict]}</p>'
     words = {
         1: '<b class="good">Fixed</b>: a wrong draft, a right pick',
         -1: '<b class="bad">Broken</b>: a right draft, a wrong pick',
