@@ -17,7 +17,7 @@ Decisions where the paper is silent:
 5. A refinement that says what the draft says gets the draft's score, so the draft stands: it wins ties.
 6. A refiner that repeats [BAD] is read without it (stepviz.refining).
 7. What the refiner cannot read (longer than its context) carries the reason and is never picked; where it could read
-   nothing at all it is an error. A draft that the ORM gave no score is not refined.
+   none of all the drafts it is an error. A draft that the ORM gave no score is not refined.
 8. `samples` above 1 draws so many of each kind at a temperature, and ranks all of them with the draft.
 9. A local refinement keeps the steps before E. A refiner of whole solutions was trained to write them again: it is
    handed them as the beginning of its answer, so that no weak model can lose them, and no token is spent on them. One
@@ -246,7 +246,8 @@ def _written(
     refinements = write(asks) if asks else []
     for ask, made in zip(asks, refinements, strict=True):
         found[ask.draft][made.name] = made
-    if refinements and all(made.error and not made.cancelled for made in refinements):
+    everyone = len({ask.draft for ask in asks}) == len(drafts)  # a draft that was spared is through
+    if refinements and everyone and all(made.error and not made.cancelled for made in refinements):
         raise StepvizError(f"the refiner could refine none of these drafts: {refinements[0].error}")
     return found
 

@@ -198,6 +198,12 @@ def test_a_draft_too_long_for_the_refiner_harms_no_other() -> None:
         refine([WRONG], Short(), ORM, at=[2])
 
 
+def test_a_spared_draft_is_not_lost_with_the_only_one_that_is_too_long_for_the_refiner() -> None:
+    spared, long = refine([RIGHT, WRONG], Short(), ORM, SORM, gate=0.5)
+    assert (spared.chosen, spared.pick) == (False, "draft")
+    assert {made.error for made in long.refinements.values()} == {"the prompt has 101 tokens"}
+
+
 def test_a_draft_that_the_orm_cannot_score_is_left_as_it_is() -> None:
     refiner = Refiner()
     (outcome,) = refine([WRONG], refiner, scorer({WRONG.steps: []}), SORM)

@@ -133,7 +133,7 @@ def test_a_chain_that_cannot_be_scored_is_refused_and_the_others_are_not(tmp_pat
     found = scorer.score(asked, on_refused=why.__setitem__)
     assert [len(s) for s in found] == [2, 0, 0, 4]
     assert "no steps" in why[1]
-    assert "reads 256" in why[2]
+    assert "reads 256: score it with a model that reads more" in why[2]
     with pytest.raises(StepvizError, match="chain 2 of 4 cannot be scored: the chain has no steps"):
         scorer.score(asked)
 
@@ -141,7 +141,11 @@ def test_a_chain_that_cannot_be_scored_is_refused_and_the_others_are_not(tmp_pat
 @pytest.mark.parametrize(
     "make, spec, message",
     [
-        (lambda f: tiny_scorers.lines(f, labels=3), "hf:", r"3 labels \(LABEL_0, LABEL_1, LABEL_2\).*1 or 2"),
+        (
+            lambda f: tiny_scorers.lines(f, labels=3),
+            "hf:",
+            r"3 labels \(LABEL_0, .*1 or 2 .*: take another scorer, or train",
+        ),
         (lambda f: tiny_scorers.lines(f, labels=1), "qwen-prm:", "1 labels.* needs 2"),
         (lambda f: tiny_scorers.qwen_prm(f, separator=False), "hf:", "no separator token <extra_0>"),
         (lambda f: tiny_scorers.shepherd(f, tag=False), "math-shepherd:", "no token for the step tag"),

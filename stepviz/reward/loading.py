@@ -235,7 +235,8 @@ def _check_labels(config: PreTrainedConfig, source: str, fitting: tuple[int, ...
         counts = " or ".join(map(str, fitting))
         raise StepvizError(
             f"{source} has {config.num_labels} labels ({', '.join(map(str, config.id2label.values()))[:80]}): a score "
-            f"after each step needs {counts} (wrong and right, in this order)"
+            f"after each step needs {counts} (wrong and right, in this order): take another scorer, or train one with "
+            "`python -m training sorm`"
         )
 
 

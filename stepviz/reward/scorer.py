@@ -87,7 +87,10 @@ class Scorer:
                 if len(found.ids) <= self.context:
                     encoded[i] = found
                     continue
-                reason = f"the chain has {len(found.ids)} tokens with its question, {self.spec} reads {self.context}"
+                reason = (
+                    f"the chain has {len(found.ids)} tokens with its question, {self.spec} reads {self.context}: score "
+                    "it with a model that reads more"
+                )
             if on_refused is None:
                 raise StepvizError(f"chain {i + 1} of {len(chains)} cannot be scored: {reason}")
             on_refused(i, reason)
