@@ -29,6 +29,7 @@ def build(
     rollout_sampling: Annotated[str | None, typer.Option(help="continuations of this sampling")] = None,
     branches: Annotated[bool | None, typer.Option(help="also chains that branch from another")] = None,
     limit: Annotated[int | None, typer.Option(help="at most so many problems")] = None,
+    max_chains: Annotated[int | None, typer.Option(help="the first so many chains of a problem and model")] = None,
     max_per_problem: Annotated[int | None, typer.Option(help="at most so many rows a problem")] = None,
     part: Annotated[str | None, typer.Option(help="all, train, or held-out: split by problem")] = None,
     held_out: Annotated[float | None, typer.Option(help="share of the problems that are held out (0.1)")] = None,

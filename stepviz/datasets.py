@@ -155,6 +155,7 @@ def _case(store: Store, plan: Plan, problem: ProblemRow, dropped: Dropped) -> Ca
     if not plan.recipe.chains:
         return case
     rows = [row for row in store.chains(problem.id) if _selected(row, selection)] if problem.n_chains else []
+    rows = _first(rows, selection.max_chains)
     if not rows:
         dropped.add(NO_CHAIN)
         return None
@@ -181,6 +182,23 @@ def _selected(row: ChainRow, selection: Selection) -> bool:
     of_model = not selection.model or row.model_id in selection.model or row.chain.origin in selection.model
     of_sampling = selection.sampling is None or row.sampling_id == selection.sampling
     return of_model and of_sampling and (selection.branches or row.chain.parent is None)
+
+
+def _first(rows: list[ChainRow], count: int | None) -> list[ChainRow]:
+    """Those that `count` draws of each model and sampling have made; of other chains the first of each origin."""
+    if count is None:
+        return rows
+    before, chosen = Counter[tuple[str | None, ...]](), []
+    for row in rows:
+        if row.continuation is not None and row.chain.parent is None:
+            fits = row.continuation.j < count
+        else:
+            of = (row.chain.origin, row.model_id, row.sampling_id)
+            fits = before[of] < count
+            before[of] += 1
+        if fits:
+            chosen.append(row)
+    return chosen
 
 
 def _labels(store: Store, problem_id: str, annotator: str | None) -> dict[str, list[Annotation]]:

@@ -27,6 +27,7 @@ class Selection:
     rollout_separator: str = "\n"  # follows from rollout_sampling
     branches: bool = False  # chains that branch from another, by hand or continued, too
     limit: int | None = None  # problems that are read
+    max_chains: int | None = None  # of each problem, model and sampling: the first draws, whatever was drawn later
     max_per_problem: int | None = None  # rows
     part: Literal["all", "train", "held-out"] = "all"
     held_out: float = 0.1  # share of the problems that part "held-out" has, by their id
@@ -34,7 +35,7 @@ class Selection:
     style: PromptStyle = PLAIN
 
     def __post_init__(self) -> None:
-        for name in ("limit", "max_per_problem"):
+        for name in ("limit", "max_chains", "max_per_problem"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise StepvizError(f"{name} must be at least 1, not {value}")
         if not 0 < self.held_out < 1:

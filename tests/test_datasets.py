@@ -152,6 +152,9 @@ def test_selection_by_source_limit_model_and_rows_a_problem(school: Store):
     assert len(rows(school, "orm", model=[MODEL])) == 18
     assert len(rows(school, "orm", sampling=SAMPLING.hash[:8])) == 18
     assert len(rows(school, "orm", limit=2)) == 6
+    # the first draw of each problem is right, the other two are not; the college's chain by hand is its first
+    first = rows(school, "orm", max_chains=1)
+    assert ([row["labels"][-1] for row in first], len(rows(school, "orm", max_chains=2))) == ([1] * 7, 13)
     few = build(school, "orm", {"max_per_problem": 2})
     assert (few.n_rows, few.dropped) == (13, {"a row over the limit a problem": 6})
     with pytest.raises(StepvizError, match="There are chains of: embedded/student, hand"):

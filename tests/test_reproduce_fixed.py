@@ -34,7 +34,8 @@ def refined(drafts: Sequence[Judged], first: list[Any], local: list[Any], scores
     ways |= {f"{name}, again": way([None] * len(drafts), 0) for name in ("global", "local, SORM")}
     ways["local, exact pit (oracle)"] = way(local, 20)
     named = dict(zip(("draft", "global", "local, SORM"), scores, strict=True))
-    return glore_refine.Refined(ways, {}, named, [[] for _ in drafts])
+    places = {"local, SORM": [2] * len(drafts)}
+    return glore_refine.Refined(ways, places, named, [[] for _ in drafts])
 
 
 def test_what_is_fixed_and_what_is_right_in_the_end_by_hand(drafts: list[Judged], tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_what_is_fixed_and_what_is_right_in_the_end_by_hand(drafts: list[Judged]
     assert fixed["either"] == 1.0
     assert fixed["global twice"] == 0.5
     assert fixed["two samples of the student"] == 0.5
-    assert fixed["two samples from before the pit"] == 0.0
+    assert fixed[glore_fixed.BEFORE] == 0.0
     which, three = [0, 1, 2], [0.1, 0.2, 0.3] * 3
     kept = glore_fixed._kept(one, world, which, three)
     assert kept["draft"] == [True, False, False]
@@ -83,6 +84,17 @@ def test_a_refinement_that_was_cut_off_was_sampled(
     assert way.tokens([0, 1, 2]) == pytest.approx(340 / 3)
 
 
+def test_a_mark_that_the_refiner_repeats_is_no_part_of_its_solution(
+    drafts: list[Judged], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = drafts[0]
+    text = "[BAD] " + "\n".join(right(a.problem).steps)
+    monkeypatch.setattr(glore_refine.Writer, "_texts", lambda self, prompts: [(text, True, 40)])
+    model = glore_arms.Trained("refiner", "hf:m", "m", 0)
+    way = glore_refine.Writer(Work(tmp_path), "s", model, [a]).write("global", [a], [None], [0])
+    assert way.right() == [True]
+
+
 def test_tokens_are_over_the_drafts_that_the_share_is_of(drafts: list[Judged], tmp_path: Path) -> None:
     """a is right (spent 7 on it), b and c wrong (spent 100 and 300, cut off); two seeds, the second at half of it."""
     a, b, c = drafts[0], drafts[1], false_first(drafts[2].problem)
@@ -100,8 +112,11 @@ def test_tokens_are_over_the_drafts_that_the_share_is_of(drafts: list[Judged], t
     cost = glore_fixed._costs(seeds, world)
     assert cost["global"] == 150  # (100 + 300) / 2 and half of it, without the right draft's 7
     assert cost["either"] == 300
+    seeds[0].places["local, SORM"][1] = 1  # the same text as the global one: its 100 are spent once
+    assert glore_fixed._costs(seeds, world)["either"] == 300 - 100 / 2 / 2
+    seeds[0].places["local, SORM"][1] = 2
     assert cost["two samples of the student"] == 3
-    assert cost["two samples from before the pit"] == 7  # 14 for one of two wrong drafts
+    assert cost[glore_fixed.BEFORE] == 7  # 14 for one of two wrong drafts
     whole = glore_fixed._kept_tokens(seeds[0], world, [0, 1, 2])
     assert whole["draft"] == 20
     assert whole["global, every draft"] == pytest.approx(20 + 407 / 3)

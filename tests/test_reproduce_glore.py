@@ -12,6 +12,7 @@ import pytest
 
 from db.store import Store, open_store
 from stepviz import results
+from stepviz.recipes import MASK
 from stepviz.types import Completion
 from stepviz.world import problem
 from tests import tiny
@@ -72,7 +73,14 @@ def test_the_control_of_equal_tokens_learns_whole_chains_with_their_outcome(stor
     assert made.n_rows > plain.n_rows
     assert made.recipe == "orm"
     answers = {p.id: f"#### {p.answer}" for p in PROBLEMS}
-    assert all(set(r["labels"]) == {int(r["completions"][-1] == answers[r["origin"]["problem"]])} for r in rows)
+    assert all(
+        set(r["labels"]) - {MASK} == {int(r["completions"][-1] == answers[r["origin"]["problem"]])} for r in rows
+    )
+    led = [r["labels"] for r in rows if MASK in r["labels"]]
+    assert led
+    assert all(MASK not in labels[labels.count(MASK) :] for labels in led)  # only what stands before the trace's start
+    measured = {r["origin"]["problem"]: 0 for r in rows}
+    assert made.n_rows - plain.n_rows <= glore_arms.TRACED * (SCALE.data.wrong + 1) * len(measured)
 
 
 class Student(KnowingEngine):

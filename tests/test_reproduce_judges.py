@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.reproduce_cases import three_drafts
@@ -29,7 +31,7 @@ def test_a_judges_row_and_a_contrast_by_hand(drafts: list[Judged]) -> None:
     row = judges.figures(good, {"solvable": labels})
     # 3 of 4 positives and 1 of 1 negatives; every positive scores above the one negative
     assert (row["balanced, solvable"], row["AUC, solvable"], row["accuracy, solvable"]) == (87.5, 1.0, 80.0)
-    assert (row["base rate"], row["steps"]) == (80.0, 5)
+    assert (row["positive, solvable"], row["steps"]) == (80.0, 5)
     # the other: 2 of 4 and 0 of 1
     found = judges.contrast("good − bad", labels, good, bad, "8")
     assert found["points [95 %]"].startswith("62.5 [")
@@ -87,6 +89,25 @@ def test_a_chain_without_scores_is_bad_at_balanced_lengths_too(drafts: list[Judg
     labels = judges.before_answer(drafts, [d.solvable for d in drafts])
     row = lengths.figures(Judge("some", [[[], [0.1, 0.1], [0.9] * 3]], [0.5]), {"solvable": labels})
     assert (row["balanced, solvable"], row["AUC, solvable"]) == (75.0, 0.5)
+
+
+def test_a_threshold_is_tuned_for_balanced_lengths_by_their_weights() -> None:
+    """Length 1: 1, 0, 1 with scores .6, .4, .3; length 2, positives alone: .45 and .45.
+
+    Of all steps alike .425 names 3 of 4 positives and the negative, 7/8. By weights length 2 does not count: .425 and
+    .525 both name half of the positives and the negative, and .525 is nearer to a half.
+    """
+    three, scores = three_drafts(), [[0.6, 0.45, 0.0], [0.4, 0.0], [0.3, 0.45, 0.0]]
+    assert judges.tuned(three, scores) == pytest.approx(0.425)
+    assert lengths.tuned(three, scores) == pytest.approx(0.525)
+
+
+def test_what_was_cut_off_ranks_last(drafts: list[Judged]) -> None:
+    a = drafts[0]
+    assert judges.last_score([0.2, 0.9], a) == 0.9
+    assert judges.last_score([], a) == judges.UNSCORED
+    cut = replace(a, row=type("Row", (), {"chain": type("Chain", (), {"terminal": False})})())
+    assert judges.last_score([0.2, 0.9], cut) == judges.UNSCORED
 
 
 def test_a_score_and_the_length_together_are_their_odds_multiplied() -> None:

@@ -38,6 +38,13 @@ def test_the_threshold_with_the_best_balanced_accuracy() -> None:
     assert st.best_threshold([0, 1, 0, 1], [0.2, 0.3, 0.6, 0.7]) == pytest.approx(0.65)
 
 
+def test_a_threshold_of_weighted_labels() -> None:
+    # the positive at .2 weighs 3, those at .8 and .9 a half each: all good is 1/2, above .1 it is 1/2 + 1/6
+    # (one negative of three), and above .4, where three quarters of the positives are lost, 1/8 + 1/2
+    labels, scores, weights = [0, 1, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4, 0.8, 0.9], [1, 3, 1, 1, 0.5, 0.5]
+    assert st.best_threshold(labels, scores, weights) == pytest.approx(0.15)
+
+
 def test_a_judge_worse_than_chance_is_best_called_one_way() -> None:
     # every cut between the scores is below 1/2, which all good and all bad have; 0.5 is above all of them, or below
     assert st.best_threshold([1, 1, 0, 0], [0.1, 0.2, 0.3, 0.4]) == 0.5

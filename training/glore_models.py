@@ -39,7 +39,7 @@ from stepviz.types import Sampling, digest
 from training import refiner, step_scores
 from training.drawing import Drawing, problems_of
 from training.language_model import Settings
-from training.record import Base, finish, rows
+from training.record import Base, finish, id_of, rows
 
 Log = Callable[[str], None]
 Start = Callable[[], Engine]
@@ -49,6 +49,7 @@ RATES = {"sampled": 9_000, "trained": 18_000, "refiner": 12_700}  # tokens a sec
 RESULTS: glore.Results = "last"  # of a prefix, that a consistent trace has to use: see 4
 DRAFT, QUESTION, TRACES = 135, 80, 1_700  # tokens: a draft, its question, the rollouts of a wrong draft backwards
 FULL_TRACES = 2_800  # … of all its prefixes
+BALANCED = 0.55  # of four drafts a question, that the Balanced ORM keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Sizes:
     wrong: int = 3  # of them measured, at most
     k: int = glore.K
     full: bool = False  # measure every prefix
+    balanced: int = 0  # drafts a question of the Balanced ORM, of which it keeps as many right as wrong; 0: `samples`
     share: float = 0.9  # of the problems, of which a seed learns
 
 
@@ -92,16 +94,18 @@ SHIPPED = (ORM, SORM, REFINERS)
 
 def plan(sizes: Sizes, arms: Sequence[Arm] = SHIPPED) -> list[dict[str, Any]]:
     """What it will take, a row a stage: {"stage", "tokens", "minutes"}; about half of the drafts being wrong."""
-    chains = sizes.problems * sizes.samples
+    chains, drawn = sizes.problems * sizes.samples, sizes.problems * max(sizes.samples, sizes.balanced)
     wrong = min(sizes.wrong, sizes.samples / 2) * sizes.problems
     traces = FULL_TRACES if sizes.full else TRACES
-    rows = [_row("sample", chains * DRAFT, "sampled"), _row("measure", wrong * traces, "sampled")]
+    rows = [_row("sample", drawn * DRAFT, "sampled"), _row("measure", wrong * traces, "sampled")]
     for arm in arms:
         whole = QUESTION + DRAFT
         if arm.trainer == "refiner":
             one_epoch = (wrong + chains / 2) * (whole + DRAFT)
         elif arm.trainer == "orm":
             one_epoch = chains * whole
+        elif arm.trainer == "balanced-orm":
+            one_epoch = BALANCED * drawn * whole
         else:
             one_epoch = (wrong + chains / 3) * whole  # a third of the drafts are right and consistent
         rate = "refiner" if arm.trainer == "refiner" else "trained"
@@ -139,7 +143,8 @@ def collect(store: Store, engine: Engine, sizes: Sizes, log: Log = print) -> dic
     """Draws what is missing of the drafts and rollouts; that part of a dataset's configuration which names them."""
     problems = problems_of(store, "train", sizes.problems)
     drawing = Drawing(store, engine, HOT, log)
-    chains = drawing.chains(problems, sizes.samples)
+    drawn = drawing.chains(problems, max(sizes.samples, sizes.balanced))
+    chains = {problem: rows[: sizes.samples] for problem, rows in drawn.items()}
     work = [(p, row) for p in problems for row in to_measure(chains[p.id], sizes.wrong)]
     log(json.dumps({"stage": "measure", "chains": len(work), "of": sum(map(len, chains.values()))}))
     if sizes.full:
@@ -153,7 +158,7 @@ def collect(store: Store, engine: Engine, sizes: Sizes, log: Log = print) -> dic
         "model": [engine.model_id],
         "sampling": HOT.hash,
         "limit": sizes.problems,
-        "max_per_problem": sizes.samples,
+        "max_chains": sizes.samples,
     }
 
 
@@ -218,6 +223,8 @@ def dataset(store: Store, recipe: str, config: Mapping[str, Any], sizes: Sizes, 
     config = dict(config)
     if recipe in ("sorm", "refine-local"):
         config |= {"k": sizes.k, "rollout_model": config["model"][0], "rollout_sampling": config["sampling"]}
+    if recipe == "balanced-orm":
+        config["max_chains"] = max(sizes.samples, sizes.balanced)
     title = recipe if recipe == name else f"{name}/{recipe}"
     return build(store, recipe, config, name=title).id
 
@@ -266,7 +273,4 @@ def made(store: Store, out: Path, identity: str) -> ModelRow | None:
     path = out / "training.json"
     if not path.exists() or json.loads(path.read_text(encoding="utf-8")).get("made_of") != identity:
         return None
-    from stepviz.engines.transformers import fingerprint
-
-    id = f"{out.resolve().name}@{fingerprint(out)}"
-    return store.model(id)
+    return store.model(id_of(out))

@@ -89,6 +89,17 @@ def publish(spec: Mapping[str, Any], cost: Mapping[str, Any]) -> None:
     (Path(spec["out"]) / SPEC).unlink()
 
 
+def id_of(out: Path) -> str:
+    """The id under which the model in a folder stands in the store, and by which engines and scorers name it."""
+    from transformers import AutoConfig
+
+    from stepviz.engines.transformers import fingerprint
+
+    dtype = str(AutoConfig.from_pretrained(out).dtype).removeprefix("torch.")
+    suffix = "" if dtype in ("float32", "None") else f"+{dtype}"
+    return f"{out.resolve().name}@{fingerprint(out)}{suffix}"
+
+
 def finish(
     store: Store,
     out: Path,
@@ -100,20 +111,14 @@ def finish(
     also: Sequence[Base] = (),
 ) -> ModelRow:
     """Writes training.json and the model's record, with what it was made of, and base and `also` as its parents."""
-    from transformers import AutoConfig
-
-    from stepviz.engines.transformers import fingerprint
-
     (out / "training.json").write_text(json.dumps(cost, default=_plain) + "\n", encoding="utf-8")
-    dtype = str(AutoConfig.from_pretrained(out).dtype).removeprefix("torch.")
-    suffix = "" if dtype in ("float32", "None") else f"+{dtype}"
     parents = {parent.id: parent.spec for parent in (base, *also)}
     for id, spec in parents.items():
         store.add_model(ModelRow(id, spec=spec))
     made_of = [{"id": d.id, "name": d.name, "version": d.version, "recipe": d.recipe, "hash": d.hash} for d in chosen]
     meta = {"datasets": made_of, **{k: v for k, v in cost.items() if k != "losses"}}
     model = ModelRow(
-        f"{out.resolve().name}@{fingerprint(out)}{suffix}",
+        id_of(out),
         role,
         f"hf:{out.absolute()}",
         parents=tuple(parents),

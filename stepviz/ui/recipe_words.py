@@ -93,6 +93,7 @@ SELECTION: dict[str, tuple[str, str]] = {
     "rollout_sampling": ("Sampling of the rollouts", ""),
     "rollouts": ("Measured with", "Whose continuations count."),
     "limit": ("At most, problems", "Empty takes all."),
+    "max_chains": ("At most, chains a problem", "The first draws of each model; empty takes all."),
     "max_per_problem": ("At most, rows a problem", "Empty takes all."),
     "part": ("Part", "The same problems are held out in every dataset."),
     "held_out": ("Share held out", "Between 0 and 1."),

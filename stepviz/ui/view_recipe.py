@@ -24,7 +24,7 @@ ANY_SPLIT, ANY_LABEL = "any", "any, where none is test"
 LONGEST_NAME = 80
 LISTED = 60  # models, samplings and labellers to choose from
 BASIC = ("source", "split", "model", "sampling", "rollouts", "limit")
-MORE = ("max_per_problem", "part", "held_out", "test_overlap", "branches")
+MORE = ("max_chains", "max_per_problem", "part", "held_out", "test_overlap", "branches")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def options_given(recipe: Recipe, sent: Mapping[str, Any]) -> dict[str, str]:
 
 def _applies(recipe: Recipe, name: str) -> bool:
     """Whether a setting of the selection means something for the recipe."""
-    if name in ("model", "sampling", "branches"):
+    if name in ("model", "sampling", "branches", "max_chains"):
         return recipe.chains
     return recipe.rollouts if name == "rollouts" else True
 

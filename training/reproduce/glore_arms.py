@@ -6,7 +6,8 @@ sorm-any-verifier    SORM without the consistency rule
 sorm-every-result    SORM with the rule read strictly: every result of the prefix has to be used
 sorm-as-drawn        SORM without carrying positives back
 sorm-unbalanced      SORM without balance at each prefix length
-orm-traces           drafts and verifying traces, by outcome, for as many steps as the SORM: is it the tokens?
+orm-traces           drafts and verifying traces, by outcome, for as many steps as the SORM: is it the tokens? A trace
+                     is right less often than a draft, since most start in wrong drafts: tuned thresholds compare
 oracle-solvable      exact `solvable` labels of the drafts, balanced as the SORM's are: the ceiling (a named oracle)
 oracle-correct       exact `correct` labels, as a process reward model: the ceiling for `correct`
 """
@@ -21,10 +22,10 @@ from typing import Any
 
 from db.store import Store
 from db.values import ModelRow
-from stepviz.recipes import Attempt, Case, Orm, orm
+from stepviz.recipes import MASK, Attempt, Case, Orm, orm
 from stepviz.recipes.case import Dropped
 from stepviz.sampling import continue_from, read
-from stepviz.types import Problem, prefix_hash
+from stepviz.types import Chain, Problem, digest, prefix_hash
 from training.drawing import problems_of
 from training.glore_models import (
     HOT,
@@ -43,7 +44,7 @@ from training.glore_models import (
 from training.record import Base
 
 Log = Callable[[str], None]
-TRACES = 2  # a measured prefix
+TRACED = 2  # prefixes of a measured chain, from each of which one trace is learnt
 AS_DRAWN, EVERY_RESULT = "sorm-as-drawn", "sorm-every-result"
 
 BALANCED = Arm("balanced-orm", "balanced-orm", (("balanced-orm", {}),), SCORER)
@@ -112,10 +113,12 @@ def train_all(
 def with_traces(store: Store, drawn_by: Mapping[str, Any], sizes: Sizes) -> int:
     """The dataset of the control "equal tokens": the ORM's, and some verifying traces of each measured prefix.
 
-    A trace makes a whole chain with its prefix; each step is labelled with that chain's outcome.
+    A trace makes a whole chain with its prefix. From the prefix's last step on each step is labelled with that
+    chain's outcome; the steps before it have no label, since a chain that was led through a later step says nothing
+    of what the student reaches from an earlier one.
     """
     rows = _with_traces(store, drawn_by["model"][0], sizes)
-    config = {**drawn_by, "traces": TRACES, "wrong": sizes.wrong}
+    config = {**drawn_by, "traced": TRACED, "wrong": sizes.wrong}
     return store.add_dataset("orm-traces", "orm", config, rows, format="stepwise").id
 
 
@@ -124,19 +127,24 @@ def _with_traces(store: Store, model: str, sizes: Sizes) -> Iterator[dict[str, A
         rows = [row for row in store.chains(problem.id, model) if row.sampling_id == HOT.hash]
         rows = [row for row in rows if row.continuation and row.continuation.j < sizes.samples]
         attempts = [Attempt(row.chain, row.verdict, row.model_id, row.seed) for row in rows]
-        attempts += traces(store, problem, model, [row.chain for row in to_measure(rows, sizes.wrong)])
         yield from orm(Case(problem, tuple(attempts)), Orm(), Dropped())
+        for attempt, start in traces(store, problem, model, [row.chain for row in to_measure(rows, sizes.wrong)]):
+            for row in orm(Case(problem, (attempt,)), Orm(), Dropped()):
+                yield row | {"labels": [MASK] * (start - 1) + row["labels"][start - 1 :]}
 
 
-def traces(store: Store, problem: Problem, model: str, chains: Sequence[Any]) -> list[Attempt]:
-    """The first draws of each measured prefix of these chains, each as a chain; a shared prefix once."""
-    found: dict[str, Attempt] = {}
+def traces(store: Store, problem: Problem, model: str, chains: Sequence[Chain]) -> list[tuple[Attempt, int]]:
+    """(chain, the step it starts after): the first draw of some open prefixes of each; a shared prefix once.
+
+    Which prefixes is a matter of the chain's id, as good as chance and always the same.
+    """
+    found: dict[str, tuple[Attempt, int]] = {}
     for chain in chains:
-        for i in range(1, chain.n + 1):
-            if any(span.kind == "answer" for span in chain.spans[:i]):
-                break
+        end = next((i for i, span in enumerate(chain.spans) if span.kind == "answer"), chain.n)
+        some = sorted(range(1, end + 1), key=lambda i: digest("traced", chain.id, str(i)))[:TRACED]
+        for i in sorted(some):
             start = continue_from(chain, i, HOT.style)
-            for draw in store.continuations(problem.id, prefix_hash(start.prefix), model, HOT.hash, TRACES):
+            for draw in store.continuations(problem.id, prefix_hash(start.prefix), model, HOT.hash, 1):
                 made = read(draw, HOT, start)
-                found.setdefault(made.chain.id, Attempt(made.chain, made.verdict, model, draw.seed))
+                found.setdefault(start.prefix, (Attempt(made.chain, made.verdict, model, draw.seed), i))
     return list(found.values())

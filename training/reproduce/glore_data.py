@@ -28,7 +28,7 @@ from stepviz.steps import segment
 from stepviz.types import Continuation, Problem, Sampling, prefix_hash
 from stepviz.world import exact_for
 from training.drawing import ROOT, Drawing, Draws, problems_of
-from training.glore_models import HOT, PRESETS, RESULTS, Sizes
+from training.glore_models import HOT, PRESETS, RESULTS, Sizes, to_measure
 from training.reproduce.label_errors import Measured, cause
 
 Log = Callable[[str], None]
@@ -74,6 +74,11 @@ class Judged:
         judge = exact_for(self.problem)
         assert judge is not None, self.problem.key
         return judge.judge(self.steps)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it ended by itself, and no limit cut it off."""
+        return self.row is None or self.row.chain.terminal
 
     @property
     def right(self) -> bool:
@@ -187,13 +192,17 @@ def _lines(text: str) -> list[str]:
 
 
 def training_tokens(store: Store, problems: Sequence[Problem], model_id: str, sizes: Sizes) -> dict[str, int]:
-    """Sampled tokens behind the training sets: drafts, and rollouts of their prefixes."""
+    """Sampled tokens behind the training sets: drafts, and k rollouts of the prefixes of those that are measured."""
     total = {"drafts": 0, "traces": 0}
     for problem in problems:
+        rows = [row for row in store.chains(problem.id, model_id) if row.sampling_id == HOT.hash and row.continuation]
+        drafts = sorted((r for r in rows if r.continuation.j < sizes.samples), key=lambda r: r.continuation.j)  # type: ignore[union-attr]
+        chains = [row.chain for row in to_measure(drafts, sizes.wrong)]
+        asked = {prefix_hash(rollouts.prefix_of(chain, i)) for chain in chains for i in range(1, chain.n + 1)}
         for draw in store.continuations_for(problem.id, model_id, HOT.hash):
-            if draw.prefix_hash != ROOT:
+            if draw.prefix_hash in asked and draw.j < sizes.k:
                 total["traces"] += draw.tokens
-            elif draw.j < sizes.samples:
+            elif draw.prefix_hash == ROOT and draw.j < sizes.samples:
                 total["drafts"] += draw.tokens
     return total
 

@@ -48,14 +48,15 @@ def score(work: Work, name: str, model: Trained, chains: Sequence[Judged]) -> Sc
     two thirds of the time.
     """
     asked = [(c.problem.question, c.steps) for c in chains]
-    of = digest(model.id, *(digest(question, *steps) for question, steps in asked))
+    products = bfloat16_products()
+    of = digest(model.id, str(products), *(digest(question, *steps) for question, steps in asked))
 
     def make() -> Scores:
         import torch
 
         scorer = load_scorer(model.spec)
         distinct = list(dict.fromkeys(asked))
-        with torch.autocast(scorer.device.split(":")[0], dtype=torch.bfloat16, enabled=bfloat16_products()):
+        with torch.autocast(scorer.device.split(":")[0], dtype=torch.bfloat16, enabled=products):
             scores = scorer.score(distinct, on_refused=lambda index, why: None)
         found = dict(zip(distinct, scores, strict=True))
         scorer.close()
@@ -92,10 +93,10 @@ def answers(drafts: Sequence[Judged]) -> Labels:
 def tuned(dev: Sequence[Judged], scores: Scores) -> float:
     """The threshold with the best balanced accuracy on development drafts."""
     labels = before_answer(dev, [d.solvable for d in dev])
-    return st.best_threshold(*_flat(labels, scores))
+    return st.best_threshold(*flat(labels, scores))
 
 
-def _flat(labels: Labels, scores: Scores) -> tuple[list[int], list[float]]:
+def flat(labels: Labels, scores: Scores) -> tuple[list[int], list[float]]:
     """Labels with scores, of the same steps as `counts` has."""
     pairs = [
         (label, s)
@@ -122,20 +123,20 @@ def _called(row: Sequence[int | None], scores: Sequence[float], threshold: float
 
 
 def figures(judge: Judge, targets: Mapping[str, Labels]) -> dict[str, Any]:
-    """A row: balanced accuracy and AUC against each target, with accuracy, base rate and steps of the first.
+    """A row: balanced accuracy, AUC and base rate against each target, with accuracy and steps of the first.
 
     "unscored" says for how many of those steps there was no score (over seeds, on average): bad in all figures.
     """
     row: dict[str, Any] = {"judge": judge.name, "threshold": round(average(judge.thresholds), 3)}
     for i, (name, labels) in enumerate(targets.items()):
         found = counts(labels, judge)
-        aucs = [st.auc(*_flat(labels, scores[: len(labels)])) for scores in judge.scores]
+        aucs = [st.auc(*flat(labels, scores[: len(labels)])) for scores in judge.scores]
         row[f"balanced, {name}"] = round(100 * float(st.balanced(found.sum(axis=1)).mean()), 1)
         row[f"AUC, {name}"] = round(average(a for a in aucs if a is not None), 3) if set(aucs) - {None} else None
+        whole = found[0].sum(axis=0)
+        row[f"positive, {name}"] = round(100 * float(whole[st.POSITIVE] / (whole[st.POSITIVE] + whole[st.NEGATIVE])), 1)
         if i == 0:
             row[f"accuracy, {name}"] = round(100 * float(st.accuracy(found.sum(axis=1)).mean()), 1)
-            whole = found[0].sum(axis=0)
-            row["base rate"] = round(100 * whole[st.POSITIVE] / (whole[st.POSITIVE] + whole[st.NEGATIVE]), 1)
             row["steps"] = int(whole[st.POSITIVE] + whole[st.NEGATIVE])
             row["unscored"] = round(average(_unscored(labels, scores) for scores in judge.scores), 1)
     row["learnt tokens"] = judge.tokens or None
@@ -187,6 +188,11 @@ def by_difficulty(shared: Shared, a: Judge, b: Judge, by: Contrast = contrast) -
 # ---- rerank
 
 
+def last_score(scores: Sequence[float], chain: Judged) -> float:
+    """By which a chain is picked; what could not be scored, or was cut off, ranks last."""
+    return scores[-1] if scores and chain.whole else UNSCORED
+
+
 def rerank(work: Work, seeds: Sequence[Mapping[str, Trained]], shared: Shared) -> dict[str, np.ndarray]:
     """Scorer → [seeds, problems, sizes] expected accuracy of the best of n; "any of n" is the ceiling."""
     groups = [group for group in shared.samples if len(group) >= max(SIZES)]
@@ -201,8 +207,8 @@ def rerank(work: Work, seeds: Sequence[Mapping[str, Trained]], shared: Shared) -
         found = []
         for s, models in enumerate(seeds):
             flat = score(work, f"seed-{s}/samples", models[name], [c for group in groups for c in group])
-            last = iter([row[-1] if row else 0.0 for row in flat])
-            scores = [[next(last) for _ in group] for group in groups]
+            last = iter(flat)
+            scores = [[last_score(next(last), c) for c in group] for group in groups]
             found.append([st.best_of(x, r, sizes) for x, r in zip(scores, right, strict=True)])
         curves[name] = np.array(found)
     return curves

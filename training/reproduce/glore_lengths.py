@@ -6,8 +6,9 @@ ones often lost). Two ways to look past that, decided after the first run on tes
 
 1. Weights: of the labels of a length the surplus class counts less, so that both weigh the same (`weights`). The
    length alone is then right in half of the steps. The expected value of drawing the surplus at random.
-2. A score together with the length: the log odds of both are added (Bayes' rule, where the score was learnt from
-   labels without the length: a SORM's), the length's being those of development drafts (`with_length`).
+2. A score together with the length: the log odds of both are added, the length's being those of development drafts
+   (`with_length`). Bayes' rule where the score was learnt from labels that are balanced at each length; a SORM's are
+   nearly so before the answer line, of S_8 and not of `solvable`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from training.reproduce import glore_judges as judges
 from training.reproduce import statistics as st
 from training.reproduce.glore_data import Judged
-from training.reproduce.glore_judges import UNSCORED, Judge, Labels, Scores, tuned
+from training.reproduce.glore_judges import UNSCORED, Judge, Labels, Scores, before_answer, flat
 
 ODDS = 0.01  # shares and scores are taken to be at least so far from 0 and 1
 Weights = list[list[float]]
@@ -55,6 +57,14 @@ def counts(labels: Labels, weight: Weights, judge: Judge) -> np.ndarray:
                 if (label == 1) == (bool(said) and said[i] > threshold):
                     row[st.TP if label else st.TN] += w
     return found
+
+
+def tuned(dev: Sequence[Judged], scores: Scores) -> float:
+    """The threshold with the best balanced accuracy on development drafts, by their weights."""
+    labels = before_answer(dev, [d.solvable for d in dev])
+    each = [w for row, there in zip(weights(labels), labels, strict=True)
+            for w, label in zip(row, there, strict=True) if label is not None]  # fmt: skip
+    return st.best_threshold(*flat(labels, scores), each)
 
 
 def figures(judge: Judge, targets: Mapping[str, Labels]) -> dict[str, Any]:
@@ -111,5 +121,5 @@ def judge_with_length(
     Thresholds are tuned on the development drafts, as those of all judges called tuned.
     """
     of_test, of_dev = shares
-    thresholds = [tuned(drafts, with_length(scores, of_dev)) for scores in dev]
+    thresholds = [judges.tuned(drafts, with_length(scores, of_dev)) for scores in dev]
     return Judge(name, [with_length(scores, of_test) for scores in test], thresholds)

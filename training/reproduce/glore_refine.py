@@ -15,11 +15,11 @@ from statistics import mean as average
 
 from stepviz.engines import load
 from stepviz.refinement import locate
-from stepviz.refining import refine_prompt
+from stepviz.refining import refine_prompt, without_marks
 from stepviz.types import PromptStyle, Request, Sampling, digest
 from training.reproduce.glore_arms import Trained
 from training.reproduce.glore_data import Judged, Shared, judged, resampled
-from training.reproduce.glore_judges import T, score
+from training.reproduce.glore_judges import T, last_score, score
 from training.reproduce.work import Work
 
 Log = Callable[[str], None]
@@ -44,12 +44,12 @@ class Way:
 
 @dataclass(frozen=True)
 class Refined:
-    """All tries of one seed. `fixed` and `kept` map a name to 0 or 1 for each draft."""
+    """All tries of one seed: `ways` by name, `places` of the local ones (from 1; 0: none)."""
 
     ways: dict[str, Way]
     places: dict[str, list[int]]
-    scores: dict[str, list[float]]  # ORM, of draft, global, local and the student's samples
-    samples: list[list[Judged]]  # two from the step before the pit, for wrong drafts
+    scores: dict[str, list[float]]  # the ORM's last, of draft, global and local
+    samples: list[list[Judged]]  # two of the student from before the SORM's step, for wrong drafts
 
 
 def place(scores: Sequence[float], threshold: float = T) -> int:
@@ -78,10 +78,11 @@ def refine_seed(work: Work, seed: int, models: Mapping[str, Trained], shared: Sh
         first = [t or d for t, d in zip(ways[way].tries, test, strict=True)]
         found = [None] * len(test) if locator is None else _again(work, name, models[locator], first, wrong)
         ways[f"{way}, again"] = writer.write(f"{way}, again", first, found, wrong)
-    scores = {"draft": last_of(of["orm"])}
+    scores = {"draft": [last_score(row, d) for row, d in zip(of["orm"], test, strict=True)]}
     for way in ("global", "local, SORM"):
         tries = [t or d for t, d in zip(ways[way].tries, test, strict=True)]
-        scores[way] = last_of(score(work, f"{name}/{way}", models["orm"], tries))
+        scored = score(work, f"{name}/{way}", models["orm"], tries)
+        scores[way] = [last_score(row, t) for row, t in zip(scored, tries, strict=True)]
     pit = resampled(shared, places["local, SORM"], wrong)
     log(f"seed {seed}: refined {len(test)} drafts, {len(wrong)} of them wrong")
     return Refined(ways, places, scores, [pit.get(i, []) for i in every])  # type: ignore[arg-type]
@@ -91,10 +92,6 @@ def _again(work: Work, name: str, model: Trained, first: Sequence[Judged], wrong
     asked = [first[i] for i in wrong]
     found = dict(zip(wrong, score(work, f"{name}/again", model, asked), strict=True))
     return [place(found[i]) if found.get(i) else 1 for i in range(len(first))]
-
-
-def last_of(scores: Sequence[Sequence[float]]) -> list[float]:
-    return [row[-1] if row else -1.0 for row in scores]
 
 
 class Writer:
@@ -108,13 +105,14 @@ class Writer:
         asked = [i for i in which if drafts[i].steps]
         before = {i: "".join(f"{step}\n" for step in drafts[i].steps[: (bad[i] or 1) - 1]) for i in asked}
         prompts = {i: refine_prompt(drafts[i].problem.question, drafts[i].steps, bad[i]) + before[i] for i in asked}
-        of = digest(self.model.id, *prompts.values())
+        of = digest(self.model.id, STYLE.hash, *prompts.values())
         found = self.work.kept(f"{self.name}/written {way}", of, lambda: self._texts(list(prompts.values())))
         tries: list[Judged | None] = [None] * len(drafts)
         spent = [0] * len(drafts)
         for i, (text, whole, tokens) in zip(prompts, found, strict=True):
-            made = judged(self.test[i].problem, before[i] + text, tokens)
-            tries[i] = made if whole and text.strip() else None
+            written, _ = without_marks(text)
+            made = judged(self.test[i].problem, before[i] + written, tokens)
+            tries[i] = made if whole and written.strip() else None
             spent[i] = tokens
         return Way(way, tries, spent)
 

@@ -28,6 +28,7 @@ def report(
     """Every table, over the seeds that are there."""
     found = step_judges(work, models, shared)
     by_name = {judge.name: judge for judge in found}
+    at_lengths = step_judges_at_lengths(work, models, shared, found)
     targets = judges.targets(shared)
     curves = judges.rerank(work, models, shared)
     fixed = fixing.fixed(refined, shared)
@@ -37,14 +38,14 @@ def report(
         "step accuracy before the answer line, %": [judges.figures(judge, targets) for judge in found],
         "contrasts of step judges: balanced accuracy against `solvable`": _contrasts(by_name, targets),
         "step accuracy, right and wrong steps balanced at each prefix length, %": [
-            lengths.figures(judge, targets) for judge in found
+            lengths.figures(judge, targets) for judge in at_lengths
         ],
-        "contrasts at balanced prefix lengths": _contrasts_by_length(by_name, targets),
+        "contrasts at balanced prefix lengths": _contrasts_by_length(at_lengths, targets),
         "an easier split": judges.by_difficulty(shared, by_name["sorm"], by_name["orm"]),
         "an easier split, balanced at each prefix length": judges.by_difficulty(
             shared, by_name["sorm"], by_name["orm"], lengths.contrast
         ),
-        "final-answer accuracy, %": [judges.final(judge, shared.test) for judge in found if JOINED not in judge.name],
+        "final-answer accuracy, %": [judges.final(j, shared.test) for j in found if "tuned" not in j.name],
         "contrast of final answers": _final_contrast(by_name, shared),
         "best of n by score, %": judges.rerank_rows(curves, shared),
         "contrasts of reranking": judges.rerank_contrasts(curves),
@@ -53,6 +54,9 @@ def report(
         "right in the end": fixing.kept_rows(kept),
         "contrasts in the end": fixing.kept_contrasts(kept),
         "wrong SORM labels of K rollouts, % of labels": label_errors.table(shared.deep),
+        "wrong SORM labels of K rollouts, of wrong drafts alone, % of labels": label_errors.table(
+            [chain for chain, draft in zip(shared.deep, shared.test, strict=False) if not draft.right]
+        ),
     }
 
 
@@ -69,21 +73,35 @@ def step_judges(work: Work, models: Sequence[Mapping[str, Trained]], shared: Sha
         if arm in TUNED:
             dev = [judges.score(work, f"seed-{s}/dev", arms[arm], shared.dev) for s, arms in enumerate(models)]
             found.append(Judge(f"{arm}, tuned", scores, [judges.tuned(shared.dev, row) for row in dev], learnt))
-            name = f"{arm}{JOINED}, tuned"
+            name = f"{arm} and position, tuned"
             joined.append(lengths.judge_with_length(name, scores, dev, (alone, alone_dev), shared.dev))
     threshold = judges.tuned(shared.dev, alone_dev)
     found.append(Judge("position only, tuned", [alone] * len(models), [threshold] * len(models)))
     return [*found, *joined]
 
 
-JOINED = " and position"  # of steps before the answer line; of answers the length says nothing
+def step_judges_at_lengths(
+    work: Work, models: Sequence[Mapping[str, Trained]], shared: Shared, found: Sequence[Judge]
+) -> list[Judge]:
+    """The same scorers at 0.5, and those that come tuned with thresholds tuned for balanced lengths."""
+    made = []
+    for judge in found:
+        if "tuned" in judge.name:
+            continue
+        made.append(judge)
+        if judge.name in TUNED:
+            dev = [judges.score(work, f"seed-{s}/dev", arms[judge.name], shared.dev) for s, arms in enumerate(models)]
+            thresholds = [lengths.tuned(shared.dev, scores) for scores in dev]
+            made.append(Judge(f"{judge.name}, tuned", judge.scores, thresholds))
+    return made
+
+
 TUNED = ("orm", "sorm", "orm-traces", "oracle-solvable")  # judges that also come with a threshold of development drafts
 PAIRS = (
     ("sorm", "orm", "8"),
     ("sorm", "orm, tuned", ""),
     ("sorm, tuned", "orm, tuned", ""),
     ("sorm", "balanced-orm", "about 8"),
-    ("sorm", "orm-traces", ""),
     ("sorm, tuned", "orm-traces, tuned", ""),
     ("sorm", "position only, tuned", ""),
     ("sorm and position, tuned", "position only, tuned", ""),
@@ -99,7 +117,6 @@ PAIRS_BY_LENGTH = (
     ("sorm", "orm", "8"),
     ("sorm, tuned", "orm, tuned", ""),
     ("sorm", "balanced-orm", "about 8"),
-    ("sorm", "orm-traces", ""),
     ("sorm", "sorm-unbalanced", ""),
     ("oracle-solvable", "sorm", ""),
 )
@@ -114,8 +131,9 @@ def _contrasts(by_name: Mapping[str, Judge], targets: Mapping[str, Any]) -> list
     return rows
 
 
-def _contrasts_by_length(by_name: Mapping[str, Judge], targets: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _contrasts_by_length(found: Sequence[Judge], targets: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Against exact truth and, as the paper's test sets are labelled, against S_8."""
+    by_name = {judge.name: judge for judge in found}
     return [
         lengths.contrast(f"{a} − {b}, {target}", targets[target], by_name[a], by_name[b], paper)
         for target in ("solvable", "S_8")
@@ -140,9 +158,9 @@ def _run(shared: Shared, scale: Scale, seeds: int) -> dict[str, Any]:
         "seeds": seeds,
         "test drafts": len(shared.test),
         "right": round(100 * sum(d.right for d in shared.test) / len(shared.test), 1),
-        "questions with 32 samples": sum(len(group) >= scale.n for group in shared.samples),
+        f"questions with {scale.n} samples": sum(len(group) >= scale.n for group in shared.samples),
         "drafts with S_8": len(shared.s8),
-        "with 64 rollouts": len(shared.deep),
+        f"with {scale.rollouts} rollouts": len(shared.deep),
         "training problems": scale.data.problems,
         "sampled tokens, drafts": shared.tokens["drafts"],
         "sampled tokens, traces": shared.tokens["traces"],

@@ -23,25 +23,26 @@ from stepviz.statistics import mean as mean
 from stepviz.statistics import ones as ones
 
 
-def best_threshold(labels: Sequence[int], scores: Sequence[float]) -> float:
+def best_threshold(labels: Sequence[int], scores: Sequence[float], weights: Sequence[float] | None = None) -> float:
     """T for which "score > T is positive" has the highest balanced accuracy; of equals the one nearest to 0.5.
 
     All positive and all negative are tried, too. A score below 0 is of what could not be scored: negative at any T.
+    weights: how much each label counts (None: 1).
     """
     labels, scores = np.asarray(labels, float), np.asarray(scores, float)
+    weights = np.ones(len(labels)) if weights is None else np.asarray(weights, float)
     if not len(scores):
         return 0.5
     order = np.argsort(scores, kind="stable")
-    labels, scores = labels[order], scores[order]
+    scores, good, bad = scores[order], (labels * weights)[order], ((1 - labels) * weights)[order]
     cuts = np.flatnonzero(scores[1:] > scores[:-1]) + 1  # so many scores are at or below T
     between = (scores[cuts - 1] + scores[cuts]) / 2
     cuts = np.concatenate([[0], cuts, [len(scores)]])
     thresholds = np.concatenate([[min(0.5, np.nextafter(scores[0], -1))], between, [max(0.5, scores[-1])]])
     if scores[0] < 0:  # no threshold calls it positive
         cuts, thresholds = cuts[1:], thresholds[1:]
-    below = np.concatenate([[0], np.cumsum(labels)])[cuts]  # positives that are called negative
-    positives, negatives = max(labels.sum(), 1), max((1 - labels).sum(), 1)
-    quality = ((labels.sum() - below) / positives + (cuts - below) / negatives) / 2
+    lost, caught = (np.concatenate([[0], np.cumsum(x)])[cuts] for x in (good, bad))  # called negative
+    quality = ((good.sum() - lost) / (good.sum() or 1) + caught / (bad.sum() or 1)) / 2
     best = np.flatnonzero(np.isclose(quality, quality.max()))
     return float(thresholds[best[np.argmin(np.abs(thresholds[best] - 0.5))]])
 
