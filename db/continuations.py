@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, case, func, select, update
 
 from db.columns import now
 from db.models import ContinuationTable, ModelTable, SamplingTable
 from db.problems import in_source
-from db.rows import continuation_columns, continuation_row, insert_or_ignore, read_continuation, table
+from db.rows import continuation_columns, continuation_row, insert_new, insert_or_ignore, read_continuation, table
 from db.session import Database
 from db.values import ContinuationKey, Measurement, ModelRow, PrefixCount
 from stepviz.types import Continuation, Sampling, prefix_hash
@@ -155,10 +155,7 @@ class ContinuationQueries(Database):
         row = {name: getattr(model, name) for name in ("id", "role", "spec", "run_id")}
         row |= {"parents": list(model.parents), "meta": dict(model.meta), "created_at": now()}
         with self.writing() as connection:
-            if connection.execute(select(ModelTable.id).where(ModelTable.id == model.id)).first():
-                return False
-            connection.execute(insert(table(ModelTable)).values(row))
-        return True
+            return insert_new(connection, ModelTable, row) is not None
 
     def model(self, id: str) -> ModelRow | None:
         return next((model for model in self.models() if model.id == id), None)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 
 from db.columns import now
+from db.locks import lock_datasets
 from db.models import DatasetRowTable, DatasetTable
 from db.rows import chunks, table
 from db.session import Database
@@ -49,6 +50,7 @@ class DatasetQueries(Database):
     ) -> DatasetRow:
         d = table(DatasetTable)
         with self.writing() as connection:
+            lock_datasets(connection)
             same = select(d).where(d.c.name == name, d.c.hash == hashed)
             if known := connection.execute(same).first():
                 return _read(known)

@@ -16,6 +16,7 @@ from db.rows import chunks
 
 IMPORTS = 7_301_559  # advisory locks: any numbers of our own, always the same
 RUNS = 7_301_560
+DATASETS = 7_301_561
 
 
 def lock_imports(connection: Connection) -> None:
@@ -28,6 +29,12 @@ def lock_runs(connection: Connection) -> None:
     """One at a time looks which runs are live, and queues another."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": RUNS})
+
+
+def lock_datasets(connection: Connection) -> None:
+    """One at a time looks which version is the last, and freezes the next."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": DATASETS})
 
 
 def lock_problems(connection: Connection, problem_ids: Iterable[str]) -> None:

@@ -174,3 +174,18 @@ def test_equal_samplings_have_one_id() -> None:
     assert Sampling(temperature=1).hash == Sampling(temperature=1.0).hash
     assert Sampling(temperature=0, top_p=1).hash == Sampling(temperature=0.0, top_p=1.0).hash
     assert Sampling(temperature=1).hash != Sampling(temperature=0.7).hash
+
+
+def test_who_writes_models_and_datasets_at_the_same_time_harms_nobody(store: Store) -> None:
+    """On a server writers do not wait for each other: two found no record, or the same last version."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def dataset(i: int) -> tuple[int, int]:
+        made = store.add_dataset("sums", "sft", {"i": i}, [{"prompt": str(i), "completion": "x"}])
+        return i, made.version
+
+    with ThreadPoolExecutor(8) as threads:
+        new = list(threads.map(store.add_model, [ModelRow("base@1", spec="hf:base")] * 16))
+        versions = set(threads.map(dataset, [i // 2 for i in range(16)]))
+    assert sorted(new) == [False] * 15 + [True]
+    assert sorted(version for _, version in versions) == [1, 2, 3, 4, 5, 6, 7, 8]
