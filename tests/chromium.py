@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from db.store import Store
 from stepviz.types import Sampling
@@ -88,3 +88,28 @@ def page(browser: Browser) -> Iterator[Page]:
     assert [u for u in seen.outside if urlsplit(u).hostname != "127.0.0.1"] == []
     assert seen.errors == []
     assert "pwned" not in title
+
+
+class Held:
+    """The page's requests of one action, kept back until a test lets them through."""
+
+    def __init__(self, page: Page, act: str) -> None:
+        self.page, self.act, self.routes = page, act, list[Route]()
+        page.route("**/gradio_api/**", self._keep)
+
+    def _keep(self, route: Route) -> None:
+        if f'"act":"{self.act}"' in (route.request.post_data or "").replace(" ", ""):
+            self.routes.append(route)
+        else:
+            route.continue_()
+
+    def wait(self, n: int) -> None:
+        for _ in range(600):
+            if len(self.routes) >= n:
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"{len(self.routes)} requests of {self.act}, not {n}")
+
+    def answer(self, i: int) -> None:
+        with self.page.expect_response(lambda response: response.request == self.routes[i].request):
+            self.routes[i].continue_()

@@ -6,6 +6,7 @@ import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlencode
 
 from db.store import Store
 from stepviz import embedded, jobs
@@ -110,6 +111,19 @@ def judges(folder: Path) -> list[str]:
     specs = [f"hf:{scorer_files(folder / name)}" for name in ("old", "new")]
     (folder / "new" / "tokenizer.json").write_text("{}")
     return specs
+
+
+DOUBTS = ((0.4, 0.9, 0.9, 0.9), (0.9, 0.6, 0.2, 0.1))  # at .5 the judge before doubts step 1, the one after step 3
+
+
+def judged(store: Store, folder: Path) -> str:
+    """The chains of ui_cases.fill, scored by two judges of DOUBTS; the address that compares them."""
+    specs = judges(folder)
+    said = dict(zip(specs, DOUBTS, strict=True))
+    asked = {"before": specs[0], "after": specs[1], "source": "embedded", "split": "test"}
+    jobs.start(store, "compare", asked, worker=False)
+    assert Worker(store, load_scorer=lambda spec, device: Judge(spec, said[spec], [])).run_next(None)
+    return "?" + urlencode(asked)
 
 
 class Judge:

@@ -40,9 +40,9 @@ def send(store: Store, act: str, at: str, **sent: object) -> Update:
 
 
 def compared(store: Store, tmp_path: Path) -> str:
-    """Both have scored: the one before doubts step 1, the one after step 3. The address."""
+    """Both have scored, from the page on. The address."""
     specs = cases.judges(tmp_path)
-    said = dict(zip(specs, ((0.4, 0.9, 0.9, 0.9), (0.9, 0.6, 0.2, 0.1)), strict=True))
+    said = dict(zip(specs, cases.DOUBTS, strict=True))
     at = "?" + urlencode({"before": specs[0], "after": specs[1], "source": "embedded", "split": "test"})
     page = send(store, "open", at).html
     assert "4 chains to score" in html.unescape(page["cform"]).replace("\u00a0", " ")
@@ -77,6 +77,32 @@ def test_another_threshold_moves_the_pits(store: Store, tmp_path: Path) -> None:
     assert re.findall(r'data-go href="[^"]*"[^>]*>(All|New) <b>(\d+)', low) == [("All", "2"), ("New", "2")]
     none = send(store, "open", at + "&t=0.05&show=new").html["copen"]
     assert "No chain here." in none
+
+
+@pytest.mark.parametrize(
+    "t, value, written",
+    [("", "0.5", ".50"), ("0.3", "0.3", ".30"), ("1", "1", "1"), ("0", "0", "0")]
+    + [(odd, "0.5", ".50") for odd in ("1.5", "-0.2", "1e-3", "nan", "٠.٣", '"><img src=x>')],
+)
+def test_the_threshold_of_the_address_is_set_by_a_slider(
+    store: Store, tmp_path: Path, t: str, value: str, written: str
+) -> None:
+    at = cases.judged(store, tmp_path) + "&" + urlencode({"t": t})
+    page = send(store, "open", at).html["copen"]
+    (hand,) = re.findall(r'<span class="hand".*?</span>', page)
+    assert 'role="slider" tabindex="0" aria-label="Threshold: a step that a judge scores at or below it' in hand
+    assert f'aria-valuenow="{value}"' in hand
+    assert text(hand).split() == ["≤", written]
+    assert f'class="cut" style="--t:{value}"' in page
+    assert f"balanced accuracy at {written}" in page
+    assert "<img" not in page
+
+
+def test_another_threshold_is_the_same_comparison(store: Store, tmp_path: Path) -> None:
+    """The page keeps its reader's place where `data-of` is the same."""
+    at = cases.judged(store, tmp_path)
+    of = [re.search(r'data-of="([^"]*)"', send(store, "open", at + more).html["copen"])[1] for more in ("", "&t=0.3")]
+    assert of[0] == of[1]
 
 
 def test_the_download_has_a_row_a_chain(store: Store, tmp_path: Path) -> None:

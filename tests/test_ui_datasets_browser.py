@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from db.store import open_store
 from stepviz.types import Problem, SourceItem
 from tests import chromium
 from tests import dataset_cases as cases
-from tests.chromium import Running
+from tests.chromium import Held, Running
 from tests.ui_cases import HOSTILE
 
 pytestmark = chromium.MARKS
@@ -113,31 +113,6 @@ def test_a_form_is_sent_though_a_field_of_it_is_named_dataset(page: Page):
     page.evaluate("stepviz.hub(document.body, (name, data) => (window.sent = data), () => {}, 'act')")
     page.get_by_role("button").click()
     assert page.evaluate("window.sent") == {"act": "train", "at": "", "run": "3", "dataset": "gsm8k"}
-
-
-class Held:
-    """The page's requests of one action, kept back until a test lets them through."""
-
-    def __init__(self, page: Page, act: str) -> None:
-        self.page, self.act, self.routes = page, act, list[Route]()
-        page.route("**/gradio_api/**", self._keep)
-
-    def _keep(self, route: Route) -> None:
-        if f'"act":"{self.act}"' in (route.request.post_data or "").replace(" ", ""):
-            self.routes.append(route)
-        else:
-            route.continue_()
-
-    def wait(self, n: int) -> None:
-        for _ in range(600):
-            if len(self.routes) >= n:
-                return
-            self.page.wait_for_timeout(100)
-        raise AssertionError(f"{len(self.routes)} requests of {self.act}, not {n}")
-
-    def answer(self, i: int) -> None:
-        with self.page.expect_response(lambda response: response.request == self.routes[i].request):
-            self.routes[i].continue_()
 
 
 def test_what_is_typed_stays_though_the_answer_to_a_choice_comes_late(page: Page, running: Running):

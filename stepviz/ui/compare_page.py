@@ -20,7 +20,7 @@ from stepviz.ui.view_compare import KIND, ComparePage, Comparisons
 from stepviz.ui.view_compare_form import CompareForm, filled, sampling_of
 from stepviz.ui.workbench import Workbench
 
-_SCRIPTS = ("js/compare.js",)
+_SCRIPTS = ("js/threshold.js", "js/compare.js")
 
 
 def build(bench: Workbench) -> None:

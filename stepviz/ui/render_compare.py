@@ -65,7 +65,7 @@ def _head(page: ComparePage) -> str:
         if run and active
         else ""
     )
-    of = page.at.query(show="", along="", pit="", skip="")
+    of = page.at.query(show="", along="", pit="", skip="", t="")
     return (
         f'<div class="phead" data-of="{esc(of)}"><h2 title="{esc(whole)}">{esc(title)}</h2>'
         f'<div class="meta"><span>{esc(page.where)}</span></div>{state}'

@@ -7,26 +7,41 @@ from stepviz.statistics import Estimate
 from stepviz.ui.address import Address
 from stepviz.ui.render import attrs, esc, number
 from stepviz.ui.render_compare_pits import pages
+from stepviz.ui.render_curve import hand
 from stepviz.ui.view_compare import ComparePage
 from stepviz.ui.view_compare_scores import Judges
 
+_GRID = (
+    '<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">'
+    '<path class="grid" d="M0 50H100M0 25V75M25 40V60M50 25V75M75 40V60M100 25V75"/></svg>'
+)
 _WORDS = {"vanished": "Vanished", "new": "New", "moved": "Moved", "same": "The same", "never": "Never"}
 
 
 def facts(j: Judges, names: tuple[str, str]) -> str:
-    """The table of agreement."""
+    """The threshold, and the table of agreement."""
     before, after = map(esc, names)
     if not j.agreements:
         return (
-            "<section><h3>Agreement</h3><p>Nothing is known of these steps: measure the chains in Explore, or by "
-            "<code>python -m stepviz measure</code>.</p></section>"
+            f"{_threshold(j.threshold)}<section><h3>Agreement</h3><p>Nothing is known of these steps: measure the "
+            "chains in Explore, or by <code>python -m stepviz measure</code>.</p></section>"
         )
     rows = "".join(_rows(found, j.threshold) for found in j.agreements)
     return (
+        f"{_threshold(j.threshold)}"
         '<section class="agree"><h3>Agreement with what is known of a step</h3><table class="plain"><thead><tr>'
         f"<th></th><th></th><th>{before}</th><th>{after}</th><th>difference</th></tr></thead><tbody>{rows}</tbody></table>"
         f'<p class="dim fine">{len(j.found.chains):,} chains; intervals by a bootstrap over problems, 95 %; a step is '
         f"called good above {number(j.threshold)}.</p></section>"
+    )
+
+
+def _threshold(t: float) -> str:
+    """What is dragged in Explore over a chain's scores, on a track of its own; the address has it as `t`."""
+    does = "a step that a judge scores at or below it is called bad, and the first of a chain is its predicted pit"
+    return (
+        f'<section class="cut" style="--t:{t:g}"><h3>A step is bad at or below</h3><div class="trk"><div>{_GRID}</div>'
+        f'<span class="ends"><span>0</span><span>1</span></span>{hand(does, t)}</div></section>'
     )
 
 

@@ -38,12 +38,18 @@ def axis(drawn: Scorer | None, threshold: float) -> str:
     """The head of the curve; with a scorer the handle of its threshold, moved by mouse, touch and arrow keys."""
     if drawn is None:
         return f'{_AXIS}<span class="hand" hidden></span>'
-    said = f"Threshold: the first step that {drawn.label} scores at or below it is the {pit_name(drawn)}"
+    said = f"the first step that {drawn.label} scores at or below it is the {pit_name(drawn)}"
+    return f"{_AXIS}{hand(said, threshold)}"
+
+
+def hand(does: str, threshold: float) -> str:
+    """The handle of a threshold; `does`: what it does, for its label. static/js/threshold.js moves it."""
+    said = f"Threshold: {does}"
     data = attrs(
         role="slider", tabindex=0, aria_label=said, title=f"{said}. Drag it, or use the arrow keys.",
         aria_valuemin=0, aria_valuemax=1, aria_valuenow=f"{threshold:g}", aria_orientation="horizontal",
     )  # fmt: skip
-    return f'{_AXIS}<span class="hand"{data}>≤ <b>{number(threshold)}</b></span>'
+    return f'<span class="hand"{data}>≤ <b>{number(threshold)}</b></span>'
 
 
 def pit_name(scorer: Scorer) -> str:

@@ -16,6 +16,12 @@
     sv.act("look");
   }
 
+  // The hand shows the threshold at once; what follows from it is asked for once it rests. Answers overtake each other:
+  // the hand's own word wins, and one that was drawn at another threshold is asked for again.
+  let resting = 0;
+  const rested = () => { clearTimeout(resting); resting = 0; };
+  sv.on_threshold = (t) => { clearTimeout(resting); resting = setTimeout(() => { resting = 0; change({ t }); }, 150); };
+
   // The server's word is in the attributes; the address it was given comes back with every default filled in.
   sv.on_cform = (element) => {
     for (const e of element.querySelectorAll("input, select")) {
@@ -33,6 +39,7 @@
     const now = element.querySelector(".phead")?.dataset.of ?? "";
     if (now !== shown) element.scrollTop = 0;
     shown = now;
+    if (sv.threshold.keep() && !resting) sv.threshold.by(0);
   };
 
   document.addEventListener("change", (e) => {
@@ -47,6 +54,12 @@
     } else if (at.name === "source") change({ source: at.value, split: "" });
     else change({ [at.name]: at.value });
   });
+  const KEYS = { ",": () => sv.threshold.by(-.05), ".": () => sv.threshold.by(.05) };
+  document.addEventListener("keydown", (e) => {
+    if (!KEYS[e.key] || e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input, textarea, select") || $("#sv-dialog")?.open) return;
+    e.preventDefault();
+    KEYS[e.key]();
+  });
   document.addEventListener("keydown", (e) => {
     if (e.key === "Enter" && e.target.matches?.("#cform input.field")) { e.preventDefault(); e.target.blur(); }
   });
@@ -56,10 +69,14 @@
     const link = e.target.closest("a[data-go]");
     if (!link || !$("#compare")) return;
     e.preventDefault();
-    history.pushState(null, "", link.getAttribute("href"));
+    rested();
+    const to = new URLSearchParams(link.getAttribute("href"));
+    if (!link.closest("#copen")) sv.threshold.forget(); // another comparison
+    else if (sv.threshold.chosen() !== null) to.set("t", sv.threshold.chosen());
+    history.pushState(null, "", "?" + to);
     sv.act("look");
   });
-  addEventListener("popstate", () => sv.act("look"));
+  addEventListener("popstate", () => { rested(); sv.threshold.forget(); sv.act("look"); });
   sv.local.page = (d) => {
     const now = params();
     +d.skip ? now.set("skip", d.skip) : now.delete("skip");

@@ -1,8 +1,10 @@
-// The threshold of a step table: a line that is dragged, or moved by keys, and the first scored row at or below it.
-// Nothing of this asks the server. A page hears of a new value by sv.on_threshold(t), and keeps it in its address.
+// The threshold of a step table, or of a track alone (.cut): a line that is dragged, or moved by keys, and the first
+// scored row at or below it. Nothing of this asks the server: a page hears of a new value by sv.on_threshold(t), keeps it
+// in its address, and asks for what the server alone can tell.
 (() => {
   const sv = window.stepviz;
   if (sv.threshold) return;
+  const TAB = ":is(.tab.s, .cut)";
   let chosen = null; // what the reader set; null: what the server drew, from the address
   const written = (t) => (t <= 0 ? "0" : t >= 1 ? "1" : t.toFixed(2).slice(1));
 
@@ -25,15 +27,15 @@
     sv.on_threshold?.(chosen);
   }
   const value = (tab) => +tab.querySelector(".hand").getAttribute("aria-valuenow");
-  const scored = () => document.querySelector(".tab.s:not([aria-busy])");
+  const scored = () => document.querySelector(TAB + ":not([aria-busy])");
 
   let dragged = null;
-  const track = (tab) => tab.querySelector(".row[data-i] .trk > div").getBoundingClientRect();
+  const track = (tab) => tab.querySelector(":is(.row[data-i], .cut) .trk > div").getBoundingClientRect();
   document.addEventListener("pointerdown", (e) => {
-    const grip = e.button === 0 && e.target.closest(".tab.s :is(.thr, .hand)");
+    const grip = e.button === 0 && e.target.closest(TAB + " :is(.thr, .hand)");
     if (!grip) return;
     e.preventDefault(); // no text is selected on the way
-    dragged = grip.closest(".tab");
+    dragged = grip.closest(TAB);
     grip.setPointerCapture(e.pointerId);
     dragged.querySelector(".hand").focus({ preventScroll: true });
     dragged.classList.add("dragged");
@@ -52,15 +54,20 @@
   };
   document.addEventListener("keydown", (e) => {
     const move = MOVES[e.key];
-    if (!move || e.ctrlKey || e.metaKey || e.altKey || !e.target.matches?.(".tab.s .hand")) return;
+    if (!move || e.ctrlKey || e.metaKey || e.altKey || !e.target.matches?.(TAB + " .hand")) return;
     e.preventDefault();
     e.stopImmediatePropagation(); // the arrows are the table's own elsewhere
-    choose(e.target.closest(".tab"), move(value(e.target.closest(".tab"))));
+    const tab = e.target.closest(TAB);
+    choose(tab, move(value(tab)));
   });
 
   sv.threshold = {
     by: (step) => { const tab = scored(); if (tab) choose(tab, value(tab) + step); }, // from any key of the page
-    keep: () => { const tab = scored(); if (tab && chosen !== null) set(tab, chosen); }, // after the server drew anew
+    keep() { // after the server drew anew; whether it had drawn another value
+      const tab = scored(), drawn = tab && value(tab);
+      return !!tab && chosen !== null && set(tab, chosen) !== drawn;
+    },
+    chosen: () => chosen,
     forget: () => { chosen = null; },
   };
 })();
