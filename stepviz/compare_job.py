@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepviz.compare_draws import Side, chosen, compared, known_as
 from stepviz.compare_scored import steps_of
@@ -18,6 +18,9 @@ from stepviz.errors import StepvizError
 from stepviz.job import Job, draw_all, draw_chains
 from stepviz.rollouts import Want, wanted
 from stepviz.types import Problem, Sampling
+
+if TYPE_CHECKING:
+    from stepviz.reward.scorer import Scorer
 
 
 def compare(job: Job, score: Callable[[Job], None]) -> None:
@@ -146,6 +149,14 @@ class Part(Job):
         assert self.whole is not None, "a part belongs to a whole"
         self.whole.tell(self.progress)
         self.progress.pop("note", None)
+
+    def scorer(self, spec: str = "") -> Scorer:
+        """Loaded by the whole: that it is being loaded is no note of what came of the part."""
+        assert self.whole is not None, "a part belongs to a whole"
+        job = self.whole.job
+        doing, scorer = job.progress.get("note", ""), job.scorer(spec or self.spec["model"])
+        job.tell(note=doing)
+        return scorer
 
 
 def _expected(job: Job, settings: CompareSettings, sampling: Sampling) -> list[int]:

@@ -97,6 +97,7 @@ def test_both_judges_score_the_chains_that_are_there_once(store: Store, tmp_path
     assert worker.run_next(None)
     row = store.run(run)
     assert (row.state, row.error, row.progress["done"], row.progress["total"]) == ("done", None, 2, 2)
+    assert row.progress["note"] == ""  # nothing to say of it; not what was loaded
     found = scored(store, settings)
     assert (found.unscored, len(found.chains)) == ((0, 0), 1)
     assert (found.chains[0].before, found.chains[0].after) == ((0.9, 0.4, 0.3), (0.9, 0.8, 0.2))
