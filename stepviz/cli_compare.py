@@ -50,6 +50,8 @@ def compare(
         raise StepvizError(f"--pit is {' or '.join(RULES)}, not {pit!r}")
     if out is not None and out.suffix not in (".csv", ".jsonl"):
         raise StepvizError(f"--out {out}: end it with .csv or .jsonl")
+    if not 0 <= threshold <= 1:
+        raise StepvizError(f"--threshold is a score between 0 and 1, not {threshold:g}")
     if temperature == 0:
         raise StepvizError("--temperature is that of the continuations and samples: take one above 0")
     asked = {"before": before, "after": after, "source": source, "split": split, "limit": limit, "samples": samples,

@@ -163,6 +163,11 @@ def check_datasets(store: Store, training: Training, ids: Sequence[int], soft: b
         if dataset.n_rows == 0:
             raise StepvizError(f"dataset {dataset.id} ({dataset.name}) is empty: nothing to train on")
         _check_columns(training, dataset, next(iter(store.dataset_rows(dataset.id, 0, 1))), soft)
+    if len({d.config["target"] for d in found if "target" in d.config}) > 1:
+        raise StepvizError(
+            "these datasets have their refiner write different things: whole solutions in one, suffixes in another. "
+            "Take datasets that were built with the same target"
+        )
     return found
 
 

@@ -62,6 +62,7 @@ def test_the_words_for_people(drawn: Path) -> None:
         (("--out", "table.xlsx"), "end it with .csv or .jsonl"),
         (("--out", "nowhere/table.csv"), "cannot be written"),
         (("--temperature", "0"), "take one above 0"),
+        (("--threshold", "nan"), "--threshold is a score between 0 and 1, not nan"),
         (("--source", "nothing"), "no problem of nothing dev has a gold answer"),
         (("--after", "embedded:base"), "before and after are the same model"),
         (("--after", "hf:./gone"), "there is no model 'hf:./gone'"),

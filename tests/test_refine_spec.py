@@ -11,6 +11,8 @@ from db.store import Store, open_store
 from db.values import ModelRow
 from stepviz import jobs
 from stepviz.errors import StepvizError
+from stepviz.train_job import check_datasets
+from stepviz.trainings import named
 from tests.job_cases import CHAIN, NOBODY
 from tests.store_cases import new_url
 
@@ -64,6 +66,15 @@ def test_every_setting_is_written_out(store: Store) -> None:
     assert spec == {
         "chains": ["a"], **MODELS, "how": "both", "threshold": 0.5, "no_flag": "global", "samples": 3, "target": "full",
     }  # fmt: skip
+
+
+def test_a_refiner_learns_to_write_one_thing(store: Store) -> None:
+    rows = [{"prompt": "[BAD]x", "completion": "y"}]
+    ids = [store.add_dataset(t, "refine-local", {"target": t}, rows).id for t in ("full", "suffix")]
+    refiner = named("refiner")
+    assert len(check_datasets(store, refiner, ids[:1])) == 1
+    with pytest.raises(StepvizError, match="whole solutions in one, suffixes in another"):
+        check_datasets(store, refiner, ids)
 
 
 @pytest.mark.parametrize(("written", "given", "expected"), [("suffix", None, "suffix"), ("full", None, "full"),
