@@ -187,7 +187,7 @@ def memory_needed(base: Checkpoint, settings: Mapping[str, Any], on_gpu: bool) -
     parameters = base.parameters
     if not parameters:
         return None
-    size = 2 if on_gpu else 4  # bfloat16 on a GPU, float32 else
+    size = _bytes_each(base, on_gpu)
     length = min(settings["length"], base.context or settings["length"])
     layers, hidden = base.size("num_hidden_layers"), base.size("hidden_size")
     a_token = size * (A_LAYER * layers * hidden) + 10 * base.size("vocab_size")
@@ -196,7 +196,14 @@ def memory_needed(base: Checkpoint, settings: Mapping[str, Any], on_gpu: bool) -
 
 def weights_alone(base: Checkpoint, machine: Machine) -> int:
     """Bytes of weights, gradients and moments, whatever the batch."""
-    return 4 * (2 if machine.on_gpu else 4) * (base.parameters or 0)
+    return 4 * _bytes_each(base, machine.on_gpu) * (base.parameters or 0)
+
+
+def _bytes_each(base: Checkpoint, on_gpu: bool) -> int:
+    """Of a weight: float32 on the CPU, and on a GPU where it was saved so; two bytes else."""
+    text = base.config.get("text_config")
+    said = {c.get(name) for c in (base.config, text) if isinstance(c, Mapping) for name in ("dtype", "torch_dtype")}
+    return 2 if on_gpu and "float32" not in said else 4
 
 
 def memory_of() -> Machine | None:

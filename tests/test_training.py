@@ -15,7 +15,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 
 from db.store import open_store
 from stepviz import recipes
+from stepviz.checkpoints import look
 from stepviz.errors import StepvizError
+from stepviz.train_estimate import memory_needed
 from stepviz.types import Problem
 from stepviz.world import problem
 from tests import tiny
@@ -106,6 +108,20 @@ def test_fine_tuning_from_the_store_changes_every_weight_and_lowers_the_loss(bas
     assert cost["tokens"] == cost["steps"] * 4 * 384
     assert cost["loss_last"] < 6.0  # ln(1024) = 6.93 is what a model that knows nothing pays
     assert AutoTokenizer.from_pretrained(tmp_path / "out").decode(encode(_TOKENIZER, "x=1")) == "x=1"
+
+
+@pytest.mark.parametrize(("saved", "size"), [(torch.float32, 4), (torch.bfloat16, 2)])
+def test_on_a_gpu_weights_are_trained_as_they_were_saved(
+    saved: torch.dtype, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of 1e-3 of a weight is less than bfloat16 can tell: the embedded models would hardly learn."""
+    base = tiny.build(tmp_path / "base")
+    AutoModelForCausalLM.from_pretrained(base, dtype=saved).save_pretrained(base)
+    need = memory_needed(look(str(base)), {"batch": 0, "length": 64}, on_gpu=True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    model, _ = sft.load_base(base)
+    assert model.dtype == saved
+    assert need == 4 * size * sum(p.numel() for p in model.parameters())  # weights, gradients, two moments
 
 
 def test_a_training_that_diverges_ends_and_says_what_to_do(tmp_path: Path) -> None:
