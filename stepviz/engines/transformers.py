@@ -101,7 +101,9 @@ class TransformersEngine:
             room = min(sampling.max_tokens, self.context - len(prompt))
             rows.append(Row(i, request.seed, prompt, room))
             if room < 1:
-                rows[-1].error = (
+                rows[
+                    -1
+                ].error = (
                     f"the prompt has {len(prompt)} tokens, the model reads {self.context}: take one that reads more"
                 )
         return rows
