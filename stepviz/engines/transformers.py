@@ -101,11 +101,8 @@ class TransformersEngine:
             room = min(sampling.max_tokens, self.context - len(prompt))
             rows.append(Row(i, request.seed, prompt, room))
             if room < 1:
-                rows[
-                    -1
-                ].error = (
-                    f"the prompt has {len(prompt)} tokens, the model reads {self.context}: take one that reads more"
-                )
+                read = f"the model reads {self.context}: take one that reads more"
+                rows[-1].error = f"the prompt has {len(prompt)} tokens, {read}"
         return rows
 
     def _new_batch(self) -> Batch:
