@@ -9,10 +9,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from db.store import open_store
+from stepviz import jobs
 from stepviz.model_choices import scorers
 from tests import chromium, tiny
 from tests import training_cases as cases
-from tests.chromium import Running
+from tests.chromium import Held, Running
 from tests.job_cases import wait_for
 from tests.ui_cases import HOSTILE
 
@@ -106,6 +107,49 @@ def test_cancel_and_what_cannot_start(page: Page, running: Running):
     assert not Path(run.spec["out"]).exists()
     page.locator("#tlist .drow").last.click()
     expect(page.locator("#topen .phead h2")).not_to_have_text("never")
+
+
+def test_what_is_typed_stays_though_the_answer_to_a_choice_comes_late(page: Page, running: Running):
+    patient(page)
+    page.goto(f"{running.url}/train")
+    form = page.locator("#tform")
+    expect(form.locator(".picks label")).not_to_have_count(0)
+    held = Held(page, "form")
+    form.locator("input[name=recipe][value=sorm]").check()
+    held.wait(1)
+    fill(page, name="typed while waiting")
+    held.answer(0)
+    expect(form.get_by_role("button", name="Train sorm")).to_be_visible()
+    expect(form.locator("input[name=name]")).to_have_value("typed while waiting")
+    form.locator("input[name=name]").blur()
+    held.wait(2)
+    form.locator("input[name=recipe][value=orm]").check()
+    held.wait(3)
+    form.locator("input[name=recipe][value=sft]").check()
+    held.wait(4)
+    held.answer(3)
+    expect(form.get_by_role("button", name="Train sft")).to_be_visible()
+    held.answer(2)
+    held.wait(5)  # an answer that was overtaken changes nothing: the form asks again
+    held.answer(4)
+    expect(form.get_by_role("button", name="Train sft")).to_be_visible()
+    expect(form.locator("input[name=recipe][value=sft]")).to_be_checked()
+    expect(form.locator("input[name=name]")).to_have_value("typed while waiting")
+
+
+def test_the_settings_of_a_training_take_the_place_of_what_was_typed(page: Page, running: Running):
+    patient(page)
+    asked = {"recipe": "sft", "datasets": [int(running.ids["sums"])], "base": running.ids["base"], "name": "earlier",
+             "settings": {"epochs": "3", "length": "64"}, "options": {}}  # fmt: skip
+    run = jobs.start(running.store, "train", asked, worker=False)
+    jobs.cancel(running.store, run)
+    page.goto(f"{running.url}/train?run={run}")
+    expect(page.locator("#topen .phead h2")).to_have_text("earlier")
+    fill(page, name="typed before", epochs="9")
+    page.get_by_role("button", name="Use its settings").click()
+    expect(page.locator(".sv-toast")).to_contain_text("The form has the settings of earlier.")
+    expect(page.locator("#tform input[name=epochs]")).to_have_value("3")
+    expect(page.locator("#tform input[name=name]")).to_have_value("")
 
 
 @pytest.mark.parametrize("width", [420, 1024, 1280, 1920])

@@ -18,7 +18,7 @@ from stepviz.ui.view_train import At, TrainingList, TrainPage, open_training, pa
 from stepviz.ui.view_train_form import TrainForm, form_of, sent_of, spec_of
 from stepviz.ui.workbench import Workbench
 
-_SCRIPTS = ("js/train.js",)
+_SCRIPTS = ("js/form.js", "js/train.js")
 
 
 def build(bench: Workbench) -> None:
@@ -67,7 +67,7 @@ class Train:
         run = self.bench.store.run(number_in(sent, "run"))
         if run is None or run.kind != "train":
             raise StepvizError("this run is no training")
-        update = self.form(at, sent_of(run.spec))
+        update = self.form(at, sent_of(run.spec) | {"serial": sent.get("serial", "")})
         update.reply = reply("toast", f"The form has the settings of {run.spec.get('name')}.")
         return update
 

@@ -44,7 +44,7 @@ class TrainForm:
     """`large`: the base is of a published model's size. lacks: why it cannot start; notes: what to think of before.
 
     asked: the questions of a training that reads no dataset, of which `source` is one field.
-    serial: of the request this answers, so that the browser keeps what was typed since; "all": it keeps nothing.
+    serial: of the request that this answers (static/js/form.js), so that what was typed since stays.
     """
 
     training: Training
@@ -121,7 +121,9 @@ def spec_of(store: Store, sent: Mapping[str, Any]) -> dict[str, Any]:
 
 def sent_of(spec: Mapping[str, Any]) -> dict[str, str]:
     """The form that would start this training again, under another name."""
-    sent = {key: str(value) for key, value in {**spec["settings"], **spec["options"]}.items()}
+    given = {**spec["settings"], **spec["options"]}
+    whole = {key: int(value) for key, value in given.items() if isinstance(value, float) and value.is_integer()}
+    sent = {key: str(value) for key, value in (given | whole).items()}
     sent = {key: "on" if value == "True" else value for key, value in sent.items() if value != "False"}
     sent |= {f"data-{id}": "on" for id in spec["datasets"]}
     return sent | {
@@ -130,7 +132,6 @@ def sent_of(spec: Mapping[str, Any]) -> dict[str, str]:
         "base": OWN,
         "own": spec["base"],
         "ofsize": "any",
-        "serial": "all",
     }
 
 
