@@ -1,4 +1,4 @@
-"""Fixtures: the folder of real data, pages without a worker, and (tests/chromium.py) a real browser."""
+"""Fixtures: real data, stores, a tiny model, pages without a worker, and (tests/chromium.py) a real browser."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from db.store import Store
     from tests.ui_cases import Filled
 
 pytest_plugins = ["tests.chromium"]
@@ -32,6 +33,32 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages start no worker: runs are claimed in the test's own process, where it asks for that."""
     monkeypatch.setattr("stepviz.jobs.ensure_worker", lambda *_, **__: True)
     monkeypatch.setattr("stepviz.ui.status.ensure_worker", lambda *_, **__: True)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store."""
+    from db.store import open_store
+
+    with open_store(f"sqlite:///{tmp_path}/ui.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def school(store: Store) -> Store:
+    """The store of tests/dataset_cases.py."""
+    from tests import dataset_cases
+
+    dataset_cases.school(store)
+    return store
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny language model, to be trained from and never changed."""
+    from tests import tiny
+
+    return tiny.build(tmp_path_factory.mktemp("models") / "base", sharp=1.0)
 
 
 @pytest.fixture

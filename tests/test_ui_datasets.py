@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 import zipfile
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,43 +11,23 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from db.store import Store, open_store
+from db.store import Store
 from stepviz.datasets import build
 from stepviz.types import Problem, SourceItem
 from stepviz.ui.datasets_page import Datasets
 from stepviz.ui.download import download_route
-from stepviz.ui.page import Update, guarded
 from stepviz.ui.runs import Runs
 from stepviz.ui.status import now
 from stepviz.ui.view_datasets import age, parse
 from stepviz.ui.workbench import Workbench
 from stepviz.worker import Worker
 from tests import dataset_cases as cases
+from tests.page_cases import said, sender
 from tests.store_cases import chain
 from tests.ui_cases import HOSTILE
 
 pytestmark = pytest.mark.usefixtures("no_worker")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path}/ui.db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def school(store: Store) -> Store:
-    cases.school(store)
-    return store
-
-
-def send(store: Store, act: str, at: str = "", **sent: object) -> Update:
-    return guarded(Datasets(Workbench(store)).act, {"act": act, "at": at, **sent}, "ana")
-
-
-def said(update: Update) -> str:
-    found = re.search(r'data-kind="error"[^>]*data-text="([^"]*)"', update.reply)
-    return found[1] if found else ""
+send = sender(Datasets)
 
 
 def test_an_empty_store_says_what_comes_first_and_does_it(store: Store):

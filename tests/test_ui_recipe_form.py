@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from db.store import Store, open_store
+from db.store import Store
 from stepviz.datasets import build
 from stepviz.datasets_config import options_of
 from stepviz.errors import StepvizError
 from stepviz.recipes import RECIPES
 from stepviz.ui import recipe_words
 from stepviz.ui.datasets_page import Datasets
-from stepviz.ui.page import Update, guarded
 from stepviz.ui.view_datasets import in_words
 from stepviz.ui.view_recipe import config_of, sent_of
-from stepviz.ui.workbench import Workbench
 from tests import dataset_cases as cases
+from tests.page_cases import said, sender
 
 pytestmark = pytest.mark.usefixtures("no_worker")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path}/ui.db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def school(store: Store) -> Store:
-    cases.school(store)
-    return store
-
-
-def send(store: Store, act: str, at: str = "", **sent: object) -> Update:
-    return guarded(Datasets(Workbench(store)).act, {"act": act, "at": at, **sent}, "ana")
-
-
-def said(update: Update) -> str:
-    found = re.search(r'data-kind="error"[^>]*data-text="([^"]*)"', update.reply)
-    return found[1] if found else ""
+send = sender(Datasets)
 
 
 def test_every_recipe_and_option_is_explained():
