@@ -36,6 +36,12 @@ class Checkpoint:
         return any(str(n).endswith("LMHeadModel") or "CausalLM" in str(n) for n in names) if names else None
 
     @property
+    def stamp(self) -> int:
+        """Changes with the files of a folder's weights: a model that was trained anew under its old name is another."""
+        files = self.folder.glob("*.safetensors") if self.folder else ()
+        return hash(tuple(sorted((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files)))
+
+    @property
     def parameters(self) -> int | None:
         return sum(_weights(self.folder).values()) if self.folder else None
 

@@ -76,14 +76,14 @@ class Worker:
 
     def engine(self, spec: str, device: str | None, tokenizer: str | None) -> Engine:
         """Loaded, or loaded before. A switch frees the one before, unless both are light or it is at work."""
-        key = spec, device, tokenizer
+        key = spec, device, tokenizer, _stamp(spec)
         kept = [k for k in self.engines if _light(str(k[0]))][1 - HELD :] if _light(spec) else []
         return self._held(self.engines, key, kept, lambda: self.load(spec, device=device, tokenizer=tokenizer))
 
     def scorer(self, spec: str, device: str | None) -> Scorer:
         """The same for scorers, of which a refinement needs two at once: the one used longest ago gives way."""
         kept = list(self.scorers)[1 - HELD :]
-        return self._held(self.scorers, (spec, device), kept, lambda: self.load_scorer(spec, device))
+        return self._held(self.scorers, (spec, device, _stamp(spec)), kept, lambda: self.load_scorer(spec, device))
 
     def _held(
         self, held: dict[tuple[str | None, ...], Any], key: tuple[str | None, ...], kept: Sequence[Any], load: Load
@@ -137,6 +137,13 @@ class Beat(threading.Thread):
     def end(self) -> None:
         self.ended.set()
         self.join()
+
+
+def _stamp(spec: str) -> str:
+    """Of the weights' files where they lie in a folder; loading says what is wrong with a spec."""
+    with contextlib.suppress(StepvizError, OSError):
+        return str(look(spec).stamp)
+    return ""
 
 
 def _light(spec: str) -> bool:

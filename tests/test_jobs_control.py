@@ -215,3 +215,18 @@ def test_a_kill_between_a_draw_and_its_chain_loses_no_chain(bench: Bench, monkey
     jobs.resume(bench.store, run, **NOBODY)
     bench.worker.run_next(None)
     assert len(bench.store.chains(OTHER.id)) == 6
+
+
+def test_a_model_that_was_trained_anew_under_its_old_name_is_loaded_anew(bench: Bench, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(b"old")
+    loaded: list[str] = []
+    worker = Worker(bench.store, load=lambda spec, **_: loaded.append(spec) or SlowEngine(spec, 0.0))
+    first = worker.engine(f"hf:{folder}", None, None)
+    assert worker.engine(f"hf:{folder}", None, None) is first
+    weights.write_bytes(b"other weights")
+    assert worker.engine(f"hf:{folder}", None, None) is not first
+    assert len(loaded) == 2

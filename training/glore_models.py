@@ -49,7 +49,7 @@ RATES = {"sampled": 9_000, "trained": 18_000, "refiner": 12_700}  # tokens a sec
 RESULTS: glore.Results = "last"  # of a prefix, that a consistent trace has to use: see 4
 DRAFT, QUESTION, TRACES = 135, 80, 1_700  # tokens: a draft, its question, the rollouts of a wrong draft backwards
 FULL_TRACES = 2_800  # … of all its prefixes
-BALANCED = 0.55  # of four drafts a question, that the Balanced ORM keeps
+BALANCED = 0.42  # of four drafts a question, that the Balanced ORM keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +61,13 @@ class Sizes:
     wrong: int = 3  # of them measured, at most
     k: int = glore.K
     full: bool = False  # measure every prefix
-    balanced: int = 0  # drafts a question of the Balanced ORM, of which it keeps as many right as wrong; 0: `samples`
     share: float = 0.9  # of the problems, of which a seed learns
 
 
-PRESETS = {"small": Sizes(2_700, samples=2, wrong=2), "full": Sizes(9_000, samples=2, wrong=2)}
+PRESETS = {"small": Sizes(2_300, samples=4, wrong=1), "full": Sizes(7_500, samples=4, wrong=1)}
 
 SCORER = replace(step_scores.SCORER, epochs=2, learning_rate=1e-3)
-REFINER = replace(refiner.REFINER, epochs=3, learning_rate=1e-3)
+REFINER = replace(refiner.REFINER, epochs=2, learning_rate=1e-3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +85,28 @@ class Arm:
         return "refiner" if self.trainer == "refiner" else step_scores.RECIPES[self.trainer].role
 
 
-ORM = Arm("orm", "orm", (("orm", {}),), SCORER)
+ORM = Arm("orm", "orm", (("orm", {}),), replace(SCORER, epochs=1))  # it has more chains than the SORM
 SORM = Arm("sorm", "sorm", (("sorm", {"results": RESULTS}),), SCORER)
-REFINERS = Arm("refiner", "refiner", (("refine-local", {"results": RESULTS}), ("refine-global", {})), REFINER)
+REFINERS = Arm(
+    "refiner", "refiner", (("refine-local", {"results": RESULTS, "targets": 2}), ("refine-global", {})), REFINER
+)
 SHIPPED = (ORM, SORM, REFINERS)
 
 
 def plan(sizes: Sizes, arms: Sequence[Arm] = SHIPPED) -> list[dict[str, Any]]:
     """What it will take, a row a stage: {"stage", "tokens", "minutes"}; about half of the drafts being wrong."""
-    chains, drawn = sizes.problems * sizes.samples, sizes.problems * max(sizes.samples, sizes.balanced)
+    chains = sizes.problems * sizes.samples
     wrong = min(sizes.wrong, sizes.samples / 2) * sizes.problems
     traces = FULL_TRACES if sizes.full else TRACES
-    rows = [_row("sample", drawn * DRAFT, "sampled"), _row("measure", wrong * traces, "sampled")]
+    rows = [_row("sample", chains * DRAFT, "sampled"), _row("measure", wrong * traces, "sampled")]
     for arm in arms:
         whole = QUESTION + DRAFT
         if arm.trainer == "refiner":
-            one_epoch = (wrong + chains / 2) * (whole + DRAFT)
+            one_epoch = (wrong + chains / 3) * (whole + DRAFT)  # a third is wrong and has a right one beside it
         elif arm.trainer == "orm":
             one_epoch = chains * whole
         elif arm.trainer == "balanced-orm":
-            one_epoch = BALANCED * drawn * whole
+            one_epoch = BALANCED * chains * whole
         else:
             one_epoch = (wrong + chains / 3) * whole  # a third of the drafts are right and consistent
         rate = "refiner" if arm.trainer == "refiner" else "trained"
@@ -143,8 +144,7 @@ def collect(store: Store, engine: Engine, sizes: Sizes, log: Log = print) -> dic
     """Draws what is missing of the drafts and rollouts; that part of a dataset's configuration which names them."""
     problems = problems_of(store, "train", sizes.problems)
     drawing = Drawing(store, engine, HOT, log)
-    drawn = drawing.chains(problems, max(sizes.samples, sizes.balanced))
-    chains = {problem: rows[: sizes.samples] for problem, rows in drawn.items()}
+    chains = drawing.chains(problems, sizes.samples)
     work = [(p, row) for p in problems for row in to_measure(chains[p.id], sizes.wrong)]
     log(json.dumps({"stage": "measure", "chains": len(work), "of": sum(map(len, chains.values()))}))
     if sizes.full:
@@ -223,8 +223,6 @@ def dataset(store: Store, recipe: str, config: Mapping[str, Any], sizes: Sizes, 
     config = dict(config)
     if recipe in ("sorm", "refine-local"):
         config |= {"k": sizes.k, "rollout_model": config["model"][0], "rollout_sampling": config["sampling"]}
-    if recipe == "balanced-orm":
-        config["max_chains"] = max(sizes.samples, sizes.balanced)
     title = recipe if recipe == name else f"{name}/{recipe}"
     return build(store, recipe, config, name=title).id
 

@@ -111,7 +111,9 @@ def finish(
     also: Sequence[Base] = (),
 ) -> ModelRow:
     """Writes training.json and the model's record, with what it was made of, and base and `also` as its parents."""
-    (out / "training.json").write_text(json.dumps(cost, default=_plain) + "\n", encoding="utf-8")
+    unfinished = out / "training.json.partial"  # the old one says whose the folder is: it is there until the new one is
+    unfinished.write_text(json.dumps(cost, default=_plain) + "\n", encoding="utf-8")
+    unfinished.rename(out / "training.json")
     parents = {parent.id: parent.spec for parent in (base, *also)}
     for id, spec in parents.items():
         store.add_model(ModelRow(id, spec=spec))

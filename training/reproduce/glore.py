@@ -36,7 +36,6 @@ from training.reproduce.work import Work
 
 Log = Callable[[str], None]
 SCORING = 55_000  # tokens a second that a scorer reads on two idle cores
-BALANCED_DRAFTS = 4  # a question: of two, a third of the questions has one right and one wrong
 DISTINCT = 0.95  # of a question's samples
 TITLE = "GLoRe on the embedded world"
 COMMAND = "python -m training reproduce glore"
@@ -62,7 +61,6 @@ class Settings:
             problems=self.problems or found.data.problems,
             samples=self.samples or found.data.samples,
             full=whole,
-            balanced=BALANCED_DRAFTS if any(arm.trainer == "balanced-orm" for arm in SETS[self.arms]) else 0,
         )
         return replace(found, data=data)
 

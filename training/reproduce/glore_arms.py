@@ -8,7 +8,8 @@ sorm-as-drawn        SORM without carrying positives back
 sorm-unbalanced      SORM without balance at each prefix length
 orm-traces           drafts and verifying traces, by outcome, for as many steps as the SORM: is it the tokens? A trace
                      is right less often than a draft, since most start in wrong drafts: tuned thresholds compare
-oracle-solvable      exact `solvable` labels of the drafts, balanced as the SORM's are: the ceiling (a named oracle)
+oracle-solvable      exact `solvable` labels of the drafts, balanced and for as many steps as the SORM: the ceiling
+                     (a named oracle)
 oracle-correct       exact `correct` labels, as a process reward model: the ceiling for `correct`
 """
 
@@ -98,10 +99,11 @@ def train_all(
         if shipped is not None and arm in CORE:
             model = made_before(store, arm, drawn_by, student, shipped / arm.name, sizes, seed)
             out = shipped / arm.name if model else out
+        if arm.name == ORM_TRACES.name or arm.trainer == "prm":
+            arm = replace(arm, settings=replace(arm.settings, max_steps=steps or -1))
         if model is None and arm.name == ORM_TRACES.name:
-            equal = replace(arm, settings=replace(arm.settings, max_steps=steps or -1))
             ids = [with_traces(store, drawn_by, sizes)]
-            model = train_on(store, equal, ids, student, out, sizes.share, seed, log)
+            model = train_on(store, arm, ids, student, out, sizes.share, seed, log)
         elif model is None:
             model = train(store, arm, drawn_by, student, out, sizes, seed, log)
         cost = json.loads((out / "training.json").read_text(encoding="utf-8"))
