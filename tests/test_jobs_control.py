@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from db.store import open_store
 from stepviz import jobs
@@ -220,13 +222,13 @@ def test_a_kill_between_a_draw_and_its_chain_loses_no_chain(bench: Bench, monkey
 def test_a_model_that_was_trained_anew_under_its_old_name_is_loaded_anew(bench: Bench, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
-    (folder / "config.json").write_text("{}")
+    (folder / "config.json").write_text('{"model_type": "llama"}')
     weights = folder / "model.safetensors"
-    weights.write_bytes(b"old")
+    save_file({"w": np.zeros(2)}, weights)
     loaded: list[str] = []
     worker = Worker(bench.store, load=lambda spec, **_: loaded.append(spec) or SlowEngine(spec, 0.0))
     first = worker.engine(f"hf:{folder}", None, None)
     assert worker.engine(f"hf:{folder}", None, None) is first
-    weights.write_bytes(b"other weights")
+    save_file({"w": np.zeros(3)}, weights)
     assert worker.engine(f"hf:{folder}", None, None) is not first
     assert len(loaded) == 2
