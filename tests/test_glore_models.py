@@ -116,6 +116,17 @@ def test_what_is_measured_of_a_question(store: Store) -> None:
     assert sum(row.verdict.value == "wrong" for row in chosen) == 1  # all wrong ones say the same
 
 
+def test_rollouts_are_drawn_of_the_first_problems_alone_and_labels_are_theirs(store: Store) -> None:
+    engine, sizes = KnowingEngine(PROBLEMS), replace(SIZES, measured=2)
+    drawn = glore.collect(store, engine, sizes, quiet)
+    assert {r.question for r in engine.asked} == {p.question for p in PROBLEMS[:6]}
+    measured = {r.question for r in engine.asked if r.prefix}
+    assert measured
+    assert measured <= {p.question for p in PROBLEMS[:2]}
+    read = {r: store.dataset(glore.dataset(store, r, drawn, sizes, r)).config["limit"] for r in ("orm", "sorm")}
+    assert read == {"orm": 6, "sorm": 2}
+
+
 def test_a_plan_says_tokens_and_minutes_before_anything_starts() -> None:
     rows = glore.plan(glore.Sizes(100, samples=4, wrong=2), [glore.ORM])
     # 400 drafts of 135 tokens; 200 of them measured; 0.9 of 400 chains of 80 + 135 tokens, epochs times

@@ -50,7 +50,7 @@ app.add_typer(reproduce, name="reproduce")
 def reproduce_glore(
     seeds: Annotated[int, typer.Option(min=1, help="of training and of the subset of data")] = 3,
     scale: Annotated[float, typer.Option(min=0.001, help="share of the problems; 1: 5,000 test problems")] = 1.0,
-    problems: Annotated[int | None, typer.Option(help="of training; default: 2,700 times the scale")] = None,
+    problems: Annotated[int | None, typer.Option(help="of training; default: 6,000 times the scale")] = None,
     samples: Annotated[int | None, typer.Option(min=1, help="drafts of each of them; default: 2")] = None,
     arms: Annotated[str, typer.Option(help="core (ORM, SORM, refiner), controls, all, more")] = "all",
     work: Annotated[Path, typer.Option(help="folder for models, scores, refinements; goes on there")] = Path("glore"),

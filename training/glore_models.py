@@ -11,8 +11,9 @@ whose training.json says that it was made of these datasets, this base, seed and
 What it takes is computed from the sizes before it starts (`plan`): tokens, and minutes at RATES, which were measured
 on two idle cores. Choices:
 
-1. Drafts at temperature 1 of the first training problems; at most `wrong` distinct wrong ones a question measured.
-   Many questions and few drafts of each: a refiner of many drafts of few questions learns their answers by heart.
+1. Drafts at temperature 1 of the first training problems; of the first `measured` of them at most `wrong` distinct
+   wrong ones a question are measured. Many questions and few drafts of each: a refiner of many drafts of few questions
+   learns their answers by heart. Drafts cost little beside rollouts, so what needs none (ORM, global pairs) has more.
 2. Backwards, since a positive label is carried back anyway: the labels are those of a whole measurement, for two
    thirds of its tokens (`full` measures all prefixes, which only the ablation without carrying back needs).
 3. All start from the student. A model learns from `share` of the problems, drawn by its seed.
@@ -49,7 +50,6 @@ RATES = {"sampled": 9_000, "trained": 18_000, "refiner": 12_700}  # tokens a sec
 RESULTS: glore.Results = "last"  # of a prefix, that a consistent trace has to use: see 4
 DRAFT, QUESTION, TRACES = 135, 80, 1_700  # tokens: a draft, its question, the rollouts of a wrong draft backwards
 FULL_TRACES = 2_800  # … of all its prefixes
-BALANCED = 0.42  # of four drafts a question, that the Balanced ORM keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,20 @@ class Sizes:
     problems: int
     samples: int = 8  # drafts a question
     wrong: int = 3  # of them measured, at most
+    measured: int = 0  # problems whose wrong drafts are measured, the first ones; 0: all
     k: int = glore.K
     full: bool = False  # measure every prefix
     share: float = 0.9  # of the problems, of which a seed learns
 
+    @property
+    def with_rollouts(self) -> int:
+        return min(self.measured or self.problems, self.problems)
 
-PRESETS = {"small": Sizes(2_300, samples=4, wrong=1), "full": Sizes(7_500, samples=4, wrong=1)}
+
+PRESETS = {
+    "small": Sizes(6_000, samples=2, wrong=2, measured=2_500),
+    "full": Sizes(12_000, samples=2, wrong=2, measured=8_000),
+}
 
 SCORER = replace(step_scores.SCORER, epochs=2, learning_rate=1e-3)
 REFINER = replace(refiner.REFINER, epochs=2, learning_rate=1e-3)
@@ -96,19 +104,21 @@ SHIPPED = (ORM, SORM, REFINERS)
 def plan(sizes: Sizes, arms: Sequence[Arm] = SHIPPED) -> list[dict[str, Any]]:
     """What it will take, a row a stage: {"stage", "tokens", "minutes"}; about half of the drafts being wrong."""
     chains = sizes.problems * sizes.samples
-    wrong = min(sizes.wrong, sizes.samples / 2) * sizes.problems
+    wrong = min(sizes.wrong, sizes.samples / 2) * sizes.with_rollouts
+    beside = sizes.samples * sizes.with_rollouts / 3  # right and consistent: they need no rollouts
+    pairs = chains / 6 if sizes.samples < 4 else chains / 3  # wrong, with a right one beside it
     traces = FULL_TRACES if sizes.full else TRACES
     rows = [_row("sample", chains * DRAFT, "sampled"), _row("measure", wrong * traces, "sampled")]
     for arm in arms:
         whole = QUESTION + DRAFT
         if arm.trainer == "refiner":
-            one_epoch = (wrong + chains / 3) * (whole + DRAFT)  # a third is wrong and has a right one beside it
+            one_epoch = (1.2 * wrong + pairs) * (whole + DRAFT)  # up to two targets a measured draft
         elif arm.trainer == "orm":
             one_epoch = chains * whole
         elif arm.trainer == "balanced-orm":
-            one_epoch = BALANCED * chains * whole
+            one_epoch = 2 * pairs * whole
         else:
-            one_epoch = (wrong + chains / 3) * whole  # a third of the drafts are right and consistent
+            one_epoch = (wrong + beside) * whole
         rate = "refiner" if arm.trainer == "refiner" else "trained"
         rows.append(_row(arm.name, sizes.share * arm.settings.epochs * one_epoch, rate))
     return rows
@@ -145,7 +155,8 @@ def collect(store: Store, engine: Engine, sizes: Sizes, log: Log = print) -> dic
     problems = problems_of(store, "train", sizes.problems)
     drawing = Drawing(store, engine, HOT, log)
     chains = drawing.chains(problems, sizes.samples)
-    work = [(p, row) for p in problems for row in to_measure(chains[p.id], sizes.wrong)]
+    some = problems[: sizes.with_rollouts]
+    work = [(p, row) for p in some for row in to_measure(chains[p.id], sizes.wrong)]
     log(json.dumps({"stage": "measure", "chains": len(work), "of": sum(map(len, chains.values()))}))
     if sizes.full:
         drawing.measure(work, sizes.k)
@@ -219,8 +230,10 @@ def train_on(
 
 
 def dataset(store: Store, recipe: str, config: Mapping[str, Any], sizes: Sizes, name: str) -> int:
-    """The id of the frozen dataset; what reads rollouts is told whose."""
+    """The id of the frozen dataset; what reads rollouts, and the SORM's ceiling, is told of which problems."""
     config = dict(config)
+    if recipe in ("sorm", "refine-local", "stepwise"):
+        config["limit"] = sizes.with_rollouts
     if recipe in ("sorm", "refine-local"):
         config |= {"k": sizes.k, "rollout_model": config["model"][0], "rollout_sampling": config["sampling"]}
     title = recipe if recipe == name else f"{name}/{recipe}"

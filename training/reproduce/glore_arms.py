@@ -125,7 +125,7 @@ def with_traces(store: Store, drawn_by: Mapping[str, Any], sizes: Sizes) -> int:
 
 
 def _with_traces(store: Store, model: str, sizes: Sizes) -> Iterator[dict[str, Any]]:
-    for problem in problems_of(store, "train", sizes.problems):
+    for problem in problems_of(store, "train", sizes.with_rollouts):
         rows = [row for row in store.chains(problem.id, model) if row.sampling_id == HOT.hash]
         rows = [row for row in rows if row.continuation and row.continuation.j < sizes.samples]
         attempts = [Attempt(row.chain, row.verdict, row.model_id, row.seed) for row in rows]

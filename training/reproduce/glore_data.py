@@ -56,7 +56,11 @@ class Scale:
         """All numbers of problems times `factor`; the draws of each stay."""
         names = ("test", "dev", "sampled", "three", "measured", "deep")
         smaller = {name: max(2, round(getattr(self, name) * factor)) for name in names}
-        data = replace(self.data, problems=max(2, round(self.data.problems * factor)))
+        data = replace(
+            self.data,
+            problems=max(2, round(self.data.problems * factor)),
+            measured=self.data.measured and max(2, round(self.data.measured * factor)),
+        )
         return replace(self, **smaller, data=data)
 
 
@@ -194,10 +198,10 @@ def _lines(text: str) -> list[str]:
 def training_tokens(store: Store, problems: Sequence[Problem], model_id: str, sizes: Sizes) -> dict[str, int]:
     """Sampled tokens behind the training sets: drafts, and k rollouts of the prefixes of those that are measured."""
     total = {"drafts": 0, "traces": 0}
-    for problem in problems:
+    for i, problem in enumerate(problems):
         rows = [row for row in store.chains(problem.id, model_id) if row.sampling_id == HOT.hash and row.continuation]
         drafts = sorted((r for r in rows if r.continuation.j < sizes.samples), key=lambda r: r.continuation.j)  # type: ignore[union-attr]
-        chains = [row.chain for row in to_measure(drafts, sizes.wrong)]
+        chains = [row.chain for row in to_measure(drafts, sizes.wrong)] if i < sizes.with_rollouts else []
         asked = {prefix_hash(rollouts.prefix_of(chain, i)) for chain in chains for i in range(1, chain.n + 1)}
         for draw in store.continuations_for(problem.id, model_id, HOT.hash):
             if draw.prefix_hash in asked and draw.j < sizes.k:

@@ -162,6 +162,7 @@ def _run(shared: Shared, scale: Scale, seeds: int) -> dict[str, Any]:
         "drafts with S_8": len(shared.s8),
         f"with {scale.rollouts} rollouts": len(shared.deep),
         "training problems": scale.data.problems,
+        "of them with rollouts": scale.data.with_rollouts,
         "sampled tokens, drafts": shared.tokens["drafts"],
         "sampled tokens, traces": shared.tokens["traces"],
         **{f"data: {k}": v for k, v in asdict(scale.data).items() if k in ("samples", "wrong", "k", "share")},
