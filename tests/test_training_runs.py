@@ -165,7 +165,8 @@ def test_the_worker_leaves_trainings_alone(store: Store, base: Path) -> None:
 # ---- a cancel that comes when the model is made
 
 LATE = """
-import os, pathlib, time
+import os, pathlib, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs have it ignored
 import training.__main__, training.commands, training.recorded
 recorded, finish = training.recorded, training.commands.finish
 recorded.GRACE_S = 0.3

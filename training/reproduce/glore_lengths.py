@@ -74,11 +74,13 @@ def figures(judge: Judge, targets: Mapping[str, Labels]) -> dict[str, Any]:
         weight = weights(labels)
         sums = counts(labels, weight, judge).sum(axis=1)
         row[f"balanced, {name}"] = round(100 * float(st.balanced(sums).mean()), 1)
-        row[f"AUC, {name}"] = round(average(_auc(labels, weight, scores) for scores in judge.scores), 3)
+        aucs = [_auc(labels, weight, scores) for scores in judge.scores]
+        row[f"AUC, {name}"] = round(average(a for a in aucs if a is not None), 3) if set(aucs) - {None} else None
     return row
 
 
-def _auc(labels: Labels, weight: Weights, scores: Scores) -> float:
+def _auc(labels: Labels, weight: Weights, scores: Scores) -> float | None:
+    """None with one class alone."""
     from sklearn.metrics import roc_auc_score
 
     steps = [
@@ -88,7 +90,7 @@ def _auc(labels: Labels, weight: Weights, scores: Scores) -> float:
         if label is not None and w > 0
     ]
     if len({step[0] for step in steps}) < 2:
-        return float("nan")
+        return None
     return float(roc_auc_score(*([step[i] for step in steps] for i in (0, 1)), sample_weight=[s[2] for s in steps]))
 
 
