@@ -36,7 +36,7 @@ class Checkpoint:
         return any(str(n).endswith("LMHeadModel") or "CausalLM" in str(n) for n in names) if names else None
 
     @property
-    def stamp(self) -> int:
+    def weights_stamp(self) -> int:
         """Changes with the files of a folder's weights: a model that was trained anew under its old name is another."""
         files = self.folder.glob("*.safetensors") if self.folder else ()
         return hash(tuple(sorted((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files)))
@@ -58,7 +58,11 @@ class Checkpoint:
 
     def has_token(self, token: str) -> bool | None:
         """Whether the tokenizer has this text as one token; None where its files do not say."""
-        return token in _tokens(self.folder, _stamp(self.folder)) if self.folder and _stamp(self.folder) else None
+        return (
+            token in _tokens(self.folder, _tokenizer_stamp(self.folder))
+            if self.folder and _tokenizer_stamp(self.folder)
+            else None
+        )
 
 
 def look(given: str) -> Checkpoint:
@@ -149,7 +153,7 @@ def _count(path: Path, _stamp: int) -> int:
     return count
 
 
-def _stamp(folder: Path) -> int:
+def _tokenizer_stamp(folder: Path) -> int:
     """Changes with the tokenizer's files; 0: there are none."""
     names = ("tokenizer.json", "added_tokens.json", "tokenizer_config.json")
     return sum((folder / n).stat().st_mtime_ns for n in names if (folder / n).is_file())

@@ -51,16 +51,24 @@ def accuracy(sums: np.ndarray) -> np.ndarray:
     return (sums[..., TP] + sums[..., TN]) / np.maximum(sums[..., POSITIVE] + sums[..., NEGATIVE], 1)
 
 
-def counts(labels: Sequence[Sequence[int | None]], said: Sequence[Sequence[bool]]) -> np.ndarray:
-    """[problems, 4] of a judge: what it said of each step against its label; None is not judged."""
+def counts(
+    labels: Sequence[Sequence[int | None]],
+    said: Sequence[Sequence[bool]],
+    weights: Sequence[Sequence[float]] | None = None,
+) -> np.ndarray:
+    """[problems, 4] of a judge: what it said of each step against its label; None is not judged.
+
+    weights: how much each step counts (None: 1).
+    """
     rows = np.zeros((len(labels), 4))
-    for row, truth, calls in zip(rows, labels, said, strict=True):
-        for label, call in zip(truth, calls, strict=True):
+    for row, truth, calls, each in zip(rows, labels, said, weights or labels, strict=True):
+        for label, call, weight in zip(truth, calls, each, strict=True):
             if label is None:
                 continue
-            row[POSITIVE if label else NEGATIVE] += 1
+            step = 1 if weights is None else weight
+            row[POSITIVE if label else NEGATIVE] += step
             if bool(label) == bool(call):
-                row[TP if label else TN] += 1
+                row[TP if label else TN] += step
     return rows
 
 

@@ -142,7 +142,7 @@ class Beat(threading.Thread):
 def _stamp(spec: str) -> str:
     """Of the weights' files where they lie in a folder; loading says what is wrong with a spec."""
     with contextlib.suppress(StepvizError, OSError):
-        return str(look(spec).stamp)
+        return str(look(spec).weights_stamp)
     return ""
 
 

@@ -107,11 +107,11 @@ def flat(labels: Labels, scores: Scores) -> tuple[list[int], list[float]]:
     return [p[0] for p in pairs], [p[1] for p in pairs]
 
 
-def counts(labels: Labels, judge: Judge) -> np.ndarray:
-    """[seeds, drafts, 4] of a judge against labels of the first drafts."""
+def counts(labels: Labels, judge: Judge, weights: Sequence[Sequence[float]] | None = None) -> np.ndarray:
+    """[seeds, drafts, 4] of a judge against labels of the first drafts; each step counts its weight, or 1."""
     return np.stack(
         [
-            st.counts(labels, [_called(row, s, t) for row, s in zip(labels, scores, strict=False)])
+            st.counts(labels, [_called(row, s, t) for row, s in zip(labels, scores, strict=False)], weights)
             for scores, t in zip(judge.scores, judge.thresholds, strict=True)
         ]
     )

@@ -18,8 +18,6 @@ from math import exp, log
 from statistics import mean as average
 from typing import Any
 
-import numpy as np
-
 from training.reproduce import glore_judges as judges
 from training.reproduce import statistics as st
 from training.reproduce.glore_data import Judged
@@ -45,20 +43,6 @@ def weights(labels: Labels) -> Weights:
     return [[weight(i, label) for i, label in enumerate(row)] for row in labels]
 
 
-def counts(labels: Labels, weight: Weights, judge: Judge) -> np.ndarray:
-    """[seeds, drafts, 4] as of glore_judges.counts, each step counting its weight."""
-    found = np.zeros((len(judge.scores), len(labels), 4))
-    for rows, scores, threshold in zip(found, judge.scores, judge.thresholds, strict=True):
-        for row, truth, each, said in zip(rows, labels, weight, scores, strict=False):
-            for i, (label, w) in enumerate(zip(truth, each, strict=True)):
-                if label is None:
-                    continue
-                row[st.POSITIVE if label else st.NEGATIVE] += w
-                if (label == 1) == (bool(said) and said[i] > threshold):
-                    row[st.TP if label else st.TN] += w
-    return found
-
-
 def tuned(dev: Sequence[Judged], scores: Scores) -> float:
     """The threshold with the best balanced accuracy on development drafts, by their weights."""
     labels = before_answer(dev, [d.solvable for d in dev])
@@ -72,7 +56,7 @@ def figures(judge: Judge, targets: Mapping[str, Labels]) -> dict[str, Any]:
     row: dict[str, Any] = {"judge": judge.name, "threshold": round(average(judge.thresholds), 3)}
     for name, labels in targets.items():
         weight = weights(labels)
-        sums = counts(labels, weight, judge).sum(axis=1)
+        sums = judges.counts(labels, judge, weight).sum(axis=1)
         row[f"balanced, {name}"] = round(100 * float(st.balanced(sums).mean()), 1)
         aucs = [_auc(labels, weight, scores) for scores in judge.scores]
         row[f"AUC, {name}"] = round(average(a for a in aucs if a is not None), 3) if set(aucs) - {None} else None
@@ -97,7 +81,7 @@ def _auc(labels: Labels, weight: Weights, scores: Scores) -> float | None:
 def contrast(name: str, labels: Labels, a: Judge, b: Judge, paper: str = "") -> dict[str, Any]:
     """a − b in balanced accuracy by these weights, paired over drafts and seeds; the weights are those of all."""
     weight = weights(labels)
-    found = st.difference(counts(labels, weight, a), counts(labels, weight, b), st.balanced)
+    found = st.difference(*(judges.counts(labels, judge, weight) for judge in (a, b)), st.balanced)
     steps = sum(w > 0 for row in weight for w in row)
     return {"contrast": name, "points [95 %]": found.text(), "paper": paper, "steps": steps, "drafts": len(labels)}
 
