@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 NONE = "none"  # in the place of a scorer
 HOW: dict[str, tuple[Kind, ...]] = {"both": ("global", "local"), "global": ("global",), "local": ("local",)}
 TARGETS = ("full", "suffix")
+NO_FLAG: tuple[NoFlag, ...] = get_args(NoFlag)
+MOST_SAMPLES = 1024
 TEMPERATURE = 0.7  # of several samples; a single one is greedy
 _BUILD = "python -m stepviz dataset build"
 _TRAIN = {
@@ -73,7 +75,7 @@ def settings_of(spec: Mapping[str, Any]) -> RefineSettings:
     for name in ("refiner", "orm", "sorm"):
         given[name] = canonical(str(given.get(name, f"embedded:{name}")))
     settings = RefineSettings(**given)
-    for name, known in (("how", tuple(HOW)), ("no_flag", get_args(NoFlag)), ("target", TARGETS)):
+    for name, known in (("how", tuple(HOW)), ("no_flag", NO_FLAG), ("target", TARGETS)):
         value = getattr(settings, name)
         if value not in known:
             raise StepvizError(f"{name.replace('_', '-')} is one of {', '.join(known)}, not {value!r}")
@@ -146,6 +148,6 @@ def _share(name: str, value: Any) -> float:
 
 
 def _count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1024:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_SAMPLES:
         raise StepvizError(f"{name} is a whole number from 1 on, not {str(value)[:40]!r}")
     return value

@@ -127,6 +127,16 @@ def test_rollouts_are_drawn_of_the_first_problems_alone_and_labels_are_theirs(st
     assert read == {"orm": 6, "sorm": 2}
 
 
+def test_global_pairs_are_made_of_more_drafts_than_the_rest(store: Store) -> None:
+    engine, sizes = KnowingEngine(PROBLEMS), replace(SIZES, samples=2, paired=6)
+    drawn = glore.collect(store, engine, sizes, quiet)
+    assert len(store.chains(PROBLEMS[0].id, engine.model_id)) == 6
+    configs = {r: store.dataset(glore.dataset(store, r, drawn, sizes, r)).config for r in ("orm", "refine-global")}
+    assert {recipe: config["max_chains"] for recipe, config in configs.items()} == {"orm": 2, "refine-global": 6}
+    fewer = glore.collect(store, engine, replace(sizes, paired=0), quiet)  # … and what they leave out stays out
+    assert fewer == drawn
+
+
 def test_a_plan_says_tokens_and_minutes_before_anything_starts() -> None:
     rows = glore.plan(glore.Sizes(100, samples=4, wrong=2), [glore.ORM])
     # 400 drafts of 135 tokens; 200 of them measured; 0.9 of 400 chains of 80 + 135 tokens, epochs times

@@ -44,23 +44,26 @@ def test_a_worker_that_gets_no_processor_for_a_while_judges_all_the_same(pool: G
     later.join()
 
 
-def test_a_comparison_is_judged_beside_five_busy_processes_a_processor(pool: GraderPool):
-    """A third of a second of computing, and a sixth of a processor for it; the endless one after it ends as ever."""
+def test_a_comparison_is_judged_beside_eleven_busy_processes_a_processor(pool: GraderPool):
+    """A sixth of a second of computing, and a twelfth of a processor for it: by the clock it would be too long."""
+    pool.compare("(x+1)^{10}(x+2)^{10}", "(x^2+3x+2)^{10}")  # the first of its kind imports more
     spin = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
     # in sessions of their own: the kernel shares processors between sessions first
     busy = [
-        subprocess.Popen(spin, stdout=subprocess.PIPE, start_new_session=True) for _ in range(5 * (os.cpu_count() or 1))
+        subprocess.Popen(spin, stdout=subprocess.PIPE, start_new_session=True)
+        for _ in range(11 * (os.cpu_count() or 1))
     ]
     try:
         for process in busy:
             process.stdout.readline()
-        assert pool.compare("(x+1)^{50}(x+2)^{50}", "(x^2+3x+2)^{50}").verdict == "equal"
-        with pytest.raises(Unsettled):
-            pool.compare(_slow(3), _slow(4))
+        # a processor that is shared is slower, too: a sixth of a second may become six times as much
+        assert pool.compare("(x+1)^{30}(x+2)^{30}", "(x^2+3x+2)^{30}").verdict == "equal"
     finally:
         for process in busy:
             process.kill()
             process.communicate()
+    with pytest.raises(Unsettled):
+        pool.compare(_slow(3), _slow(4))
 
 
 def test_a_worker_that_never_gets_a_processor_is_given_up():

@@ -46,7 +46,7 @@ def test_a_budget_is_said_for_each_stage_and_seed() -> None:
 
 def test_a_smaller_scale_takes_fewer_problems_and_as_many_draws() -> None:
     half = Scale().by(0.5)
-    assert (half.test, half.sampled, half.n, half.data.problems) == (2500, 500, 32, 3000)
+    assert (half.test, half.sampled, half.n, half.data.problems) == (2500, 250, 32, 3000)
 
 
 # ---- the whole path

@@ -11,7 +11,7 @@ import pytest
 
 from db.store import Store, open_store
 from stepviz.types import VerdictValue
-from stepviz.ui import render_ledger, render_refine
+from stepviz.ui import render_ledger, render_refine_bar
 from stepviz.ui.refine_address import At, parse
 from stepviz.ui.refine_page import Refine
 from stepviz.ui.view_refine import page_of
@@ -164,7 +164,7 @@ def test_without_models_the_page_says_how_to_train_them(tmp_path: Path) -> None:
             "there is no model embedded:nobody here yet: train one by `python -m stepviz dataset build"
             in shown.bar.lacks
         )
-        html = render_refine.bar(shown)
+        html = render_refine_bar.bar(shown)
         assert re.search(r"<button[^>]*pri[^>]* disabled", html)
         assert "<code>python -m stepviz dataset build refine-local</code>" in html
         assert "Nothing has been refined yet" in render_ledger.ledger(shown)

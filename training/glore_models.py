@@ -13,7 +13,8 @@ on two idle cores. Choices:
 
 1. Drafts at temperature 1 of the first training problems; of the first `measured` of them at most `wrong` distinct
    wrong ones a question are measured. Many questions and few drafts of each: a refiner of many drafts of few questions
-   learns their answers by heart. Drafts cost little beside rollouts, so what needs none (ORM, global pairs) has more.
+   learns their answers by heart. Drafts cost little beside rollouts, so what needs none (ORM, global pairs) has more;
+   pairs need a right and a wrong draft of one question, so they are made of `paired` drafts, the rest of `samples`.
 2. Backwards, since a positive label is carried back anyway: the labels are those of a whole measurement, for two
    thirds of its tokens (`full` measures all prefixes, which only the ablation without carrying back needs).
 3. All start from the student. A model learns from `share` of the problems, drawn by its seed.
@@ -50,6 +51,7 @@ RATES = {"sampled": 9_000, "trained": 18_000, "refiner": 12_700}  # tokens a sec
 RESULTS: glore.Results = "last"  # of a prefix, that a consistent trace has to use: see 4
 DRAFT, QUESTION, TRACES = 135, 80, 1_700  # tokens: a draft, its question, the rollouts of a wrong draft backwards
 FULL_TRACES = 2_800  # … of all its prefixes
+MIXED = 0.3  # of four drafts a question
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Sizes:
     problems: int
     samples: int = 8  # drafts a question
     wrong: int = 3  # of them measured, at most
+    paired: int = 0  # drafts a question that global pairs are made of; 0: `samples`
     measured: int = 0  # problems whose wrong drafts are measured, the first ones; 0: all
     k: int = glore.K
     full: bool = False  # measure every prefix
@@ -68,10 +71,15 @@ class Sizes:
     def with_rollouts(self) -> int:
         return min(self.measured or self.problems, self.problems)
 
+    @property
+    def drafts(self) -> int:
+        """Drawn of each question."""
+        return max(self.samples, self.paired)
+
 
 PRESETS = {
-    "small": Sizes(6_000, samples=2, wrong=2, measured=2_500),
-    "full": Sizes(12_000, samples=2, wrong=2, measured=8_000),
+    "small": Sizes(6_000, samples=2, wrong=2, paired=4, measured=2_500),
+    "full": Sizes(12_000, samples=2, wrong=2, paired=4, measured=8_000),
 }
 
 SCORER = replace(step_scores.SCORER, epochs=2, learning_rate=1e-3)
@@ -106,9 +114,12 @@ def plan(sizes: Sizes, arms: Sequence[Arm] = SHIPPED) -> list[dict[str, Any]]:
     chains = sizes.problems * sizes.samples
     wrong = min(sizes.wrong, sizes.samples / 2) * sizes.with_rollouts
     beside = sizes.samples * sizes.with_rollouts / 3  # right and consistent: they need no rollouts
-    pairs = chains / 6 if sizes.samples < 4 else chains / 3  # wrong, with a right one beside it
+    pairs = MIXED * sizes.problems * sizes.drafts  # wrong, with a right one beside it
     traces = FULL_TRACES if sizes.full else TRACES
-    rows = [_row("sample", chains * DRAFT, "sampled"), _row("measure", wrong * traces, "sampled")]
+    rows = [
+        _row("sample", sizes.problems * sizes.drafts * DRAFT, "sampled"),
+        _row("measure", wrong * traces, "sampled"),
+    ]
     for arm in arms:
         whole = QUESTION + DRAFT
         if arm.trainer == "refiner":
@@ -116,7 +127,7 @@ def plan(sizes: Sizes, arms: Sequence[Arm] = SHIPPED) -> list[dict[str, Any]]:
         elif arm.trainer == "orm":
             one_epoch = chains * whole
         elif arm.trainer == "balanced-orm":
-            one_epoch = 2 * pairs * whole
+            one_epoch = 0.37 * chains * whole  # as many right as wrong ones of two drafts a question
         else:
             one_epoch = (wrong + beside) * whole
         rate = "refiner" if arm.trainer == "refiner" else "trained"
@@ -154,7 +165,8 @@ def collect(store: Store, engine: Engine, sizes: Sizes, log: Log = print) -> dic
     """Draws what is missing of the drafts and rollouts; that part of a dataset's configuration which names them."""
     problems = problems_of(store, "train", sizes.problems)
     drawing = Drawing(store, engine, HOT, log)
-    chains = drawing.chains(problems, sizes.samples)
+    drawn = drawing.chains(problems, sizes.drafts)
+    chains = {problem: rows[: sizes.samples] for problem, rows in drawn.items()}
     some = problems[: sizes.with_rollouts]
     work = [(p, row) for p in some for row in to_measure(chains[p.id], sizes.wrong)]
     log(json.dumps({"stage": "measure", "chains": len(work), "of": sum(map(len, chains.values()))}))
@@ -234,6 +246,8 @@ def dataset(store: Store, recipe: str, config: Mapping[str, Any], sizes: Sizes, 
     config = dict(config)
     if recipe in ("sorm", "refine-local", "stepwise"):
         config["limit"] = sizes.with_rollouts
+    if recipe == "refine-global":
+        config["max_chains"] = sizes.drafts
     if recipe in ("sorm", "refine-local"):
         config |= {"k": sizes.k, "rollout_model": config["model"][0], "rollout_sampling": config["sampling"]}
     title = recipe if recipe == name else f"{name}/{recipe}"

@@ -56,7 +56,8 @@ def require_bad(model: Any, tokenizer: Any, name: str, add_token: bool = False) 
             f"{name} has no {BAD} token, by which a refiner is told where to begin: start from embedded:base or "
             "embedded:student, or let the training add it (--add-token)"
         )
-    tokenizer.add_special_tokens({"additional_special_tokens": [BAD]})
+    # without replacing: a chat model has special tokens of its own
+    tokenizer.add_special_tokens({"additional_special_tokens": [BAD]}, replace_extra_special_tokens=False)
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer))
     return tokenizer.convert_tokens_to_ids(BAD)

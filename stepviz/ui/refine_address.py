@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from urllib.parse import parse_qsl, urlencode
 
-from stepviz.refine_spec import HOW
+from stepviz.refine_spec import HOW, NO_FLAG, TARGETS
 
 FILTERS = {
     "when": ("refined", "spared"),
@@ -19,9 +19,10 @@ FILTERS = {
 class At:
     """The address. `refinement`: a line of the ledger; `show`: a candidate's name, on the right.
 
-    The bar: gate ("always" or a score), t (the threshold), how, step (E by hand), and the specs of the models; empty
-    where the line, or the default, says it. The ledger: when, where, by, gain, `of` ("chain": only this draft's,
-    "problem": its problem's), `skip`. answer, origin: how Explore's list was filtered, for refining what it lists.
+    The bar: gate ("always" or a score), t (the threshold), how, step (E by hand), the specs of the models, and samples,
+    no_flag, target of stepviz.refine_spec; empty where the line, or the default, says it. The ledger: when, where, by,
+    gain, `of` ("chain": only this draft's, "problem": its problem's), `skip`. answer, origin: how Explore's list was
+    filtered, for refining what it lists.
     """
 
     chain: str = ""
@@ -35,6 +36,9 @@ class At:
     refiner: str = ""
     orm: str = ""
     sorm: str = ""
+    samples: str = ""
+    no_flag: str = ""
+    target: str = ""
     when: str = ""
     where: str = ""
     by: str = ""
@@ -64,5 +68,5 @@ def parse(query: str) -> At:
     """An address written by anyone: unknown names and unusable values are left out."""
     given = dict(parse_qsl(query.removeprefix("?")[:4000]))
     kept = {f.name: given.get(f.name, "")[:500] for f in fields(At)}
-    known = {**FILTERS, "how": tuple(HOW), "of": ("chain", "problem")}
+    known = {**FILTERS, "how": tuple(HOW), "no_flag": NO_FLAG, "target": TARGETS, "of": ("chain", "problem")}
     return At(**{name: "" if name in known and value not in known[name] else value for name, value in kept.items()})

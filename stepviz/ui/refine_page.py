@@ -11,7 +11,7 @@ import gradio as gr
 from stepviz import jobs
 from stepviz.errors import StepvizError
 from stepviz.refine_spec import NONE
-from stepviz.ui import render_head, render_ledger, render_many, render_refine
+from stepviz.ui import render_head, render_ledger, render_many, render_refine, render_refine_bar
 from stepviz.ui.page import Actions, Update, connect, reply, run_actions, widget
 from stepviz.ui.refine_address import At, parse
 from stepviz.ui.status import head_of
@@ -21,7 +21,7 @@ from stepviz.ui.view_refine import Bar, RefinePage, page_of, run_of
 from stepviz.ui.workbench import Workbench
 
 _SCRIPTS = ("js/threshold.js", "js/refine.js")
-_FORM = ("gate", "t", "how", "step", "refiner", "orm", "sorm")
+_FORM = ("gate", "t", "how", "step", "refiner", "orm", "sorm", "samples", "no_flag", "target")
 
 
 def build(bench: Workbench) -> None:
@@ -60,7 +60,7 @@ class Refine:
         return Update(
             {
                 "top": render_head.head(head_of(self.bench, "refine")),
-                "rform": render_refine.bar(page),
+                "rform": render_refine_bar.bar(page),
                 "rview": render_refine.view(page),
                 "ledger": render_ledger.ledger(page),
             }
@@ -73,9 +73,7 @@ class Refine:
     def refine(self, at: At, sent: Mapping[str, Any]) -> Update:
         """Starts the run; what cannot work is said before that."""
         page = self._opened(self._with_form(at, sent))
-        b = page.bar
-        spec = {"chains": [page.draft.page.chain], "refiner": b.refiner, "orm": b.orm, "sorm": b.sorm, "gate": b.gate,
-                "threshold": b.threshold, "how": b.how, "at": b.step, "device": self.bench.device}  # fmt: skip
+        spec = {**page.bar.spec, "chains": [page.draft.page.chain], "at": page.bar.step, "device": self.bench.device}
         return self._started(at, jobs.start(self.bench.store, "refine", spec))
 
     def many(self, at: At, sent: Mapping[str, Any]) -> Update:
@@ -122,7 +120,8 @@ class Refine:
         return page
 
     def _with_form(self, at: At, sent: Mapping[str, Any]) -> At:
-        return replace(at, **{name: str(sent.get(name) or "")[:500] for name in _FORM if name in sent})
+        """As an address that anyone may have written: what the form cannot say is left out."""
+        return parse(replace(at, **{name: str(sent.get(name) or "")[:500] for name in _FORM if name in sent}).query())
 
     def _started(self, at: At, run: int) -> Update:
         self.bench.dismissed.discard(run)

@@ -81,6 +81,7 @@ def _options(options: list[tuple[str, str]], chosen: str) -> str:
 def _how(m: Many) -> str:
     b = m.bar
     ways = {"both": "globally and locally", "global": "globally", "local": "locally"}[b.how]
+    each = f" ({b.samples} samples of each)" if b.samples > 1 else ""
     where = (
         f", from the first step that {esc(name_of(b.sorm))} scores at or below {number(b.threshold)}"
         if "local" in HOW[b.how]
@@ -88,7 +89,7 @@ def _how(m: Many) -> str:
     )
     gate, ranked = gate_of(m), f"{esc(name_of(b.orm))} keeps the best" if b.orm != NONE else "no ORM ranks them"
     when = f"; what {esc(name_of(b.orm))} scores above {number(gate)} is spared" if gate is not None else ""
-    return f"<b>{esc(name_of(b.refiner))}</b> writes each anew {ways}{where}{when}; {ranked}."
+    return f"<b>{esc(name_of(b.refiner))}</b> writes each anew {ways}{each}{where}{when}; {ranked}."
 
 
 def _estimate(m: Many) -> str:

@@ -1,125 +1,16 @@
-"""Refine: the bar (when, where, how), the draft beside a refinement, and what the ORM chose from."""
+"""Refine: the draft beside a refinement, and what the ORM chose from."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from stepviz.model_choices import ModelChoice
-from stepviz.refine_spec import HOW, NONE
-from stepviz.reward.specs import ROLES
+from stepviz.refine_spec import NONE
 from stepviz.ui.address import Address
 from stepviz.ui.differences import Ranges
 from stepviz.ui.render import answer, attrs, button, esc, icon, number, prose, said
 from stepviz.ui.render_chain import columns, run_bar, step_row
 from stepviz.ui.rows import ChainPage, EquationMark, StepRow
-from stepviz.ui.view_refine import Bar, Card, RefinePage, Side
-
-_HOW = {"both": "Both", "global": "Global", "local": "Local"}
-_HOW_TITLES = {
-    "both": "A global and a local refinement",
-    "global": "The whole draft anew: [BAD] before its first step",
-    "local": "From the flagged step on: [BAD] before it",
-}
-_PARTS = {"refiner": "Refiner", "orm": "ORM", "sorm": "SORM"}
-
-
-def bar(p: RefinePage) -> str:
-    """The form above; the browser keeps what is typed in the address."""
-    b, chain = p.bar, p.draft.page if p.draft else None
-    at = Address(problem=chain.problem, chain=chain.chain).query() if chain else "/"
-    title = (
-        f'<a class="back" href="/{esc(at)}" title="Show it in Explore"><b>Chain {chain.number}</b>'
-        f'<span class="dim">{esc(p.place)}</span></a>'
-        if chain
-        else "<b>Refine</b>"
-    )
-    off = bool(b.lacks) or chain is None or b.busy
-    go = f'<button type="submit" class="btn pri"{" disabled" if off else ""}>Refine <kbd>r</kbd></button>'
-    how = f"{b.lacks.partition(', and give it')[0]}, or on the Train page; then choose it under Models"
-    notice = f'<div class="notice"><span>{_commands(_sentence(how))}</span></div>' if b.lacks and chain else ""
-    step = f'<input type="hidden" name="step" value="{b.step or ""}">'
-    return (
-        f'<form class="rbar" data-act="refine" autocomplete="off"><div class="what">{title}</div>'
-        f'{_when(b)}{_where(b)}{_how(b)}{_who(b)}<span class="sp"></span>{step}{go}</form>{notice}'
-    )
-
-
-def _when(b: Bar) -> str:
-    """The gate, and what it would decide."""
-    gates = sorted({0.3, 0.5, 0.7} | ({b.gate} if b.gate is not None else set()))
-    options = "".join(
-        f'<option value="{value}"{" selected" if on else ""}>{label}</option>'
-        for value, label, on in (
-            ("always", "always", b.gate is None),
-            *((f"{g:g}", f"ORM ≤ {number(g)}", b.gate == g) for g in gates),
-        )
-    )
-    if b.orm == NONE:
-        word = "no ORM"
-    elif b.when is None:
-        word = ""
-    else:
-        spared = b.gate is not None and b.when > b.gate
-        word = f'ORM <b class="prd">{number(b.when)}</b>{" spared" if spared else ""}'
-    return (
-        '<label class="part"><span class="lab">When</span><select class="field" name="gate" '
-        f'title="Refine always, or only what the ORM doubts">{options}</select><span class="say">{word}</span></label>'
-    )
-
-
-def _where(b: Bar) -> str:
-    if b.step:
-        word = f'step {b.step} by hand <button type="button" class="link" data-act="unstep">undo</button>'
-    elif b.sorm == NONE:
-        word = "no SORM"
-    elif not b.scored:
-        word = "not scored yet"
-    else:
-        word = f"step {b.flagged}" if b.flagged else "no step"
-    return (
-        '<label class="part"><span class="lab">Where</span><input class="field num" name="t" type="number" min="0" '
-        f'max="1" step="0.01" value="{b.threshold:.2f}" title="The first step that the SORM scores at or below this">'
-        f'<span class="say where">{word}</span></label>'
-    )
-
-
-def _how(b: Bar) -> str:
-    choices = "".join(
-        f'<label title="{_HOW_TITLES[how]}"><input type="radio" name="how" value="{how}"'
-        f"{' checked' if how == b.how else ''}>{_HOW[how]}</label>"
-        for how in HOW
-    )
-    return f'<div class="part"><span class="lab">How</span><div class="seg" role="radiogroup">{choices}</div></div>'
-
-
-def _who(b: Bar) -> str:
-    fields = "".join(_model(b, role) for role in _PARTS)
-    return f'<details class="part who"><summary>Models</summary><div class="pop">{fields}</div></details>'
-
-
-def _model(b: Bar, role: str) -> str:
-    chosen = getattr(b, role)
-    known = b.choices.get(role, ())
-    options = "".join(_option(choice, role, chosen) for choice in known)
-    if chosen not in {choice.spec for choice in known} and chosen != NONE:
-        options = f'<option value="{esc(chosen)}" selected>{esc(chosen)}</option>{options}'
-    if role != "refiner":
-        options += f'<option value="{NONE}"{" selected" if chosen == NONE else ""}>none</option>'
-    what = "writes the refinements" if role == "refiner" else ROLES[role]
-    return (
-        f'<label><span><b>{_PARTS[role]}</b><small>{esc(what)}</small></span><select class="field" name="{role}">'
-        f"{options}</select></label>"
-    )
-
-
-def _option(choice: ModelChoice, role: str, chosen: str) -> str:
-    other = f" ({choice.role})" if choice.role != role else ""
-    about = f" · {choice.about}" if choice.about else ""
-    on = " selected" if choice.spec == chosen else ""
-    return f'<option value="{esc(choice.spec)}"{on}>{esc(choice.label)}{esc(other)}{esc(about)}</option>'
-
-
-# ---- the two tables
+from stepviz.ui.view_refine import Card, RefinePage, Side
 
 
 def view(p: RefinePage) -> str:
@@ -281,12 +172,3 @@ def _result(p: RefinePage) -> str:
 
 def _note(note: str) -> str:
     return f"<small>{esc(note)}</small>" if note else ""
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "." if text else ""
-
-
-def _commands(text: str) -> str:
-    """`…` as code."""
-    return "".join(f"<code>{esc(part)}</code>" if i % 2 else esc(part) for i, part in enumerate(text.split("`")))

@@ -57,7 +57,7 @@ def many_of(bench: Workbench, page: RefinePage, sent: Mapping[str, Any]) -> Many
     choice = choice_of(page, sent)
     rows = list(islice(_fitting(bench, page, choice), choice.limit + 1))
     drafts, more = rows[: choice.limit], len(rows) > choice.limit
-    draws = len(drafts) * len(HOW[page.bar.how])
+    draws = len(drafts) * len(HOW[page.bar.how]) * page.bar.samples
     each = _tokens_each(bench, page.bar, drafts)
     speed = _speed(bench, page.bar)
     return Many(
@@ -96,9 +96,7 @@ def spec_of(bench: Workbench, many: Many) -> dict[str, Any]:
     """The `refine` job; StepvizError where there is nothing to refine."""
     if not many.drafts:
         raise StepvizError("No chain fits, so there is nothing to refine: choose others.")
-    b = many.bar
-    return {"chains": list(many.drafts), "refiner": b.refiner, "orm": b.orm, "sorm": b.sorm, "gate": gate_of(many),
-            "threshold": b.threshold, "how": b.how, "device": bench.device}  # fmt: skip
+    return {**many.bar.spec, "chains": list(many.drafts), "gate": gate_of(many), "device": bench.device}
 
 
 def gate_of(many: Many) -> float | None:

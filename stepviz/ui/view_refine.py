@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from db.values import Candidate, ChainFilter, ChainRow, RefinementRow
 from stepviz import model_choices
@@ -23,6 +24,7 @@ from stepviz.ui.views import place
 from stepviz.ui.workbench import Workbench
 
 ROLES = ("refiner", "orm", "sorm")
+MOST = 32  # samples of each kind that the page asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,20 @@ class Bar:
     orm: str = ""
     sorm: str = ""
     refiner: str = ""
+    samples: int = 1  # of each kind
+    no_flag: str = "global"
+    target: str = ""  # what the refiner writes; empty: as it was trained to
     choices: Mapping[str, Sequence[ModelChoice]] = field(default_factory=dict)
     lacks: str = ""
     busy: bool = False
     scored: bool = False  # whether the SORM has scored the draft's steps
     flagged: int | None = None
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The settings of a `refine` job, for any draft."""
+        names = ("refiner", "orm", "sorm", "gate", "threshold", "how", "samples", "no_flag")
+        return {name: getattr(self, name) for name in names} | {"target": self.target or None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,9 @@ def bar_of(bench: Workbench, at: At, line: RefinementRow | None, chain: ChainRow
         gate=gate,
         threshold=threshold,
         how=how,
+        samples=min(at.number("samples") or (line.samples if line else 1), MOST),
+        no_flag=at.no_flag or (line.no_flag if line else "global"),
+        target=at.target,
         step=step if chain and step and step <= chain.chain.n else None,
         when=doubt[-1] if doubt else None,
         choices=choices,

@@ -80,13 +80,13 @@ def budget(settings: Settings) -> list[dict[str, Any]]:
         {"stage": "test drafts, samples, labels", "tokens": round(drawn), "minutes": _minutes(drawn, RATES["sampled"])},
     ]
     for seed in range(settings.seeds):
-        trained = sum(row["tokens"] for row in data[2:])
-        for stage, tokens, rate in (
-            ("models", trained, RATES["trained"]),
-            ("scores", read * (QUESTION + DRAFT), SCORING),
-            ("refinements", tries, RATES["sampled"]),
+        scored = read * (QUESTION + DRAFT)
+        for stage, tokens, minutes in (
+            ("models", sum(row["tokens"] for row in data[2:]), sum(row["minutes"] for row in data[2:])),
+            ("scores", scored, _minutes(scored, SCORING)),
+            ("refinements", tries, _minutes(tries, RATES["sampled"])),
         ):
-            rows.append({"stage": f"seed {seed}: {stage}", "tokens": round(tokens), "minutes": _minutes(tokens, rate)})
+            rows.append({"stage": f"seed {seed}: {stage}", "tokens": round(tokens), "minutes": round(minutes, 1)})
     return rows
 
 

@@ -44,7 +44,7 @@ class Scale:
 
     test: int = 5_000
     dev: int = 1_000
-    sampled: int = 1_000
+    sampled: int = 500
     n: int = 32
     three: int = 3_000  # questions with at least three samples, for best of three
     measured: int = 400
@@ -206,7 +206,7 @@ def training_tokens(store: Store, problems: Sequence[Problem], model_id: str, si
         for draw in store.continuations_for(problem.id, model_id, HOT.hash):
             if draw.prefix_hash in asked and draw.j < sizes.k:
                 total["traces"] += draw.tokens
-            elif draw.prefix_hash == ROOT and draw.j < sizes.samples:
+            elif draw.prefix_hash == ROOT and draw.j < sizes.drafts:
                 total["drafts"] += draw.tokens
     return total
 

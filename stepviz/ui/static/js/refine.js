@@ -66,7 +66,7 @@
     }
     const row = e.target.closest("#rview .half:not(.right) .row[data-i]");
     if (row && !e.target.closest(".thr, .hand") && getSelection().isCollapsed) from(row.dataset.i);
-    if (!e.target.closest(".who")) $(".rbar details.who")?.removeAttribute("open");
+    for (const d of all(".rbar details.who[open]")) if (!d.contains(e.target)) d.removeAttribute("open");
   });
 
   Object.assign(sv.local, {
