@@ -29,7 +29,7 @@ def without_bad(folder: Path) -> Path:
     tiny.build(folder)
     raw = Tokenizer.from_file(str(folder / "tokenizer.json")).to_str().replace("[BAD]", "[ODD]")
     PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(raw), bos_token="<s>", eos_token="</s>"
+        tokenizer_object=Tokenizer.from_str(raw), bos_token="<s>", eos_token="</s>", extra_special_tokens=["[ODD]"]
     ).save_pretrained(folder)
     return folder
 
@@ -56,6 +56,7 @@ def test_or_it_is_given_the_token(tmp_path: Path) -> None:
     tokenizer, model = AutoTokenizer.from_pretrained(out), AutoModelForCausalLM.from_pretrained(out)
     (bad,) = tokenizer.encode("[BAD]", add_special_tokens=False)
     assert bad < model.get_input_embeddings().weight.shape[0]
+    assert tokenizer.extra_special_tokens == ["[ODD]", "[BAD]"]  # a chat model keeps its own
 
 
 @pytest.mark.parametrize(

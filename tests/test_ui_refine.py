@@ -193,6 +193,33 @@ def test_refine_starts_the_run_that_the_form_describes(page: Page, monkeypatch: 
         page.page.act({"act": "refine", "at": "?chain=nobody", **form}, "ana")
 
 
+def test_samples_the_unflagged_and_what_is_written_are_said_in_the_bar(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepviz.jobs.ensure_worker", lambda *_, **__: True)
+    monkeypatch.setattr("stepviz.ui.status.ensure_worker", lambda *_, **__: True)
+    at, form = f"?chain={page.ids['wrong']}", {"t": "0.01", "how": "local", **page.script.specs}
+    page.page.act({"act": "refine", "at": at, **form, "samples": "3", "no_flag": "argmin", "target": "suffix"}, "ana")
+    run = page.store.runs()[0]
+    assert [run.spec.get(name) for name in ("samples", "no_flag", "target", "at")] == [3, "argmin", "suffix", None]
+    page.script.work()
+    line = page_of(page.bench, parse(f"{at}&run={run.id}")).line
+    assert [c.name for c in line.candidates] == ["draft", "local", "local 2", "local 3"]
+    bar = page.html(f"?refinement={line.id}")["rform"]
+    assert '<option value="3" selected>3</option>' in bar
+    assert "<summary>3 samples, from the lowest step</summary>" in bar
+    assert "<summary>More</summary>" in page.html(f"{at}&samples=1&no_flag=global")["rform"]
+
+
+def test_a_forged_form_falls_back_to_what_the_form_can_say(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepviz.jobs.ensure_worker", lambda *_, **__: True)
+    monkeypatch.setattr("stepviz.ui.status.ensure_worker", lambda *_, **__: True)
+    forged = {"how": "sideways", "no_flag": "<b>", "target": "x", "samples": "9" * 9, "t": "0.3", **page.script.specs}
+    page.page.act({"act": "refine", "at": f"?chain={page.ids['wrong']}", **forged}, "ana")
+    spec = page.store.runs()[0].spec
+    assert [spec[name] for name in ("how", "no_flag", "samples", "threshold")] == ["both", "global", 32, 0.3]
+
+
 def test_the_same_settings_again_open_the_line_that_is_there(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     page.script.refine(page.ids["wrong"], threshold=0.25)
     run_line = page.script.refine(page.ids["wrong"])  # as the first time
