@@ -15,6 +15,7 @@ from stepviz.errors import StepvizError
 from stepviz.ui import render_compare, render_compare_form, render_head
 from stepviz.ui.compare_at import SETTINGS, At, parse
 from stepviz.ui.page import Actions, Update, connect, reply, run_actions, widget
+from stepviz.ui.rows import Head
 from stepviz.ui.status import head_of
 from stepviz.ui.view_compare import KIND, ComparePage, Comparisons
 from stepviz.ui.view_compare_form import CompareForm, filled, sampling_of
@@ -51,8 +52,8 @@ class Compare:
         self.act = Actions(names, parse)
 
     def open(self, at: At, _sent: Mapping[str, Any]) -> Update:
-        page = self.read.page(at)
-        return Update({"cform": render_compare_form.form(page.form)} | self._rest(page))
+        head, page = head_of(self.bench, "compare"), self.read.page(at)
+        return Update({"cform": render_compare_form.form(page.form)} | self._rest(head, page))
 
     def start(self, at: At, sent: Mapping[str, Any]) -> Update:
         """Starts a run; what cannot work is said before that."""
@@ -79,14 +80,15 @@ class Compare:
         if head.seen == sent.get("seen"):
             return Update(reply=reply("poll"))
         page = self.read.page(at)
-        update = Update(self._rest(page))
+        update = Update(self._rest(head, page))
         if not page.form.active:
             update.html["cform"] = render_compare_form.form(page.form)
         return update
 
-    def _rest(self, page: ComparePage) -> dict[str, str]:
+    def _rest(self, head: Head, page: ComparePage) -> dict[str, str]:
+        """head: read before the page, see head_of."""
         return {
-            "top": render_head.head(head_of(self.bench, "compare")),
+            "top": render_head.head(head),
             "clist": render_compare_form.comparisons(page),
             "copen": render_compare.opened(page),
         }

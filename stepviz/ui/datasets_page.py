@@ -14,6 +14,7 @@ from stepviz.errors import StepvizError
 from stepviz.types import SourceItem
 from stepviz.ui import render_dataset, render_datasets, render_head
 from stepviz.ui.page import Actions, Update, connect, number_in, reply, run_actions, widget
+from stepviz.ui.rows import Head
 from stepviz.ui.status import head_of
 from stepviz.ui.view_datasets import (
     At,
@@ -65,12 +66,12 @@ class Datasets:
 
     def open(self, at: At, sent: Mapping[str, Any]) -> Update:
         """The whole page, with the form as it was sent."""
-        page = page_of(self.bench, at, sent)
-        return Update({"build": render_datasets.form(page.form)} | self._rest(page))
+        head, page = head_of(self.bench, "datasets"), page_of(self.bench, at, sent)
+        return Update({"build": render_datasets.form(page.form)} | self._rest(head, page))
 
     def look(self, at: At, _sent: Mapping[str, Any]) -> Update:
         """List and dataset; the form stays as somebody left it."""
-        return Update(self._rest(page_of(self.bench, at)))
+        return Update(self._rest(head_of(self.bench, "datasets"), page_of(self.bench, at)))
 
     def rows(self, at: At, _sent: Mapping[str, Any]) -> Update:
         opened, missing = open_dataset(self.bench, at)
@@ -120,15 +121,16 @@ class Datasets:
         return update
 
     def _after(self, at: At, say: Mapping[str, str] | None = None) -> Update:
-        page = page_of(self.bench, at)
-        html = self._rest(page)
+        head, page = head_of(self.bench, "datasets"), page_of(self.bench, at)
+        html = self._rest(head, page)
         if page.open is not None and page.list.total:
             html.pop("dopen")  # it stays where its reader has scrolled to
         return Update(html, reply(**say) if say else "")
 
-    def _rest(self, page: DatasetsPage) -> dict[str, str]:
+    def _rest(self, head: Head, page: DatasetsPage) -> dict[str, str]:
+        """head: read before the page, see head_of."""
         return {
-            "top": render_head.head(head_of(self.bench, "datasets")),
+            "top": render_head.head(head),
             "dlist": render_datasets.datasets(page.list),
             "dopen": render_dataset.opened(page),
         }

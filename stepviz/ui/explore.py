@@ -24,7 +24,7 @@ from stepviz.ui.address import Address, parse
 from stepviz.ui.engine_choice import asked, name_of, offers, settled, whose
 from stepviz.ui.opening import opening_chain, opening_problem
 from stepviz.ui.page import Update, connect, no_action, reply, widget
-from stepviz.ui.rows import ChainPage, RunLine
+from stepviz.ui.rows import ChainPage, Head, RunLine
 from stepviz.ui.status import head_of, run_here, spelled
 from stepviz.ui.view_chain import chain_page, missing_page, problem_page
 from stepviz.ui.views import chain_list, problem_list
@@ -136,14 +136,20 @@ class Explore:
         return Here(at, problem, chain, run_here(bench, problem, chain), bench)
 
     def open(self, here: Here, _sent: Mapping[str, Any]) -> Update:
+        head, here = self.fresh(here)
         update = self.both(here, _sent)
         store = here.bench.store
         update.html |= {
-            "top": render_head.head(head_of(here.bench, "explore")),
+            "top": render_head.head(head),
             "find": render_head.find(tuple(store.sources()), here.at, store.count_problems()),
             "problems": render_head.problems(problem_list(here.bench, here.at)),
         }
         return update
+
+    def fresh(self, here: Here) -> tuple[Head, Here]:
+        """The header, and the run that is shown below it read anew, after the header: see head_of."""
+        head = head_of(here.bench, "explore")
+        return head, replace(here, run=run_here(here.bench, here.problem, here.chain))
 
     def both(self, here: Here, sent: Mapping[str, Any]) -> Update:
         return Update(self.chains(here, sent).html | self.view(here, sent).html)
@@ -172,7 +178,7 @@ class Explore:
 
     def poll(self, here: Here, sent: Mapping[str, Any]) -> Update:
         """Only what moved since the browser's last look, so that a quiet poll costs nothing."""
-        head = head_of(here.bench, "explore")
+        head, here = self.fresh(here)
         if head.seen == sent.get("seen"):
             return Update(reply=reply("poll"))
         return Update({"top": render_head.head(head)} | self.both(here, sent).html)
@@ -211,8 +217,9 @@ class Explore:
     def after(self, at: Address, done: actions.Done) -> Update:
         """The page as it is after an action: header, panes, and the dialog again where it stays open."""
         here = self.here(replace(at, chain=done.chain) if done.chain else at)
+        head, here = self.fresh(here)
         update = self.both(here, {})
-        update.html["top"] = render_head.head(head_of(here.bench, "explore"))
+        update.html["top"] = render_head.head(head)
         if done.again and here.chain:
             body = render_dialogs.steps(
                 here.chain.chain.text, here.chain.chain.spans, here.chain.chain.rule, here.chain.number

@@ -69,7 +69,7 @@ class ImportPage:
         return Update({"form": render_import.form(form), "preview": render_import.preview(form, preview_of(form))})
 
     def report(self, run: int, say: Mapping[str, str] | None = None) -> Update:
+        head = render_head.head(head_of(self.bench, "import"))
         row = self.bench.store.run(run)
         html = render_import.report(run_line(row), import_result(row, self.bench.store.log_lines(run)))
-        head = render_head.head(head_of(self.bench, "import"))
         return Update({"preview": html, "top": head}, reply(**say) if say else "")

@@ -56,10 +56,11 @@ class Refine:
         self.act = Actions(names, parse)
 
     def open(self, at: At, _sent: Mapping[str, Any]) -> Update:
+        head = head_of(self.bench, "refine")  # before the page, as everywhere: see head_of
         page = page_of(self.bench, at)
         return Update(
             {
-                "top": render_head.head(head_of(self.bench, "refine")),
+                "top": render_head.head(head),
                 "rform": render_refine_bar.bar(page),
                 "rview": render_refine.view(page),
                 "ledger": render_ledger.ledger(page),

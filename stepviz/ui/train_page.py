@@ -92,6 +92,7 @@ class Train:
         return Update(self._rest(at))
 
     def _rest(self, at: At) -> dict[str, str]:
+        head = head_of(self.bench, "train")
         opened, missing = open_training(self.bench, at)
         page = TrainPage(
             form_of(self.bench.store, {}) if opened is None and not missing else TrainForm(TRAININGS["sft"]),
@@ -100,7 +101,7 @@ class Train:
             missing,
         )
         return {
-            "top": render_head.head(head_of(self.bench, "train")),
+            "top": render_head.head(head),
             "tlist": render_train.trainings(page.list),
             "topen": render_train.opened(page),
         }
