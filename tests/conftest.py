@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from db.store import Store
     from tests.ui_cases import Filled
 
 pytest_plugins = ["tests.chromium"]
+
+# A machine that stalls for a moment fails no example; what takes without end, pytest's own limit ends.
+settings.register_profile("any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

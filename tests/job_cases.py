@@ -80,7 +80,8 @@ def expected_draws(n: int, steps: range = range(3)) -> set[tuple[str, int]]:
     return {(prefix_hash(CHAIN.prefix(i)), j) for i in steps for j in range(n)}
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 240.0) -> None:
+    """Ends with the condition; `seconds` only say when to give up, on a machine that is slow and busy."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"

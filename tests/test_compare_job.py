@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,7 +108,7 @@ def test_after_a_cancel_it_goes_on_where_it_was(students: Students) -> None:
         if n >= 8 and not cancelled:
             cancelled.append(n)
             students.store.request_cancel(run)
-            time.sleep(1.6)  # the worker's heartbeat hears of it
+            wait_for(lambda: students.store.run(run).state == "cancelled")  # the heartbeat's thread hears of it
 
     students.after = cancel
     students.work()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from stepviz import answers
-from stepviz.grader_pool import SECONDS, GraderPool, Memory, Unsettled, shared_pool
+from stepviz.grader_pool import PATIENCE, SECONDS, GraderPool, Memory, Unsettled, shared_pool
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,25 +42,24 @@ def test_a_worker_that_gets_no_processor_for_a_while_judges_all_the_same(pool: G
     later.join()
 
 
-def test_a_comparison_is_judged_beside_eleven_busy_processes_a_processor(pool: GraderPool):
-    """A sixth of a second of computing, and a twelfth of a processor for it: by the clock it would be too long."""
-    pool.compare("(x+1)^{10}(x+2)^{10}", "(x^2+3x+2)^{10}")  # the first of its kind imports more
-    spin = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
-    # in sessions of their own: the kernel shares processors between sessions first
-    busy = [
-        subprocess.Popen(spin, stdout=subprocess.PIPE, start_new_session=True)
-        for _ in range(11 * (os.cpu_count() or 1))
-    ]
-    try:
-        for process in busy:
-            process.stdout.readline()
-        # a processor that is shared is slower, too: a sixth of a second may become six times as much
-        assert pool.compare("(x+1)^{30}(x+2)^{30}", "(x^2+3x+2)^{30}").verdict == "equal"
-    finally:
-        for process in busy:
-            process.kill()
-            process.communicate()
-    with pytest.raises(Unsettled):
+def test_a_comparison_that_is_held_up_in_the_middle_for_longer_than_it_may_compute_is_judged():
+    """A sixth of a second of computing where three are allowed, so that a slow machine is no other case."""
+    own = GraderPool(size=1, seconds=3 * SECONDS)
+    own.warm_up()
+    pids = [worker.process.pid for worker in own._idle]
+    held = threading.Timer(0.03, lambda: [os.kill(pid, signal.SIGSTOP) for pid in pids])
+    later = threading.Timer(3.5 * SECONDS, lambda: [os.kill(pid, signal.SIGCONT) for pid in pids])
+    held.start()
+    later.start()
+    started = time.monotonic()
+    assert own.compare("(x+1)^{30}(x+2)^{30}", "(x^2+3x+2)^{30}").verdict == "equal"
+    assert time.monotonic() - started > 3 * SECONDS
+    later.join()
+    own.close()
+
+
+def test_what_computes_without_end_is_ended(pool: GraderPool):
+    with pytest.raises(Unsettled, match="longer than"):
         pool.compare(_slow(3), _slow(4))
 
 
@@ -74,7 +71,7 @@ def test_a_worker_that_never_gets_a_processor_is_given_up():
     started = time.monotonic()
     with pytest.raises(Unsettled, match="too busy"):
         own.compare("x+1", "1+x", patience=1.5)
-    assert 1.5 <= time.monotonic() - started < 4
+    assert 1.5 <= time.monotonic() - started < PATIENCE / 2  # what it has without being asked, and no stall lasts
     own.close()
 
 
@@ -86,15 +83,9 @@ def _slow(k: int) -> str:
     return "".join(f"(x+{j})^{{150}}" for j in (1, 2, k))
 
 
-def test_a_comparison_that_took_too_long_is_not_tried_again_at_once():
-    first = answers.equal(_slow(3), _slow(4))
-    assert "longer than" in first.reason
-    started = time.monotonic()
-    assert all(answers.equal(_slow(3), _slow(4)) == first for _ in range(20))
-    assert time.monotonic() - started < SECONDS
-
-
-def test_clusters_of_slow_answers_are_bounded_and_remembered(monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What each comparison in a worker has taken by the clock, as they come."""
     seconds: list[float] = []
     compare = shared_pool().compare
 
@@ -106,15 +97,27 @@ def test_clusters_of_slow_answers_are_bounded_and_remembered(monkeypatch: pytest
             seconds.append(time.monotonic() - started)
 
     monkeypatch.setattr(shared_pool(), "compare", timed)
+    return seconds
+
+
+def test_a_comparison_that_took_too_long_is_not_tried_again_at_once(seconds: list[float]):
+    first = answers.equal(_slow(5), _slow(6))
+    assert "longer than" in first.reason
+    assert len(seconds) == 1
+    assert all(answers.equal(_slow(5), _slow(6)) == first for _ in range(20))
+    assert len(seconds) == 1
+
+
+def test_clusters_of_slow_answers_are_bounded_and_remembered(seconds: list[float]):
     sample = [*(_slow(k) for k in range(13, 23)), "18", "x+1", "18.0", "1+x"]
     found = answers.cluster(sample)
     assert sum(seconds[:-1]) < answers.CLUSTER_SECONDS  # the last may overrun it
     assert len(seconds) <= answers.CLUSTER_SECONDS / SECONDS + 1  # of 45 that would overrun
     assert found[0].members == (10, 12)
     assert sorted(k for c in found for k in c.members) == list(range(14))
-    started = time.monotonic()
+    tried = len(seconds)
     assert all(answers.cluster(sample) == found for _ in range(20))
-    assert time.monotonic() - started < SECONDS
+    assert len(seconds) == tried
 
 
 def test_what_cluster_gives_is_the_callers_own():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,30 +109,27 @@ def test_big_jobs_are_of_another_kind(bench: Bench) -> None:
 
 def test_a_click_is_served_between_the_batches_of_a_long_job(bench: Bench) -> None:
     bench.pause = 0.05
-    long = jobs.start(bench.store, "sample", {"problems": [OTHER.id], "n": 600}, **NOBODY)
+    long = jobs.start(bench.store, "sample", {"problems": [OTHER.id], "n": 5000}, **NOBODY)  # a minute and more
     thread = threading.Thread(target=bench.worker.run_next, args=(None,))
     thread.start()
     wait_for(lambda: bench.engine is not None and len(bench.engine.seen) > 8)
-    asked = time.monotonic()
     click = jobs.start(bench.store, "measure", {"chains": [CHAIN.id], "n": 2}, **NOBODY)
     wait_for(lambda: bench.store.run(click).state == "done")
-    assert time.monotonic() - asked < 1.5
     assert bench.store.run(long).state == "running"
     bench.store.request_cancel(long)
     thread.join()
     assert set(bench.draws()) == expected_draws(2)
 
 
-def test_cancel_is_heard_within_two_seconds_and_what_is_done_stays(bench: Bench) -> None:
-    bench.pause = 0.05
+def test_cancel_is_heard_between_two_batches_and_what_is_done_stays(bench: Bench) -> None:
+    """Two seconds later on an idle machine; the whole job would take at least half a minute anywhere."""
+    bench.pause = 0.2
     run = jobs.start(bench.store, "sample", {"problems": [OTHER.id], "n": 600}, **NOBODY)
     thread = threading.Thread(target=bench.worker.run_next, args=(None,))
     thread.start()
     wait_for(lambda: len(bench.draws(OTHER)) > 8)
-    asked = time.monotonic()
     bench.store.request_cancel(run)
     wait_for(lambda: bench.store.run(run).state == "cancelled")
-    assert time.monotonic() - asked < 2
     thread.join()
     drawn = {j for _, j in bench.draws(OTHER)}
     assert 8 < len(drawn) < 600
@@ -152,18 +148,17 @@ def test_a_job_that_loads_a_model_is_cancelled_all_the_same(bench: Bench) -> Non
 
     def slow(*spec: object, **more: object) -> SlowEngine:
         loading.set()
-        go.wait(20)
+        go.wait(200)
         return load(*spec, **more)
 
     bench.worker.load = slow
     run = jobs.start(bench.store, "sample", {"problems": [OTHER.id], "n": 9}, **NOBODY)
     thread = threading.Thread(target=bench.worker.run_next, args=(None,))
     thread.start()
-    assert loading.wait(5)
-    asked = time.monotonic()
+    assert loading.wait(60)
     bench.store.request_cancel(run)
     wait_for(lambda: bench.store.run(run).state == "cancelled")
-    assert time.monotonic() - asked < 2
+    assert thread.is_alive()  # it still loads
     go.set()
     thread.join()
     assert bench.store.run(run).state == "cancelled"

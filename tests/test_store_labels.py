@@ -73,7 +73,7 @@ def test_annotators_have_a_label_of_a_step_that_stands(store: Store, c: Chain) -
     assert store.annotators() == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([1, 2]), st.sampled_from([1, 0, -1, "undo"]))))
 def test_the_view_tells_what_the_store_tells(store: Store, c: Chain, said: list):
     for who, step, value in said:
