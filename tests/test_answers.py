@@ -205,7 +205,7 @@ def test_our_checker_finds_2001_of_the_gpt3_chains_correct(shared_data: Path):
                     flags.append(value["is_correct"])
     started = time.monotonic()
     verdicts = answers.grade_many(pairs)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 100  # a second is usual; each in a worker they would take minutes
     assert len(verdicts) == 5276
     assert sum(v.value == "correct" for v in verdicts) == 2001
     assert [v.value == "correct" for v in verdicts] == flags
@@ -240,7 +240,7 @@ def test_a_hostile_text_is_read_in_linear_time(piece: str):
     started = time.process_time()
     final_answer.complete(text)
     answers.extract(text)
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 30  # a fraction of one is usual; in quadratic time it is minutes
 
 
 # --- clusters --------------------------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ import pytest
 
 from db.store import Store, open_store
 from stepviz.types import Problem, SourceItem, Verdict
-from tests.job_cases import CHAIN, PROBLEM, WRONG
+from tests.job_cases import CHAIN, PROBLEM, WRONG, wait_for
 from tests.refine_cases import checkpoints, draft
 from tests.store_cases import sqlite_only
 from tests.test_cli import run, value
-from tests.test_jobs_worker import stop, wait_for
+from tests.test_jobs_worker import stop
 from tests.test_side_by_side import command, finished
 
 pytestmark = sqlite_only
@@ -76,7 +76,7 @@ def test_killed_in_the_middle_the_same_command_repeats_no_draw(
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not worker_alive(store))
-    process.communicate(timeout=60)
+    process.communicate(timeout=280)
     kept = {row.id: row.created_at for row in store.refinements(limit=None)}
     drawn = {r.chain.id: (r.chain.text, r.created_at) for c in chains for r in store.chains(c.problem_id, "refinement")}
     assert 0 < len(kept) < 90, "the kill came too late: refine more drafts"

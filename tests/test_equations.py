@@ -177,7 +177,7 @@ def test_whole_numbers_are_judged_as_arithmetic_does(numbers: list[int], signs: 
 @pytest.mark.parametrize(
     "unit", ["+", "1+", "(", "=", "1=", "<<1=1>>", "1 a ", "9^", "\\frac{", "1 (a ", "9", "1/(", "1/"]
 )
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(120)
 def test_a_megabyte_is_harmless(unit: str):
     assert False not in holds(unit * (1_000_000 // len(unit)) + "1 = 1")
 

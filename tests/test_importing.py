@@ -63,7 +63,7 @@ def test_gsm8k_with_its_sample_solutions(store: Store, shared_data: Path):
     again = import_path(store, "gsm8k-solutions", shared_data / "gsm8k/example_model_solutions.jsonl")
     assert (again.problems_new, again.chains_new, again.annotations_new, again.unchanged) == (0, 0, 0, 1319)
     assert store.stats() == stats
-    assert seconds < 30  # of this process; 4 s are usual
+    assert seconds < 90  # of this process; 4 s are usual
 
 
 KILLED = """

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,7 @@ from stepviz.types import (
 from stepviz.worker import Worker
 from stepviz.worker_process import ensure_worker, last_words, lock_file, log_file, worker_alive
 from tests import tiny
+from tests.job_cases import wait_for
 from tests.store_cases import new_url
 
 PROBLEM = Problem("Tom has 3 apples and buys 12 more. How many?", answer="15", source="mine", key="1")
@@ -80,13 +81,6 @@ def stop(store: Store) -> None:
         os.kill(pid, signal.SIGKILL)
     for file in (lock_file(store), log_file(store)):
         file.unlink(missing_ok=True)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 90.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def draws(store: Store) -> dict[tuple[str, int], str]:
@@ -153,29 +147,29 @@ def test_one_worker_a_store_however_many_ask(store: Store, model: str) -> None:
     assert not worker_alive(store)
 
 
-def test_cancel_of_a_real_run_within_two_seconds(store: Store, model: str) -> None:
-    run = jobs.start(store, "sample", {"problems": [PROBLEM.id], "n": 400, "engine": model, "sampling": SAMPLING})
+def test_cancel_of_a_real_run(store: Store, model: str) -> None:
+    """It ends two seconds later on an idle machine; anywhere with most of its draws not made."""
+    run = jobs.start(store, "sample", {"problems": [PROBLEM.id], "n": 20_000, "engine": model, "sampling": SAMPLING})
     wait_for(lambda: draws(store))
-    asked = time.monotonic()
     store.request_cancel(run)
     wait_for(lambda: store.run(run).state != "running")
-    assert time.monotonic() - asked < 2
-    assert store.run(run).state in ("cancelled", "done")
+    assert store.run(run).state == "cancelled"
+    assert len(draws(store)) < 20_000
     assert len(store.chains(PROBLEM.id)) == len(CHAINS) + len(draws(store))
 
 
 def test_it_leaves_when_idle_and_stays_for_its_parent(store: Store) -> None:
     root, env = Path(__file__).parents[1], {**os.environ, "STEPVIZ_DB": store.url}
     command = [sys.executable, "-m", "stepviz.worker", "--idle", "0.5"]
-    assert subprocess.run(command, env=env, cwd=root, timeout=60, check=False).returncode == 0
-    parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    assert subprocess.run(command, env=env, cwd=root, timeout=240, check=False).returncode == 0
+    parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     worker = subprocess.Popen([*command, "--parent", str(parent.pid)], env=env, cwd=root)
     wait_for(lambda: worker_alive(store))
     time.sleep(1.5)
     assert worker.poll() is None
     parent.kill()
     parent.wait()
-    assert worker.wait(20) == 0
+    assert worker.wait(120) == 0
 
 
 def test_a_worker_that_cannot_start_says_why(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ import pytest
 from db.store import Store, open_store
 from db.values import ProblemFilter
 from stepviz.worker_process import worker_alive
+from tests.job_cases import wait_for
 from tests.store_cases import sqlite_only
-from tests.test_jobs_worker import stop, wait_for, worker_pid
+from tests.test_jobs_worker import stop, worker_pid
 
 pytestmark = sqlite_only
 ROOT = Path(__file__).parents[1]
@@ -71,7 +72,7 @@ def app(tmp_path: Path, url: str) -> Iterator[tuple[str, Path]]:
     assert process.poll() is None, log.read_text()
     yield address, log
     process.terminate()
-    process.wait(20)
+    process.wait(120)
 
 
 def _answers(address: str) -> bool:
@@ -140,5 +141,5 @@ def kill_in_the_middle(store: Store, process: subprocess.Popen[str], who: str) -
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not worker_alive(store))
     kept = set(draws(store))
-    process.communicate(timeout=120)
+    process.communicate(timeout=300)
     return kept

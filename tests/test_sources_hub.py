@@ -100,20 +100,20 @@ def test_nobody_there_is_said_at_once(listening: socket.socket, monkeypatch: pyt
     assert "cannot be reached" in said
     assert "refused" in said
     assert "Without a network, fetch the data set elsewhere" in said
-    assert seconds < 5
+    assert seconds < 60  # what the library itself tries again for would take minutes
     assert not datasets.config.HF_HUB_OFFLINE
 
 
 def test_an_address_that_nobody_finds_is_given_up_after_seconds(monkeypatch: pytest.MonkeyPatch):
     class Hanging:
         def head(self, *_: Any, **__: Any) -> None:
-            threading.Event().wait(60)
+            threading.Event().wait(600)
 
     monkeypatch.setattr(huggingface_hub, "get_session", Hanging)
     monkeypatch.setattr(hub, "CONNECT", 1)
     said, seconds = refused_by_the_hub()
     assert "no connection in 1 s (HF_HUB_ETAG_TIMEOUT=60 waits longer)" in said
-    assert seconds < 5
+    assert seconds < 60
 
 
 def test_a_slow_network_is_a_network(listening: socket.socket, monkeypatch: pytest.MonkeyPatch):

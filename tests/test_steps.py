@@ -263,7 +263,7 @@ def test_what_cannot_be_done_is_said(act: Any):
 @pytest.mark.parametrize(
     "unit", ["[", "\\[", "\\(", "$$", "$a ", "\\begin{a}", "\t", "\n", "answer is ", "final ", "#### 1\n", ". "]
 )
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(280)
 def test_a_megabyte_of_anything_takes_linear_time(unit: str):
     text = unit * (1_000_000 // len(unit))
     for rule in steps.RULES:

@@ -43,7 +43,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator
         assert json.loads(done.stdout)["refused"] == []
     yield f"http://127.0.0.1:{port}"
     process.terminate()
-    process.wait(20)
+    process.wait(120)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
