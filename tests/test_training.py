@@ -11,19 +11,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from db.store import open_store
-from stepviz import recipes
+from stepviz import engines, recipes
 from stepviz.checkpoints import look
+from stepviz.engines.transformers import fingerprint
 from stepviz.errors import StepvizError
 from stepviz.train_estimate import memory_needed
 from stepviz.types import Problem
 from stepviz.world import problem
 from tests import tiny
-from training import sft
-from training.language_model import Settings, new_student, save
+from training import sft, step_scores
+from training.language_model import LossLog, Settings, new_student, save
 from training.packing import IGNORED, Document, PackedBlocks, pack, prompt_completion
+from training.record import base_of, id_of
 from training.tokenizer import BAD, SPECIAL, STEP, train_tokenizer
 
 TEXTS = [f"{p.question}\n{p.solution}" for p in (problem("train", i) for i in range(40))]
@@ -46,14 +48,14 @@ def encode(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
 
 
 @given(text=st.text(max_size=80))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_text_comes_back(text: str) -> None:
     known = _TOKENIZER
     assert known.decode(encode(known, text), skip_special_tokens=False) == text
 
 
 @given(a=st.text(max_size=40), b=st.text(max_size=40))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_encoding_is_additive_at_step_borders(a: str, b: str) -> None:
     known = _TOKENIZER
     assert encode(known, a + "\n" + b) == encode(known, a + "\n") + encode(known, b)
@@ -110,18 +112,48 @@ def test_fine_tuning_from_the_store_changes_every_weight_and_lowers_the_loss(bas
     assert AutoTokenizer.from_pretrained(tmp_path / "out").decode(encode(_TOKENIZER, "x=1")) == "x=1"
 
 
-@pytest.mark.parametrize(("saved", "size"), [(torch.float32, 4), (torch.bfloat16, 2)])
+@pytest.mark.parametrize(
+    ("saved", "trained", "size"),
+    [
+        (torch.float32, torch.float32, 4),
+        (torch.bfloat16, torch.bfloat16, 2),
+        (torch.float16, torch.bfloat16, 2),  # Llama 2 is published so
+    ],
+)
 def test_on_a_gpu_weights_are_trained_as_they_were_saved(
-    saved: torch.dtype, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    saved: torch.dtype, trained: torch.dtype, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step of 1e-3 of a weight is less than bfloat16 can tell: the embedded models would hardly learn."""
+    """A step of 1e-3 of a weight is less than bfloat16 can tell: the embedded models would hardly learn.
+
+    In float16 the square of a gradient is 0, and so Adam's divisor.
+    """
     base = tiny.build(tmp_path / "base")
     AutoModelForCausalLM.from_pretrained(base, dtype=saved).save_pretrained(base)
     need = memory_needed(look(str(base)), {"batch": 0, "length": 64}, on_gpu=True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     model, _ = sft.load_base(base)
-    assert model.dtype == saved
+    assert model.dtype == trained
+    assert step_scores.load_base(base, 0)[0].dtype == trained
     assert need == 4 * size * sum(p.numel() for p in model.parameters())  # weights, gradients, two moments
+
+
+@pytest.mark.parametrize("saved", [torch.float32, torch.bfloat16])
+def test_a_base_is_recorded_under_the_name_that_its_engine_gives_it(
+    saved: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU, where bfloat16 weights stay so: the parents of what is trained there led to a model that nobody knew.
+
+    The engine's own computing is left on the CPU: what it is told to load, and its name, are those of a GPU.
+    """
+    base = tiny.build(tmp_path / "base")
+    AutoModelForCausalLM.from_pretrained(base, dtype=saved).save_pretrained(base)
+    suffix = {torch.float32: "", torch.bfloat16: "+bfloat16"}[saved]
+    assert base_of(str(base)).id == engines.load(f"hf:{base}", device="cpu").model_id == f"base@{fingerprint(base)}"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(PreTrainedModel, "to", lambda self, device: self)
+    engine = engines.load(f"hf:{base}", device="cuda")
+    assert engine.model.dtype == saved
+    assert base_of(f"hf:{base}").id == id_of(base) == engine.model_id == f"base@{fingerprint(base)}{suffix}"
 
 
 def test_a_training_that_diverges_ends_and_says_what_to_do(tmp_path: Path) -> None:
@@ -134,6 +166,19 @@ def test_a_training_that_diverges_ends_and_says_what_to_do(tmp_path: Path) -> No
     short = Settings(epochs=2, batch=4, length=64, compile=False)
     with pytest.raises(StepvizError, match=r"diverged: its loss is nan at step 1 of \d+\. Take a lower learning rate"):
         sft.run(rows, base, tmp_path / "made", short, lambda row: None)
+    assert not (tmp_path / "made" / "config.json").exists()
+
+
+def test_a_training_that_diverges_after_its_last_line_is_no_model_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log has a line every so many steps; of what comes after the last only the mean of all steps tells."""
+    monkeypatch.setattr(LossLog, "add", lambda *_: None)
+    base = tiny.build(tmp_path / "base")
+    rows = [{"prompt": f"Tom has {i}.\n", "completion": f"{i}+12={i + 12}\n"} for i in range(40)]
+    wild = Settings(epochs=2, batch=4, length=64, compile=False, learning_rate=float("inf"))
+    with pytest.raises(StepvizError, match=r"diverged: its loss is nan at step (\d+) of \1\."):
+        sft.run(rows, base, tmp_path / "made", wild, lambda row: None)
     assert not (tmp_path / "made" / "config.json").exists()
 
 

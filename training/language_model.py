@@ -112,7 +112,18 @@ def run(trainer: Trainer, out: Path) -> TrainOutput:
     from transformers import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)
-    return trainer.train(resume_from_checkpoint=resumable(out))
+    done = trainer.train(resume_from_checkpoint=resumable(out))
+    require_finite(done.training_loss, done.global_step, done.global_step)  # some steps come after the last line
+    return done
+
+
+def require_finite(loss: float, step: int, of: int) -> None:
+    """StepvizError for a loss that is no number: from then on the weights are none either."""
+    if not math.isfinite(loss):
+        raise StepvizError(
+            f"the training diverged: its loss is {loss} at step {step} of {of}. Take a lower learning rate, or a "
+            "larger batch"
+        )
 
 
 def check_memory(model: PreTrainedModel) -> None:
@@ -181,12 +192,7 @@ class LossLog:
         return [Progress(), *watched]
 
     def add(self, step: int, of: int, loss: float) -> None:
-        """StepvizError for a loss that is no number: from then on the weights are none either."""
-        if not math.isfinite(loss):
-            raise StepvizError(
-                f"the training diverged: its loss is {loss} at step {step} of {of}. Take a lower learning rate, or a "
-                "larger batch"
-            )
+        require_finite(loss, step, of)
         self.losses.append((step, round(loss, 4)))
         row = {"step": step, "of": of, "loss": self.losses[-1][1], "tokens": step * self.a_step}
         if (each := self.seconds_a_step(step)) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,16 +28,15 @@ class Base(NamedTuple):
 def base_of(given: str) -> Base:
     """`embedded:NAME`, `hf:ID_OR_PATH`, a folder or a hub id."""
     from stepviz.embedded import path
-    from stepviz.engines.transformers import fingerprint
 
     kind, _, rest = given.partition(":")
     if kind == "embedded":
         name = rest or "student"
-        return Base(canonical(given), str(path(name)), f"embedded/{name}@{fingerprint(path(name))}")
+        return Base(canonical(given), str(path(name)), id_of(path(name), f"embedded/{name}"))
     source = rest if kind == "hf" else given
     folder = Path(source)
     if folder.is_dir():
-        return Base(f"hf:{folder.absolute()}", source, f"{folder.resolve().name}@{fingerprint(folder)}")
+        return Base(f"hf:{folder.absolute()}", source, id_of(folder))
     if folder.is_absolute() or source.startswith("."):
         raise StepvizError(f"there is no folder {source}: give embedded:NAME, a folder or a hub id")
     return Base(f"hf:{source}", source, source)
@@ -89,15 +89,18 @@ def publish(spec: Mapping[str, Any], cost: Mapping[str, Any]) -> None:
     (Path(spec["out"]) / SPEC).unlink()
 
 
-def id_of(out: Path) -> str:
-    """The id under which the model in a folder stands in the store, and by which engines and scorers name it."""
+def id_of(folder: Path, name: str = "") -> str:
+    """The id under which the model in a folder stands in the store, and by which engines and scorers name it here."""
     from transformers import AutoConfig
 
+    from stepviz.engines.precision import named_by, precision
     from stepviz.engines.transformers import fingerprint
+    from stepviz.reward.loading import chosen_device
 
-    dtype = str(AutoConfig.from_pretrained(out).dtype).removeprefix("torch.")
-    suffix = "" if dtype in ("float32", "None") else f"+{dtype}"
-    return f"{out.resolve().name}@{fingerprint(out)}{suffix}"
+    suffix = ""
+    with contextlib.suppress(OSError, ValueError):  # a folder without a config: loading says what it lacks
+        suffix = named_by(precision(AutoConfig.from_pretrained(folder), chosen_device(None)))
+    return f"{name or folder.resolve().name}@{fingerprint(folder)}{suffix}"
 
 
 def finish(

@@ -22,16 +22,17 @@ STUDENT = Settings(epochs=5, learning_rate=1.5e-3, batch=16)
 
 
 def load_base(base: Path | str) -> tuple[Any, Any]:
-    """(model, tokenizer) of a checkpoint, in float32 on the CPU, on a GPU as it was saved.
+    """(model, tokenizer) of a checkpoint, in float32 on the CPU, on a GPU as it was saved (never in float16).
 
     A small model's steps are lost in bfloat16 weights: those of one that was saved in float32 stay so.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    from stepviz.reward.loading import chosen_device, precision
+    from stepviz.engines.precision import trained_in
+    from stepviz.reward.loading import chosen_device
 
     try:
-        dtype = precision(AutoConfig.from_pretrained(str(base), trust_remote_code=False), chosen_device(None))
+        dtype = trained_in(AutoConfig.from_pretrained(str(base), trust_remote_code=False), chosen_device(None))
         model = AutoModelForCausalLM.from_pretrained(
             str(base), dtype=dtype, use_safetensors=True, trust_remote_code=False
         )

@@ -96,12 +96,13 @@ def run(
 
 
 def load_base(base: Path | str, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The checkpoint under a new head of two labels, drawn from the seed; float32 on the CPU."""
+    """The checkpoint under a new head of two labels, drawn from the seed; precision as in training.sft."""
     import torch
     from transformers import AutoConfig, AutoModelForTokenClassification
 
+    from stepviz.engines.precision import trained_in
     from stepviz.engines.transformers import load_tokenizer
-    from stepviz.reward.loading import chosen_device, precision
+    from stepviz.reward.loading import chosen_device
 
     torch.manual_seed(seed)
     try:
@@ -111,7 +112,7 @@ def load_base(base: Path | str, seed: int) -> tuple[PreTrainedModel, PreTrainedT
         model, found = AutoModelForTokenClassification.from_pretrained(
             str(base),
             config=config,
-            dtype=precision(config, chosen_device(None)),
+            dtype=trained_in(config, chosen_device(None)),
             use_safetensors=True,
             trust_remote_code=False,
             attn_implementation="sdpa",

@@ -1,6 +1,6 @@
 """Any causal language model of the `transformers` library, by hub id or folder, on a GPU or a CPU.
 
-Safetensors only, no code from the hub, dtype explicit: bfloat16 on cuda, float32 on the CPU. The decoding
+Safetensors only, no code from the hub, dtype explicit (stepviz.engines.precision). The decoding
 loop is ours (decode.py), because stock `generate` has no seed per request, keeps finished rows in the
 batch, and computes a prompt again for each of its continuations.
 """
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from stepviz.engines.base import Cancelled, OnBatch, OnCompletion
 from stepviz.engines.decode import Batch, Decoder, Row, by_length, by_trunk
 from stepviz.engines.endings import Endings
+from stepviz.engines.precision import named_by, precision
 from stepviz.engines.prompts import encode
 from stepviz.errors import StepvizError
 from stepviz.types import Completion, Request, Sampling
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ROWS = {"cpu": 256, "cuda": 256}  # in one batch, where the memory allows
@@ -135,15 +135,19 @@ class TransformersEngine:
 
 
 def _load_model(source: str, device: str) -> PreTrainedModel:
-    import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    dtype: torch.dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
     try:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, trust_remote_code=False, attn_implementation="sdpa"
+            source,
+            config=config,
+            dtype=precision(config, device),
+            use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation="sdpa",
         )
     except (OSError, ValueError) as error:
         raise StepvizError(f"cannot load a model from {source!r} (safetensors, no remote code): {error}") from error
@@ -173,8 +177,7 @@ def identity(source: str, name: str, model: PreTrainedModel) -> str:
     NAME@REVISION+bfloat16.
     """
     folder = Path(source)
-    precision = str(model.dtype).removeprefix("torch.")
-    suffix = "" if precision == "float32" else f"+{precision}"
+    suffix = named_by(model.dtype)
     if folder.is_dir():
         return f"{name}@{fingerprint(folder)}{suffix}"
     commit = getattr(model.config, "_commit_hash", None)

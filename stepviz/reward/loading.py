@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stepviz.engines.precision import precision
 from stepviz.engines.transformers import identity, load_tokenizer
 from stepviz.errors import StepvizError
 from stepviz.reward.encoding import QWEN_SEPARATOR, Encoder, Lines, Separated, Tagged
@@ -75,15 +76,6 @@ def chosen_device(device: str | None) -> str:
 def context_of(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int:
     positions = getattr(config.get_text_config(), "max_position_embeddings", None)
     return int(min(positions or tokenizer.model_max_length, tokenizer.model_max_length))
-
-
-def precision(config: PreTrainedConfig, device: str) -> torch.dtype:
-    """float32 on a CPU; on a GPU what the checkpoint says of itself, else bfloat16."""
-    import torch
-
-    said = config.get_text_config().dtype
-    said = getattr(torch, said) if isinstance(said, str) else said
-    return (said or torch.bfloat16) if device.startswith("cuda") else torch.float32
 
 
 def noted(config: PreTrainedConfig) -> dict[str, Any]:
