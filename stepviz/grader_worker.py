@@ -50,13 +50,14 @@ def _pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _mathematics() -> tuple[Any, Any]:
+    """parse and verify, with what a comparison of polynomials loads: else the first would pay for it from its time."""
     import logging
 
     import math_verify
 
     logging.disable(logging.CRITICAL)
-    warm = math_verify.parse(r"$\frac{1}{2}+x$", parsing_timeout=None)
-    math_verify.verify(warm, math_verify.parse("$x+0.5$", parsing_timeout=None), timeout_seconds=None)
+    warm = math_verify.parse(r"$x^2+\frac{3}{2}x+0.5$", parsing_timeout=None)
+    math_verify.verify(warm, math_verify.parse(r"$(x+1)(x+\frac{1}{2})$", parsing_timeout=None), timeout_seconds=None)
     return math_verify.parse, math_verify.verify
 
 

@@ -7,11 +7,12 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from stepviz import answers
-from stepviz.grader_pool import PATIENCE, SECONDS, GraderPool, Memory, Unsettled, shared_pool
+from stepviz.grader_pool import PATIENCE, SECONDS, GraderPool, Memory, Unsettled, Worker, shared_pool
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,6 +57,22 @@ def test_a_comparison_that_is_held_up_in_the_middle_for_longer_than_it_may_compu
     assert time.monotonic() - started > 3 * SECONDS
     later.join()
     own.close()
+
+
+def test_the_first_comparison_pays_for_no_import():
+    """It is limited like any other: a tenth of what the start of its process has taken, on whatever machine."""
+    worker = Worker()
+    worker.wait_ready()
+    start = _computed(worker)
+    assert worker.ask("(y+3)(y-3)", "y^2-9", 60, 60).verdict == "equal"
+    assert _computed(worker) - start < start / 7
+    worker.kill()
+
+
+def _computed(worker: Worker) -> float:
+    """Seconds of processor time."""
+    user, system = Path(f"/proc/{worker.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def test_what_computes_without_end_is_ended(pool: GraderPool):

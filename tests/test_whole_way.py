@@ -47,9 +47,9 @@ def app(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(240):
+    for _ in range(600):
         try:
-            urllib.request.urlopen(url, timeout=2).close()
+            urllib.request.urlopen(url, timeout=10).close()
             return
         except OSError:
             assert process.poll() is None, log.read_text()
