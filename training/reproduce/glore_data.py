@@ -121,6 +121,11 @@ class Shared:
     drafts: Drawing  # at temperature 0.7, for what refinement is compared with
     tokens: dict[str, int]  # of the training data: drafts, traces
 
+    @property
+    def refined(self) -> list[int]:
+        """The drafts that are refined: those whose questions have samples of the student to compare with."""
+        return [i for i, group in enumerate(self.samples) if len(group) >= BO]
+
 
 def collect(store: Store, engine: Engine, scale: Scale, log: Log = print) -> Shared:
     """Draws what is missing, and judges it."""

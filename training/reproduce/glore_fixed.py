@@ -19,8 +19,8 @@ BEFORE = "two samples from before the SORM's step"
 
 
 def _compared(shared: Shared) -> list[int]:
-    """The drafts that "fixed" is of: wrong ones whose question has two samples of the student."""
-    return [i for i, d in enumerate(shared.test) if not d.right and len(shared.samples[i]) >= 2]
+    """The drafts that "fixed" is of: the wrong ones."""
+    return [i for i in shared.refined if not shared.test[i].right]
 
 
 def fixed(seeds: Sequence[Refined], shared: Shared) -> dict[str, np.ndarray]:
@@ -97,7 +97,7 @@ def kept(
 
     Over the drafts with three samples of the student, so that all rows are of the same questions, tokens as well.
     """
-    which = [i for i, group in enumerate(shared.samples) if len(group) >= BO]
+    which = shared.refined
     rows: dict[str, list[list[bool]]] = {}
     tokens: dict[str, list[float]] = {}
     for s, (refined, arms) in enumerate(zip(seeds, models, strict=True)):

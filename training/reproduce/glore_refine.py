@@ -19,7 +19,7 @@ from stepviz.refining import refine_prompt, without_marks
 from stepviz.types import PromptStyle, Request, Sampling, digest
 from training.reproduce.glore_arms import Trained
 from training.reproduce.glore_data import Judged, Shared, judged, resampled
-from training.reproduce.glore_judges import T, last_score, score
+from training.reproduce.glore_judges import UNSCORED, T, last_score, score
 from training.reproduce.work import Work
 
 Log = Callable[[str], None]
@@ -48,7 +48,7 @@ class Refined:
 
     ways: dict[str, Way]
     places: dict[str, list[int]]
-    scores: dict[str, list[float]]  # the ORM's last, of draft, global and local
+    scores: dict[str, list[float]]  # the ORM's last, of draft, global and local (the draft's where a try has none)
     samples: list[list[Judged]]  # two of the student from before the SORM's step, for wrong drafts
 
 
@@ -60,15 +60,15 @@ def place(scores: Sequence[float], threshold: float = T) -> int:
 
 
 def refine_seed(work: Work, seed: int, models: Mapping[str, Trained], shared: Shared, log: Log = print) -> Refined:
-    """Every try for every draft with one seed's refiner, SORM and ORM."""
-    test, name = shared.test, f"seed-{seed}"
-    wrong = [i for i, d in enumerate(test) if not d.right]
+    """Every try with one seed's refiner, SORM and ORM, for every draft that has samples to be compared with."""
+    test, name, every = shared.test, f"seed-{seed}", shared.refined
+    wrong = [i for i in every if not test[i].right]
     of = {arm: score(work, f"{name}/test", models[arm], test) for arm in ("orm", "sorm")}
     places = {f"local, {arm.upper()}": [place(row) for row in of[arm]] for arm in ("sorm", "orm")}
+    asked = set(wrong)
     places["local, exact pit (oracle)"] = [
-        d.judgement.exact_pit or len(d.steps) if i in set(wrong) else 0 for i, d in enumerate(test)
+        d.judgement.exact_pit or len(d.steps) if i in asked else 0 for i, d in enumerate(test)
     ]
-    every = range(len(test))
     writer = Writer(work, name, models["refiner"], test)
     ways = {"global": writer.write("global", test, [None] * len(test), every)}
     for way, found in places.items():  # what is right in the end is asked of the SORM's place alone
@@ -76,16 +76,17 @@ def refine_seed(work: Work, seed: int, models: Mapping[str, Trained], shared: Sh
     again = {"global": None, "local, SORM": "sorm"}
     for way, locator in again.items():
         first = [t or d for t, d in zip(ways[way].tries, test, strict=True)]
-        found = [None] * len(test) if locator is None else _again(work, name, models[locator], first, wrong)
-        ways[f"{way}, again"] = writer.write(f"{way}, again", first, found, wrong)
+        again_at = [None] * len(test) if locator is None else _again(work, name, models[locator], first, wrong)
+        ways[f"{way}, again"] = writer.write(f"{way}, again", first, again_at, wrong)
     scores = {"draft": [last_score(row, d) for row, d in zip(of["orm"], test, strict=True)]}
     for way in ("global", "local, SORM"):
-        tries = [t or d for t, d in zip(ways[way].tries, test, strict=True)]
+        tries = [ways[way].tries[i] or test[i] for i in every]
         scored = score(work, f"{name}/{way}", models["orm"], tries)
-        scores[way] = [last_score(row, t) for row, t in zip(scored, tries, strict=True)]
+        found = {i: last_score(row, t) for i, row, t in zip(every, scored, tries, strict=True)}
+        scores[way] = [found.get(i, UNSCORED) for i in range(len(test))]
     pit = resampled(shared, places["local, SORM"], wrong)
-    log(f"seed {seed}: refined {len(test)} drafts, {len(wrong)} of them wrong")
-    return Refined(ways, places, scores, [pit.get(i, []) for i in every])  # type: ignore[arg-type]
+    log(f"seed {seed}: refined {len(every)} drafts, {len(wrong)} of them wrong")
+    return Refined(ways, places, scores, [pit.get(i, []) for i in range(len(test))])  # type: ignore[arg-type]
 
 
 def _again(work: Work, name: str, model: Trained, first: Sequence[Judged], wrong: Sequence[int]) -> list[int]:
