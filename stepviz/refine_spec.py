@@ -95,11 +95,14 @@ def written_out(named: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
 
 
 def target_of(store: Store, refiner: str) -> str:
-    """What a refiner was trained to write, as the datasets of its record say; "full" where they do not."""
+    """What a refiner was trained to write, as the datasets of its record say; "full" where they do not.
+
+    In another precision than it was trained in it has a second record, which knows of no dataset.
+    """
     kind, _, rest = refiner.partition(":")
     spec = f"hf:{Path(rest).absolute()}" if kind == "hf" and Path(rest).is_dir() else refiner
-    model = next((model for model in reversed(store.models()) if model.spec in (refiner, spec)), None)
-    made_of = {d.get("hash") for d in (model.meta.get("datasets") or ()) if isinstance(d, Mapping)} if model else set()
+    records = [model for model in store.models() if model.spec in (refiner, spec) and model.meta.get("datasets")]
+    made_of = {d.get("hash") for d in records[-1].meta["datasets"] if isinstance(d, Mapping)} if records else set()
     said = {d.config.get("target") for d in store.datasets() if d.hash in made_of} if made_of else set()
     return next((target for target in TARGETS if target in said), "full")
 
@@ -149,5 +152,5 @@ def _share(name: str, value: Any) -> float:
 
 def _count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_SAMPLES:
-        raise StepvizError(f"{name} is a whole number from 1 on, not {str(value)[:40]!r}")
+        raise StepvizError(f"{name} is a whole number between 1 and {MOST_SAMPLES:,}, not {str(value)[:40]!r}")
     return value

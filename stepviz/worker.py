@@ -26,6 +26,7 @@ from stepviz.errors import StepvizError
 from stepviz.job import Job
 from stepviz.job_kinds import JOBS
 from stepviz.jobs import QUICK
+from stepviz.reward.specs import KINDS
 from stepviz.worker_process import worker_lock
 
 if TYPE_CHECKING:
@@ -141,8 +142,9 @@ class Beat(threading.Thread):
 
 def _stamp(spec: str) -> str:
     """Of the weights' files where they lie in a folder; loading says what is wrong with a spec."""
+    kind, _, rest = spec.partition(":")
     with contextlib.suppress(StepvizError, OSError):
-        return str(look(spec).weights_stamp)
+        return str(look(rest if kind in KINDS else spec).weights_stamp)
     return ""
 
 

@@ -227,3 +227,14 @@ def test_a_model_that_was_trained_anew_under_its_old_name_is_loaded_anew(bench: 
     save_file({"w": np.zeros(3)}, weights)
     assert worker.engine(f"hf:{folder}", None, None) is not first
     assert len(loaded) == 2
+
+
+@pytest.mark.parametrize("kind", ["hf", "qwen-prm"])
+def test_so_is_a_scorer_whatever_its_kind(bench: Bench, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    worker = Worker(bench.store, load_scorer=lambda spec, device: SlowEngine(spec, 0.0))
+    save_file({"w": np.zeros(2)}, tmp_path / "model.safetensors")
+    first = worker.scorer(f"{kind}:{tmp_path}", None)
+    assert worker.scorer(f"{kind}:{tmp_path}", None) is first
+    save_file({"w": np.zeros(3)}, tmp_path / "model.safetensors")
+    assert worker.scorer(f"{kind}:{tmp_path}", None) is not first

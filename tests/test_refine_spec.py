@@ -39,7 +39,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
         ({"gate": 0.5, "orm": "none"}, "a gate needs an ORM"),
         ({"sorm": "none"}, "needs a SORM that says where"),
         ({"refiner": "none"}, "a refiner is needed"),
-        ({"samples": 0}, "samples is a whole number from 1 on"),
+        ({"samples": 0}, "samples is a whole number between 1 and 1,024, not '0'"),
+        ({"samples": 5000}, "samples is a whole number between 1 and 1,024, not '5000'"),
         ({"at": 2, "chains": [CHAIN.id, "another"]}, "one draft"),
         ({"engine": "embedded"}, "does not know engine"),
     ],
@@ -87,6 +88,7 @@ def test_a_refiner_is_asked_for_what_it_was_trained_to_write(
     local = store.add_dataset("local", "refine-local", {"target": written}, rows)
     everything = store.add_dataset("global", "refine-global", {"targets": 1}, rows)
     made_of = [{"id": d.id, "recipe": d.recipe, "hash": d.hash} for d in (everything, local)]
-    store.add_model(ModelRow("refiner@1", "refiner", MODELS["refiner"], meta={"datasets": made_of}))
+    store.add_model(ModelRow("refiner@1+bfloat16", "refiner", MODELS["refiner"], meta={"datasets": made_of}))
+    store.add_model(ModelRow("refiner@1", "refiner", MODELS["refiner"]))  # on a CPU, after it was used there once
     _, spec = jobs.normalised(store, "refine", {"chains": ["a"], **MODELS, "target": given})
     assert spec["target"] == expected
