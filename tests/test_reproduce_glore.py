@@ -111,7 +111,7 @@ def tiny_arms(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_whole_comparison_on_tiny_models(
     store: Store, tmp_path: Path, tiny_arms: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,7 +98,7 @@ def stop_all(store: Store) -> None:
     """No training outlives its test, and no trainer either."""
     for run in store.runs():
         store.request_cancel(run.id)
-    wait_for(lambda: all(run.state != "running" for run in store.runs()), 30)
+    wait_for(lambda: all(run.state != "running" for run in store.runs()))
     process = trainer_process(store)
     if process is not None:
         os.kill(process, signal.SIGKILL)
