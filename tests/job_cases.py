@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
 from db.store import Store
 from stepviz import jobs
 from stepviz.errors import StepvizError
@@ -86,6 +88,19 @@ def wait_for(condition: Callable[[], object], seconds: float = 240.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
+
+
+def heartbeats(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The runs of the heartbeats that are written from now on, as they come."""
+    beats: list[int] = []
+    heartbeat = store.heartbeat
+
+    def beat(run_id: int, *told: object) -> bool:
+        beats.append(run_id)
+        return heartbeat(run_id, *told)
+
+    monkeypatch.setattr(store, "heartbeat", beat)
+    return beats
 
 
 def finish_lease(store: Store, run_id: int) -> None:

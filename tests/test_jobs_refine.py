@@ -12,7 +12,7 @@ from db.values import RefinementFilter, RefinementRow, RunRow
 from stepviz import jobs
 from stepviz.types import Problem, SourceItem, Verdict
 from stepviz.worker import Worker
-from tests.job_cases import CHAIN, NOBODY, OTHER, PROBLEM, WRONG, wait_for
+from tests.job_cases import CHAIN, NOBODY, OTHER, PROBLEM, WRONG, heartbeats, wait_for
 from tests.refine_cases import FIXED, ScriptedRefiner, ScriptedScorer, draft
 from tests.store_cases import new_url
 
@@ -237,14 +237,7 @@ def test_inside_a_chunk_the_draws_are_told_as_the_batches_end(bench: Bench, monk
     from stepviz import worker
 
     monkeypatch.setattr(worker, "BEAT_S", 0.01)
-    beats: list[object] = []
-    heartbeat = bench.store.heartbeat
-
-    def beat(*told: object) -> bool:
-        beats.append(None)
-        return heartbeat(*told)
-
-    monkeypatch.setattr(bench.store, "heartbeat", beat)
+    beats = heartbeats(bench.store, monkeypatch)
     three = [draft(PROBLEM.id, str(i), f"{i} apples\n3+12=16\n#### 16") for i in range(3)]
     bench.store.add_items([SourceItem(PROBLEM, tuple(three))], {c.id: WRONG for c in three})
     run_id, seen = bench.start(*(c.id for c in three)), []

@@ -163,30 +163,13 @@ def test_the_worker_leaves_trainings_alone(store: Store, base: Path) -> None:
 
 # ---- a cancel that comes when the model is made
 
-LATE = """
-import os, pathlib, signal, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs have it ignored
-import training.__main__, training.commands, training.recorded
-recorded, finish = training.recorded, training.commands.finish
-recorded.GRACE_S = 0.3
-def late(*given, **more):
-    made = pathlib.Path(os.environ["MADE"])
-    made.touch()
-    for _ in range(6000):  # five minutes, where its test has failed
-        if made.exists():
-            time.sleep(0.05)
-    return finish(*given, **more)
-training.commands.finish = late
-training.__main__.run()
-"""
-
 
 def test_a_cancel_after_the_model_is_made_comes_too_late(store: Store, base: Path, tmp_path: Path) -> None:
     made, out = cases.solutions(store), tmp_path / "own"
     command = ["sft", "--dataset", str(made.id), "--base", str(base), "--out", str(out), "--epochs", "1",
                "--batch", "4", "--length", "64", "--no-compile", "--db", store.url]  # fmt: skip
     environment = {**os.environ, "MADE": str(tmp_path / "made")}
-    process = subprocess.Popen([sys.executable, "-c", LATE, *command], cwd=ROOT, env=environment)
+    process = subprocess.Popen([sys.executable, "-c", cases.LATE, *command], cwd=ROOT, env=environment)
     wait_for((tmp_path / "made").exists, PATIENCE)
     (run,) = store.runs()
     store.request_cancel(run.id)
@@ -207,7 +190,9 @@ def test_killed_before_its_record_a_model_gets_it_by_the_same_command(store: Sto
     command = ["sft", "--dataset", str(made.id), "--base", str(base), "--out", str(out), "--epochs", "1",
                "--batch", "4", "--length", "64", "--no-compile"]  # fmt: skip
     environment = {**os.environ, "MADE": str(tmp_path / "made")}
-    process = subprocess.Popen([sys.executable, "-c", LATE, *command, "--db", store.url], cwd=ROOT, env=environment)
+    process = subprocess.Popen(
+        [sys.executable, "-c", cases.LATE, *command, "--db", store.url], cwd=ROOT, env=environment
+    )
     wait_for((tmp_path / "made").exists, PATIENCE)
     process.send_signal(signal.SIGINT)  # Ctrl-C while it is put on record
     assert process.wait(PATIENCE) != 0

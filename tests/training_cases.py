@@ -19,6 +19,24 @@ QUICK = {"epochs": 2, "batch": 4, "length": 64, "compile": False}
 SMALL = {"epochs": "2", "batch": "4", "length": "64", "learning_rate": "0.001", "seed": "0"}  # as a form sends it
 LONG = {**QUICK, "epochs": 400}  # about 8,400 steps: killed or cancelled before they are through
 
+# the training command, which waits when its model is made and not yet on record, until the file MADE is removed
+LATE = """
+import os, pathlib, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs have it ignored
+import training.__main__, training.commands, training.recorded
+recorded, finish = training.recorded, training.commands.finish
+recorded.GRACE_S = 0.3
+def late(*given, **more):
+    made = pathlib.Path(os.environ["MADE"])
+    made.touch()
+    for _ in range(6000):  # five minutes, where its test has failed
+        if made.exists():
+            time.sleep(0.05)
+    return finish(*given, **more)
+training.commands.finish = late
+training.__main__.run()
+"""
+
 
 def solutions(store: Store, n: int = 200, name: str = "sums", recipe: str = "sft") -> DatasetRow:
     rows = [{"prompt": f"Tom has {i}.\n", "completion": f"{i}+12={i + 12}\n#### {i + 12}\n"} for i in range(n)]
