@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from tests.reproduce_cases import false_first, right, shared, three_drafts, two_steps
 from training.reproduce import glore_arms, glore_fixed, glore_refine
 from training.reproduce.glore_data import Judged
-from training.reproduce.work import Work
+from training.reproduce.work import Clock, Work
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,21 @@ def test_a_mark_that_the_refiner_repeats_is_no_part_of_its_solution(
     model = glore_arms.Trained("refiner", "hf:m", "m", 0)
     way = glore_refine.Writer(Work(tmp_path), "s", model, [a]).write("global", [a], [None], [0])
     assert way.right() == [True]
+
+
+def test_a_stage_takes_what_all_calls_took_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 0.0, 10.0, 12.0, 100.0, 100.0, 130.0, 130.0, 135.0])
+    monkeypatch.setattr("training.reproduce.work.time.monotonic", lambda: next(now))
+    first = Clock(tmp_path)
+    first.start("shared")
+    first.tick()
+    first.tick()  # … and is killed
+    again = Clock(tmp_path)
+    again.start("shared")
+    again.tick()
+    again.start("seed 0")
+    again.tick()
+    assert json.loads((tmp_path / "seconds.json").read_text("utf-8")) == {"shared": 12 + 30, "seed 0": 5}
 
 
 def test_tokens_are_over_the_drafts_that_the_share_is_of(drafts: list[Judged], tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ store, scores and refinements in the work folder. Tables and plots are written a
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +31,7 @@ from training.reproduce.glore_arms import AS_DRAWN, SETS, Trained, train_all
 from training.reproduce.glore_data import BO, Scale, collect
 from training.reproduce.glore_tables import report
 from training.reproduce.svg import chart
-from training.reproduce.work import Work
+from training.reproduce.work import Clock, Work
 
 Log = Callable[[str], None]
 SCORING = 55_000  # tokens a second that a scorer reads on two idle cores
@@ -72,8 +71,8 @@ def budget(settings: Settings) -> list[dict[str, Any]]:
     samples = s.sampled * s.n + max(0, s.three - s.sampled) * BO
     labels = s.measured * FULL_TRACES + s.deep * FULL_TRACES / 8 * (s.rollouts - 8)
     drawn = (s.test + s.dev + samples) * DRAFT + labels
-    tries = (2 + 4 * 0.4) * s.test * DRAFT  # every draft twice, wrong ones four times more
-    read = sum(arm.role != "refiner" for arm in arms) * s.test + 2 * s.test + 4 * s.dev + BO * s.three
+    tries = (2 + 5 * 0.4) * s.three  # every draft twice, wrong ones five times more
+    read = sum(arm.role != "refiner" for arm in arms) * s.test + (2 + BO) * s.three + 4 * s.dev
     read += DISTINCT * sum(arm.name in judges.RERANKED for arm in arms) * s.sampled * s.n
     rows = [
         *data[:2],
@@ -81,10 +80,11 @@ def budget(settings: Settings) -> list[dict[str, Any]]:
     ]
     for seed in range(settings.seeds):
         scored = read * (QUESTION + DRAFT)
+        refining = _minutes(tries * DRAFT, RATES["sampled"]) + _minutes(tries * (QUESTION + DRAFT), SCORING)  # prompts
         for stage, tokens, minutes in (
             ("models", sum(row["tokens"] for row in data[2:]), sum(row["minutes"] for row in data[2:])),
             ("scores", scored, _minutes(scored, SCORING)),
-            ("refinements", tries, _minutes(tries, RATES["sampled"])),
+            ("refinements", tries * DRAFT, refining),
         ):
             rows.append({"stage": f"seed {seed}: {stage}", "tokens": round(tokens), "minutes": round(minutes, 1)})
     return rows
@@ -98,34 +98,41 @@ def run(store: Store, folder: Path, settings: Settings, log: Log = print) -> dic
     """All stages; the tables, which are also in `folder`/tables.json after each seed."""
     rows = budget(settings)
     log(told(rows))
-    started, spent = time.monotonic(), []
     work, scale, student = Work(folder), settings.scaled, base_of(settings.student)
+    clock = Clock(folder)
+
+    def said(line: str) -> None:
+        clock.tick()
+        log(line)
+
+    clock.start("shared data")
     engine = load(settings.student)
-    drawn_by = collect_training(store, engine, scale.data, log)
-    shared = collect(store, engine, scale, log)
-    spent.append({"stage": "shared data", "minutes": _since(started)})
+    drawn_by = collect_training(store, engine, scale.data, said)
+    shared = collect(store, engine, scale, said)
+    clock.tick()
     models: list[dict[str, Trained]] = []
     refined: list[refine.Refined] = []
     tables: dict[str, Rows] = {}
     for seed in range(settings.seeds):
-        started = time.monotonic()
+        clock.start(f"seed {seed}")
         arms = SETS[settings.arms]
         shipped = settings.shipped if seed == 0 else None
         models.append(
-            train_all(store, arms, drawn_by, student, folder / f"seed-{seed}", scale.data, seed, shipped, log)
+            train_all(store, arms, drawn_by, student, folder / f"seed-{seed}", scale.data, seed, shipped, said)
         )
-        refined.append(refine.refine_seed(work, seed, models[-1], shared, log))
+        refined.append(refine.refine_seed(work, seed, models[-1], shared, said))
         tables = report(work, models, refined, shared, scale)
-        spent.append({"stage": f"seed {seed}", "minutes": _since(started)})
-        tables["what it took"] = [*_planned(rows), *spent]
+        clock.tick()
+        tables["what it took"] = [*_planned(rows), *_took(clock)]
         (folder / "tables.json").write_text(json.dumps(tables, indent=1), encoding="utf-8")
-        log(json.dumps(spent[-1]))
+        log(json.dumps({"stage": f"seed {seed}", "minutes": round(clock.spent[f"seed {seed}"] / 60, 1)}))
     engine.close()
     return tables
 
 
-def _since(started: float) -> float:
-    return round((time.monotonic() - started) / 60, 1)
+def _took(clock: Clock) -> list[dict[str, Any]]:
+    """Of draws and models that were there before, nothing."""
+    return [{"stage": stage, "minutes": round(seconds / 60, 1)} for stage, seconds in clock.spent.items()]
 
 
 def _planned(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,8 +1,9 @@
-"""Results of stages that are kept, so that a comparison that was killed goes on: JSON files in a folder."""
+"""Results of stages that are kept, so that a comparison that was killed goes on, and the time they took: JSON files."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,34 @@ class Work:
                 return found["value"]
         text = json.dumps({"made_of": made_of, "value": make()})
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".partial")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.rename(path)
+        _replace(path, text)
         return json.loads(text)["value"]
+
+
+class Clock:
+    """Seconds that each stage took, over all calls that worked in this folder.
+
+    They are kept at every line that is logged: a kill loses what came since the last one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "seconds.json"
+        self.spent: dict[str, float] = json.loads(self.path.read_text("utf-8")) if self.path.exists() else {}
+        self.stage, self.at = "", time.monotonic()
+
+    def start(self, stage: str) -> None:
+        self.stage, self.at = stage, time.monotonic()
+
+    def tick(self) -> None:
+        """Adds what came since the last tick to the stage at hand."""
+        now = time.monotonic()
+        self.spent[self.stage] = self.spent.get(self.stage, 0.0) + now - self.at
+        self.at = now
+        _replace(self.path, json.dumps(self.spent))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Written whole or not at all."""
+    unfinished = path.with_suffix(".partial")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.rename(path)
