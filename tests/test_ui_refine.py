@@ -123,6 +123,25 @@ def test_every_line_of_the_ledger_is_a_link_and_the_filters_work(page: Page) -> 
     assert "gain=fixed" in re.findall(r'href="([^"]*)"', page.html("?gain=fixed")["ledger"])[0], "a link keeps filters"
 
 
+def test_a_line_of_the_ledger_says_itself_what_the_bar_says(page: Page) -> None:
+    form = "t=0.2&gate=0.3&how=local&step=3&samples=4&no_flag=skip&target=suffix&sorm=embedded:orm"
+    link = re.search(r'href="([^"]*)" data-line', page.html(f"?{form}&gain=fixed")["ledger"])[1]
+    assert link == f"?refinement={page.line}&amp;gain=fixed"
+    page.script.refiner.local = "So 6 * 24 - 12 = 132."
+    page.script.refine(page.ids["wrong"], how="local", samples=2)
+    assert page.text("?", "ledger").count("2 samples") == 1
+
+
+def test_a_step_given_by_hand_is_taken_back(page: Page, no_worker: None) -> None:
+    line = page.script.refine(page.ids["wrong"], at=3)
+    assert page_of(page.bench, parse(f"?refinement={line}")).bar.step == 3
+    taken_back = f"?refinement={line}&step=0"
+    assert page_of(page.bench, parse(taken_back)).bar.step is None
+    assert 'name="step" value="0"' in page.html(taken_back)["rform"]
+    page.html(taken_back, "refine", step="0", how="local", t="0.5", **page.script.specs)
+    assert page.store.runs()[0].spec.get("at") is None
+
+
 def test_addresses_of_nowhere_say_so(page: Page) -> None:
     assert "There is no refinement 99" in page.text("?refinement=99", "rview")
     assert "names no refinement" in page.text("?refinement=x&of=chain", "rview")

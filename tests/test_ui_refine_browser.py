@@ -58,6 +58,12 @@ def test_a_click_on_a_step_starts_there_and_a_card_shows_the_other_refinement(pa
     expect(page.locator(".rbar .where")).to_contain_text("step 3 by hand")
     page.get_by_role("button", name="undo").click()
     expect(page.locator("#rview .row.from")).to_have_count(0)
+    page.locator("#ledger a[data-line]").first.click()  # a line of a step given by hand
+    expect(page.locator("#rview .row.from")).to_have_attribute("data-i", "3")
+    page.get_by_role("button", name="undo").click()
+    expect(page.locator(".rbar .where")).not_to_contain_text("by hand")
+    expect(page.locator("#rview .row.from")).to_have_count(0)
+    open_at(page, running, f"?refinement={running.ids['first']}")
     page.locator("#rview .card[data-name=global]").click()
     expect(page.locator("#rview .half.right .vhead")).to_contain_text("rewritten as a whole")
     page.wait_for_url("**/refine?*show=global")  # of this page: the document's base would make it Explore's
@@ -90,6 +96,34 @@ def test_from_explore_a_key_opens_the_chain_and_a_click_refines_it(page: Page, r
     assert "run=" in page.url
 
 
+def test_the_threshold_chosen_in_explore_goes_along(page: Page, running: Running) -> None:
+    page.goto(f"{running.url}/?problem={running.ids['problem']}&chain={running.ids['wrong']}&t=0.3")
+    expect(page.locator("#view .hand")).to_have_text("≤ .30")
+    page.keyboard.press(",")  # five hundredths less
+    page.keyboard.press("r")
+    page.wait_for_url(f"**/refine?chain={running.ids['wrong']}&t=0.25")
+    expect(page.locator(".rbar [name=t]")).to_have_value("0.25")
+    expect(page.locator(".rbar .where")).to_have_text("step 3")
+
+
+def test_folded_settings_stay_open_until_they_are_closed(page: Page, running: Running) -> None:
+    open_at(page, running, f"?refinement={running.ids['first']}")
+    more, pop = page.get_by_text("More", exact=True), page.locator(".rbar .pop").nth(1)
+    more.click()
+    page.locator(".rbar [name=samples]").select_option("4")
+    expect(page.locator(".rbar summary").nth(1)).to_have_text("4 samples")
+    expect(pop).to_be_visible()
+    page.locator(".rbar [name=no_flag]").select_option("skip")
+    expect(page.locator(".rbar summary").nth(1)).to_have_text("4 samples, skipped if none is flagged")
+    expect(pop).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(pop).not_to_be_visible()
+    page.get_by_text("Models", exact=True).click()
+    expect(page.locator(".rbar .pop").first).to_be_visible()
+    page.locator("#ledger h2").click()
+    expect(page.locator(".rbar details[open]")).to_have_count(0)
+
+
 def test_explores_list_is_refined_at_once(page: Page, running: Running) -> None:
     page.goto(f"{running.url}/?problem={running.ids['problem']}&chain={running.ids['wrong']}")
     page.locator("#chains a", has_text="Refine many").click()
@@ -112,12 +146,21 @@ def test_explores_list_is_refined_at_once(page: Page, running: Running) -> None:
 
 @pytest.mark.parametrize("width", [420, 820, 1024, 1280, 1920])
 def test_the_page_fits(page: Page, running: Running, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    open_at(page, running, f"?refinement={running.ids['first']}")
+    page.set_viewport_size({"width": width, "height": 500})
+    open_at(page, running, f"?refinement={running.ids['first']}&samples=4&no_flag=argmin")
+    for half in page.locator("#rview .tab").all():
+        half.evaluate("e => e.classList.add('x')")  # as with the exact judge's column
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    for pane in ("#rview .pair", "#ledger", "#rform"):
-        assert page.locator(pane).evaluate("e => e.scrollWidth <= e.clientWidth + 1"), pane
+    for pane in ("#rview .pair", "#rview .half", "#rview .half.right", "#ledger", "#rform"):
+        assert page.locator(pane).first.evaluate("e => e.scrollWidth <= e.clientWidth + 1"), pane
     button = page.locator(".rbar .pri")
     button.scroll_into_view_if_needed()
     box = button.bounding_box()
-    assert box["x"] + box["width"] <= width
+    bar = page.locator(".rbar").bounding_box()
+    assert bar["x"] + bar["width"] - 20 <= box["x"] + box["width"] <= width, "at the right, whatever stands before it"
+    assert page.locator("#rview .q").evaluate("e => e.scrollHeight <= e.clientHeight"), "the question is not cut"
+    for i in range(2):
+        page.locator(".rbar summary").nth(i).click()
+        pop = page.locator(".rbar .pop").nth(i).bounding_box()
+        assert pop["x"] >= 0
+        assert pop["x"] + pop["width"] <= width

@@ -13,13 +13,15 @@ FILTERS = {
     "by": tuple(HOW),  # RefinementFilter.how
     "gain": ("fixed", "broken", "same", "unknown"),
 }
+FORM = ("gate", "t", "how", "step", "refiner", "orm", "sorm", "samples", "no_flag", "target")  # the bar's fields
 
 
 @dataclass(frozen=True, slots=True)
 class At:
     """The address. `refinement`: a line of the ledger; `show`: a candidate's name, on the right.
 
-    The bar: gate ("always" or a score), t (the threshold), how, step (E by hand), the specs of the models, and samples,
+    The bar: gate ("always" or a score), t (the threshold), how, step (E by hand; 0: none, whatever the
+    line says), the specs of the models, and samples,
     no_flag, target of stepviz.refine_spec; empty where the line, or the default, says it. The ledger: when, where, by,
     gain, `of` ("chain": only this draft's, "problem": its problem's), `skip`. answer, origin: how Explore's list was
     filtered, for refining what it lists.

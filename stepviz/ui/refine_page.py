@@ -13,7 +13,7 @@ from stepviz.errors import StepvizError
 from stepviz.refine_spec import NONE
 from stepviz.ui import render_head, render_ledger, render_many, render_refine, render_refine_bar
 from stepviz.ui.page import Actions, Update, connect, reply, run_actions, widget
-from stepviz.ui.refine_address import At, parse
+from stepviz.ui.refine_address import FORM, At, parse
 from stepviz.ui.status import head_of
 from stepviz.ui.view_ledger import Ledger
 from stepviz.ui.view_many import many_of, spec_of
@@ -21,7 +21,6 @@ from stepviz.ui.view_refine import Bar, RefinePage, page_of, run_of
 from stepviz.ui.workbench import Workbench
 
 _SCRIPTS = ("js/threshold.js", "js/refine.js")
-_FORM = ("gate", "t", "how", "step", "refiner", "orm", "sorm", "samples", "no_flag", "target")
 
 
 def build(bench: Workbench) -> None:
@@ -122,7 +121,7 @@ class Refine:
 
     def _with_form(self, at: At, sent: Mapping[str, Any]) -> At:
         """As an address that anyone may have written: what the form cannot say is left out."""
-        return parse(replace(at, **{name: str(sent.get(name) or "")[:500] for name in _FORM if name in sent}).query())
+        return parse(replace(at, **{name: str(sent.get(name) or "")[:500] for name in FORM if name in sent}).query())
 
     def _started(self, at: At, run: int) -> Update:
         self.bench.dismissed.discard(run)

@@ -62,9 +62,10 @@ def view(v: ChainPage | None) -> str:
     by = f'<span class="leg"><i class="l-val"></i>measured{whose}, 95 %</span>'
     hints = _HINTS.replace("{predicted}", by + _predicted(v))
     sizes = f' style="--n:{len(v.columns)};--t:{v.threshold:g}"' if v.columns else ""
+    drawn = attrs(data_scorer=v.drawn.spec if v.drawn else None)
     return (
         f'{_head(v)}{run_bar(v.run)}{_grown(v)}{_foreign(v)}<div class="work">'
-        f'<div class="tab {" ".join(css).strip()}"{sizes} role="grid" aria-label="Steps">'
+        f'<div class="tab {" ".join(css).strip()}"{sizes}{drawn} role="grid" aria-label="Steps">'
         f"{columns(v)}{rows}{notes}</div>"
         f'<div class="side" aria-label="Step in focus">{inspector(v, v.rows[v.selected])}</div></div>{hints}'
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stepviz.ui.refine_address import FORM
 from stepviz.ui.render import attrs, button, esc, icon, number
 from stepviz.ui.view_ledger import LISTED, LedgerLine
 from stepviz.ui.view_refine import RefinePage
@@ -63,16 +64,16 @@ def _row(p: RefinePage, line: LedgerLine) -> str:
     where = "–" if not looked else "none" if line.where is None else f"step {line.where}"
     by = "" if not looked else "by hand" if line.by_hand else f"≤ {number(line.threshold)}"
     current = attrs(aria_current="true" if on else None)
+    samples = f" · {line.samples} samples" if line.samples > 1 else ""
     kept = "spared" if not line.chosen else line.pick
-    link = p.at.query(refinement=line.id, chain="", run="", show="", gate="", t="", how="", step="", refiner="", orm="",
-                      sorm="")  # fmt: skip
+    link = p.at.query(**dict.fromkeys(("chain", "run", "show", *FORM), ""), refinement=line.id)  # the line says these
     return (
         f'<a class="lrow{" on" if on else ""}" role="listitem"{current} href="{esc(link)}" data-line="{line.id}">'
         f'<span class="num prd">{when}</span><span class="num">{where}<small>{by}</small></span>'
-        f"<span>{line.how}</span><span>{esc(kept)}</span>"
+        f'<span>{line.how}</span><span title="{esc(kept)}">{esc(kept)}</span>'
         f'<span class="gain {css}" title="{title}">{icon(line.before)}{icon(line.after)}'
         f'<b class="num">{gain}</b></span>'
-        f'<span class="of">Chain {line.number} · {esc(line.place)}<i>{esc(line.age)}</i></span></a>'
+        f'<span class="of">Chain {line.number} · {esc(line.place)}{samples}<i>{esc(line.age)}</i></span></a>'
     )
 
 

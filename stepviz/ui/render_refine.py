@@ -18,11 +18,12 @@ def view(p: RefinePage) -> str:
     if p.missing or p.draft is None:
         return _nothing(p)
     question = p.draft.page.rows[0].text
+    many = " many" if p.line and p.line.samples > 1 and p.line.chosen else ""
     right = _half(p.refined, right=True) if p.refined else _unrefined(p)
     return (
         f'{run_bar(p.run)}{_report(p)}<div class="pair" data-chain="{esc(p.draft.page.chain)}">'
         f'<p class="q">{prose(question, p.draft.page.tex, flat=True)}</p>'
-        f'{_half(p.draft)}{right}</div><div class="cards" role="radiogroup" aria-label="What the ORM chose from">'
+        f'{_half(p.draft)}{right}</div><div class="cards{many}" role="radiogroup" aria-label="What the ORM chose from">'
         f"{_cards(p)}</div>"
     )
 
@@ -138,7 +139,8 @@ def _cards(p: RefinePage) -> str:
 
 def _card(p: RefinePage, c: Card) -> str:
     score = f'<span class="num prd">{number(c.score)}</span>' if c.score is not None else '<span class="dim">–</span>'
-    picked = '<span class="tag pick">ORM’s pick</span>' if c.picked and p.line and p.line.orm else ""
+    word = "pick" if p.line and p.line.samples > 1 else "ORM’s pick"  # of many, each with little room
+    picked = f'<span class="tag pick" title="ORM’s pick">{word}</span>' if c.picked and p.line and p.line.orm else ""
     if p.line and not p.line.chosen:
         picked = '<span class="tag pick">spared</span>'
     picked = picked or ('<span class="tag pick">kept</span>' if c.picked else "")
@@ -147,7 +149,8 @@ def _card(p: RefinePage, c: Card) -> str:
         f'<b>{esc(c.name.capitalize())}</b>{score}{icon(c.verdict)}<span class="ans">{answer(c.answer)}</span>'
         f"{picked}{notes}"
     )
-    css = f"card{' picked' if c.picked else ''}{' on' if c.shown else ''}"
+    first = " first" if c.name in ("global", "local") else ""
+    css = f"card{first}{' picked' if c.picked else ''}{' on' if c.shown else ''}"
     if c.name == "draft":
         return f'<div class="{css}">{body}</div>'
     data = attrs(

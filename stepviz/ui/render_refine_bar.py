@@ -34,10 +34,10 @@ def bar(p: RefinePage) -> str:
     go = f'<button type="submit" class="btn pri"{" disabled" if off else ""}>Refine <kbd>r</kbd></button>'
     how = f"{b.lacks.partition(', and give it')[0]}, or on the Train page; then choose it under Models"
     notice = f'<div class="notice"><span>{_commands(_sentence(how))}</span></div>' if b.lacks and chain else ""
-    step = f'<input type="hidden" name="step" value="{b.step or ""}">'
+    step = f'<input type="hidden" name="step" value="{b.step or 0}">'
     return (
         f'<form class="rbar" data-act="refine" autocomplete="off"><div class="what">{title}</div>'
-        f'{_when(b)}{_where(b)}{_how(b)}{_who(b)}<span class="sp"></span>{step}{go}</form>{notice}'
+        f'<div class="parts">{_when(b)}{_where(b)}{_how(b)}{_who(b)}{step}</div>{go}</form>{notice}'
     )
 
 

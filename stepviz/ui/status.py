@@ -22,7 +22,7 @@ _QUIET = timedelta(minutes=10)  # after this a stopped run is found on Runs only
 
 
 def head_of(bench: Workbench, page: str) -> Head:
-    """To be read before what the page shows: a run that ends in between is then asked for once more, not shown forever."""
+    """Read it before what the page shows: a run that ends in between is then asked for again, not shown forever."""
     runs = tuple(run_line(row) for row in bench.store.runs(RECENT))
     state, note = engine_state(bench, runs)
     kind, _, name = bench.engine.partition(":")

@@ -33,6 +33,7 @@ class LedgerLine:
     before: VerdictValue
     after: VerdictValue
     gain: int | None
+    samples: int
     age: str
 
 
@@ -114,5 +115,6 @@ def _ledger_line(row: RefinementRow, draft: ChainRow | None, problem: ProblemRow
         before=row.candidates[0].verdict,
         after=row.picked.verdict,
         gain=row.gain,
+        samples=row.samples,
         age=age(row.created_at),
     )

@@ -134,6 +134,13 @@
     home: () => { history.pushState(null, "", location.pathname); openHere(); },
   });
 
+  // Refine goes on with the threshold, and with whose scores, that were chosen here.
+  function withScorer(link) {
+    const to = new URL(link), t = sv.threshold.chosen() ?? params().get("t"), by = params().has("scorer") && $("#view .tab")?.dataset.scorer;
+    if (t !== null) to.searchParams.set("t", t);
+    if (by) to.searchParams.set("sorm", by);
+    return to.pathname + to.search;
+  }
   document.addEventListener("click", (e) => {
     if (!onExplore() || e.ctrlKey || e.metaKey || e.shiftKey || e.button) return;
     const link = e.target.closest("a[data-problem], a[data-chain]");
@@ -143,6 +150,8 @@
       if (link.dataset.problem && narrow()) $("#shell").classList.remove("open");
       return;
     }
+    const refine = e.target.closest("#view a[href^='/refine?chain']");
+    if (refine) refine.href = withScorer(refine.href);
     if (narrow() && railShown() && !e.target.closest("#rail, [data-act=rail]")) $("#shell").classList.remove("open");
     const row = e.target.closest("#view .row[data-i]");
     if (row && !e.target.closest(".thr") && getSelection().isCollapsed) select(+row.dataset.i, false);

@@ -24,11 +24,11 @@
   // The threshold: typed in the bar or dragged over the draft; both say the same, and where it puts the flag.
   function flag(t) {
     const said = $(".rbar .where"), step = $("#rview .half .row.ppit")?.dataset.i;
-    if (said && !form().step.value && $("#rview .half .row[data-score]")) said.textContent = step ? "step " + step : "no step";
+    if (said && !byHand() && $("#rview .half .row[data-score]")) said.textContent = step ? "step " + step : "no step";
     if (form().t !== document.activeElement) form().t.value = (+t).toFixed(2);
   }
   let noting = 0;
-  const note = (t) => { clearTimeout(noting); noting = setTimeout(() => replace({ t, step: null }), 150); };
+  const note = (t) => { clearTimeout(noting); noting = setTimeout(() => replace({ t, step: 0 }), 150); };
   sv.on_threshold = (t) => { unstep(); flag(t); note(t); };
   document.addEventListener("input", (e) => {
     if (!here() || !e.target.matches(".rbar [name=t]") || e.target.value === "") return;
@@ -45,18 +45,20 @@
   });
 
   // A step by hand: the refinement starts there, whatever the SORM says.
-  function unstep() { if (form()?.step.value) { form().step.value = ""; } mark(); }
+  // Its number 0 is "none": an address without one means what the open line says.
+  const byHand = () => +(form()?.step?.value ?? 0);
+  function unstep() { if (byHand()) form().step.value = 0; mark(); }
   function mark() {
-    const step = form()?.step?.value;
-    for (const row of all("#rview .half:not(.right) .row[data-i]")) row.classList.toggle("from", !!step && row.dataset.i === step);
+    for (const row of all("#rview .half:not(.right) .row[data-i]")) row.classList.toggle("from", +row.dataset.i === byHand());
   }
   function from(step) {
-    const again = form().step.value === step;
-    replace({ step: again ? null : step });
+    replace({ step: byHand() === +step ? 0 : step });
     sv.act("look");
   }
   document.addEventListener("click", (e) => {
     if (!here() || e.ctrlKey || e.metaKey || e.shiftKey || e.button) return;
+    const asked = e.target.closest(".rbar summary")?.parentElement;
+    if (asked || !e.target.closest(".rbar .pop")) fold(asked, asked?.open);
     const line = e.target.closest("#ledger a[data-line]");
     if (line) {
       e.preventDefault();
@@ -66,12 +68,19 @@
     }
     const row = e.target.closest("#rview .half:not(.right) .row[data-i]");
     if (row && !e.target.closest(".thr, .hand") && getSelection().isCollapsed) from(row.dataset.i);
-    for (const d of all(".rbar details.who[open]")) if (!d.contains(e.target)) d.removeAttribute("open");
   });
+
+  // Models and More: open until a click beside them or Esc, whatever the server sends meanwhile.
+  let unfolded = -1;
+  const folds = () => all(".rbar details.who");
+  function fold(asked, open) { // the one that was clicked opens and closes by itself
+    unfolded = open ? -1 : folds().indexOf(asked);
+    for (const d of folds()) if (d !== asked) d.open = false;
+  }
 
   Object.assign(sv.local, {
     show: (d) => { replace({ show: d.name }); sv.act("look"); },
-    unstep: () => { replace({ step: null }); sv.act("look"); },
+    unstep: () => { replace({ step: 0 }); sv.act("look"); },
     all: () => { replace({ when: null, where: null, by: null, gain: null, of: null, skip: null }); sv.act("list"); },
     page: (d) => { replace({ skip: +d.skip || null }); sv.act("list"); },
   });
@@ -84,6 +93,7 @@
       else if (e.tagName === "SELECT") e.value = (e.querySelector("option[selected]") ?? e.options[0])?.value ?? "";
       else if (e !== document.activeElement) e.value = e.getAttribute("value") ?? "";
     }
+    folds().forEach((d, at) => { d.open = at === unfolded; });
     mark();
   };
   sv.on_rview = (element) => {
@@ -117,6 +127,7 @@
   };
   document.addEventListener("keydown", (e) => {
     if (!here() || e.ctrlKey || e.metaKey || e.altKey || document.getElementById("sv-dialog")?.open) return;
+    if (e.key === "Escape" && unfolded >= 0) { const was = folds()[unfolded]; fold(); was?.querySelector("summary").focus(); return; }
     if (e.target.closest("input:not([type=radio]), textarea, select")) { if (e.key === "Escape") e.target.blur(); return; }
     if (!KEYS[e.key] || (e.key === "r" && !form()?.querySelector(".pri:not(:disabled)"))) return;
     e.preventDefault();
