@@ -50,8 +50,7 @@ HOT = Sampling(temperature=1.0)  # drafts and rollouts
 RATES = {"sampled": 9_000, "trained": 18_000, "refiner": 12_700}  # tokens a second, two idle cores
 RESULTS: glore.Results = "last"  # of a prefix, that a consistent trace has to use: see 4
 DRAFT, QUESTION, TRACES = 135, 80, 1_700  # tokens: a draft, its question, the rollouts of a wrong draft backwards
-FULL_TRACES = 2_800  # … of all its prefixes
-MIXED = 0.3  # of four drafts a question
+FULL_TRACES, MIXED = 2_800, 0.3  # … of all its prefixes; of four drafts, wrong ones with a right one beside them
 
 
 @dataclass(frozen=True, slots=True)

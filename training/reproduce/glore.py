@@ -109,6 +109,7 @@ def run(store: Store, folder: Path, settings: Settings, log: Log = print) -> dic
     engine = load(settings.student)
     drawn_by = collect_training(store, engine, scale.data, said)
     shared = collect(store, engine, scale, said)
+    engine.close()  # a GPU has better use for its memory while models are trained
     clock.tick()
     models: list[dict[str, Trained]] = []
     refined: list[refine.Refined] = []
@@ -120,13 +121,14 @@ def run(store: Store, folder: Path, settings: Settings, log: Log = print) -> dic
         models.append(
             train_all(store, arms, drawn_by, student, folder / f"seed-{seed}", scale.data, seed, shipped, said)
         )
+        shared.drafts.engine = load(settings.student)
         refined.append(refine.refine_seed(work, seed, models[-1], shared, said))
+        shared.drafts.engine.close()
         tables = report(work, models, refined, shared, scale)
         clock.tick()
         tables["what it took"] = [*_planned(rows), *_took(clock)]
         (folder / "tables.json").write_text(json.dumps(tables, indent=1), encoding="utf-8")
         log(json.dumps({"stage": f"seed {seed}", "minutes": round(clock.spent[f"seed {seed}"] / 60, 1)}))
-    engine.close()
     return tables
 
 
