@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from stepviz.engines import canonical
+from stepviz.engines import canonical, is_causal
 from stepviz.errors import StepvizError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -32,8 +32,7 @@ class Checkpoint:
     @property
     def causal(self) -> bool | None:
         """Whether it is a language model, and not a classifier; None: its config does not say."""
-        names = self.config.get("architectures")
-        return any(str(n).endswith("LMHeadModel") or "CausalLM" in str(n) for n in names) if names else None
+        return is_causal(self.config.get("architectures"))
 
     @property
     def weights_stamp(self) -> int:

@@ -257,6 +257,14 @@ def test_a_model_that_is_not_there_or_not_safetensors_is_a_users_error(folder: P
         engines.load(f"hf:{pickled}", device="cpu")
 
 
+def test_a_scorer_is_not_taken_for_a_language_model() -> None:
+    with pytest.raises(StepvizError, match=r"no language model but a LlamaForTokenClassification.*embedded:student"):
+        engines.load("embedded:orm", device="cpu")
+    assert engines.is_causal(["LlamaForCausalLM"]) is engines.is_causal(["GPT2LMHeadModel"]) is True
+    assert engines.is_causal(["Gemma3ForConditionalGeneration"]) is engines.is_causal(None) is None
+    assert engines.is_causal(["Qwen2ForProcessRewardModel"]) is False
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA device")
 def test_asking_for_cuda_without_one_is_a_users_error(folder: Path) -> None:
     with pytest.raises(StepvizError, match="no CUDA device"):

@@ -142,8 +142,8 @@ def test_a_foreign_model_gets_the_role_it_is_given(bench: Bench, tmp_path: Path)
 def test_what_is_no_scorer_is_said(bench: Bench, tmp_path: Path) -> None:
     for spec, message in (
         ("vllm:x", "unknown scorer"),
-        ("embedded", "unknown scorer"),
-        ("embedded:student", "unknown scorer"),
+        ("embedded", "which scores no steps: take embedded:sorm"),
+        ("embedded:student", "which scores no steps: take embedded:sorm"),
         ("embedded:none", "no embedded"),
     ):
         with pytest.raises(StepvizError, match=message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from stepviz.engines.base import Engine
@@ -19,6 +20,17 @@ def canonical(spec: str) -> str:
     if kind == "embedded":
         return "embedded" if rest in ("", "student") else spec
     return f"{kind}:{Path(rest).absolute()}" if rest and Path(rest).exists() else spec
+
+
+def is_causal(architectures: Sequence[str] | None) -> bool | None:
+    """Whether a config's `architectures` are of a language model, and not of a classifier; None: they do not say.
+
+    A ConditionalGeneration may be either kind of model: one that reads pictures too is loaded as a language model.
+    """
+    names = [str(name) for name in architectures or ()]
+    if any(name.endswith("LMHeadModel") or "CausalLM" in name for name in names):
+        return True
+    return False if names and not any("ConditionalGeneration" in name for name in names) else None
 
 
 def load(spec: str, device: str | None = None, tokenizer: str | None = None) -> Engine:

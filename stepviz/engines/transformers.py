@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stepviz.engines import is_causal
 from stepviz.engines.base import Cancelled, OnBatch, OnCompletion
 from stepviz.engines.decode import Batch, Decoder, Row, by_length, by_trunk
 from stepviz.engines.endings import Endings
@@ -141,6 +142,11 @@ def _load_model(source: str, device: str) -> PreTrainedModel:
     logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        if is_causal(config.architectures) is False:
+            raise StepvizError(
+                f"{source} is no language model but a {', '.join(config.architectures)}, which scores steps and writes "
+                "none: choose a model that writes (embedded:student, embedded:refiner)"
+            )
         model = AutoModelForCausalLM.from_pretrained(
             source,
             config=config,

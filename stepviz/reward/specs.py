@@ -34,4 +34,6 @@ def place(spec: str) -> Place:
     if kind in ("hf", *KINDS) and rest:
         name = Path(rest).resolve().name if Path(rest).is_dir() else rest
         return Place(rest, name, kind if kind in KINDS else None)
+    if spec == "embedded":
+        raise StepvizError("embedded:student is a language model, which scores no steps: take embedded:sorm")
     raise StepvizError(f"unknown scorer {spec!r}; supported: {SPECS}")
