@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from stepviz.errors import StepvizError
-from tests import tiny
+from tests import tiny, training_cases
 from training import refiner
 
 SHORT = replace(refiner.REFINER, epochs=2, batch=2, length=96, compile=False, bf16=False)
@@ -21,8 +21,8 @@ ROWS = [
 ]
 
 
-def without_bad(folder: Path) -> Path:
-    """The same model with a tokenizer that spells [BAD] out."""
+def with_another_token(folder: Path) -> Path:
+    """A base whose one special token of its own is not [BAD], as a chat model has some."""
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
@@ -44,14 +44,14 @@ def test_the_refiner_learns_from_marked_drafts(tmp_path: Path) -> None:
 
 
 def test_a_model_without_the_token_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    base = without_bad(tmp_path / "base")
+    base = training_cases.without_bad(tmp_path / "base")
     with pytest.raises(StepvizError, match=r"no \[BAD\] token.*embedded:base.*--add-token"):
         refiner.run(ROWS, base, tmp_path / "out", SHORT)
     assert not (tmp_path / "out").exists()
 
 
 def test_or_it_is_given_the_token(tmp_path: Path) -> None:
-    base, out = without_bad(tmp_path / "base"), tmp_path / "out"
+    base, out = with_another_token(tmp_path / "base"), tmp_path / "out"
     refiner.run(ROWS, base, out, SHORT, add_token=True, report=lambda row: None)
     tokenizer, model = AutoTokenizer.from_pretrained(out), AutoModelForCausalLM.from_pretrained(out)
     (bad,) = tokenizer.encode("[BAD]", add_special_tokens=False)

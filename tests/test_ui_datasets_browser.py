@@ -32,7 +32,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def saved(page: Page, label: str, folder: Path) -> Path:
     """What the browser saves after a click."""
-    with page.expect_download(timeout=90_000) as waiting:
+    with page.expect_download(timeout=150_000) as waiting:
         page.get_by_role("link", name=label, exact=True).click()
     target = folder / waiting.value.suggested_filename
     waiting.value.save_as(target)
@@ -42,8 +42,8 @@ def saved(page: Page, label: str, folder: Path) -> Path:
 def test_an_sft_set_is_built_read_and_downloaded(page: Page, running: Running, tmp_path: Path):
     from datasets import load_dataset, load_from_disk
 
-    page.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)
+    page.set_default_timeout(150_000)
+    expect.set_options(timeout=150_000)
     page.goto(running.url + "/")
     page.locator("#top").get_by_role("link", name="Datasets").click()
     expect(page.locator("#dopen")).to_contain_text("No training set yet")
@@ -74,19 +74,19 @@ def test_an_sft_set_is_built_read_and_downloaded(page: Page, running: Running, t
 
 
 def test_another_recipe_brings_its_own_options_and_mistakes_are_said(page: Page, running: Running):
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(150_000)
     page.goto(running.url + "/datasets")
     form = page.locator("#build")
-    expect(form.get_by_text("reads 7 problems")).to_be_visible(timeout=60_000)
+    expect(form.get_by_text("reads 7 problems")).to_be_visible(timeout=150_000)
     form.locator("input[value=sorm]").check()
-    expect(form.locator("input[name=k]")).to_have_value("8", timeout=60_000)
+    expect(form.locator("input[name=k]")).to_have_value("8", timeout=150_000)
     form.locator("input[name=k]").fill("many")
     page.get_by_role("button", name="Build sorm").click()
-    expect(page.locator(".sv-toast.bad")).to_contain_text("“Rollouts a step” is a whole number", timeout=60_000)
+    expect(page.locator(".sv-toast.bad")).to_contain_text("“Rollouts a step” is a whole number", timeout=150_000)
     form.locator("input[value=self-explore]").check()
-    expect(form.locator("input[name=k]")).to_have_value("4", timeout=60_000)
+    expect(form.locator("input[name=k]")).to_have_value("4", timeout=150_000)
     form.locator("input[value=stepwise]").check()
-    expect(form.locator(".foot .notice")).to_contain_text("Nobody has labelled a step yet", timeout=60_000)
+    expect(form.locator(".foot .notice")).to_contain_text("Nobody has labelled a step yet", timeout=150_000)
 
 
 @pytest.mark.parametrize("width", [420, 1024, 1280, 1920])
@@ -96,7 +96,7 @@ def test_the_page_fits_and_the_button_is_in_sight(page: Page, running: Running, 
     made = build(running.store, "self-explore", name="pairs")
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(f"{running.url}/datasets?dataset={made.id}")
-    expect(page.locator("#dopen .pair")).to_have_count(6, timeout=60_000)
+    expect(page.locator("#dopen .pair")).to_have_count(6, timeout=150_000)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("document.documentElement.scrollHeight") <= 800
     for pane in ("#build .scroll", "#dlist", "#dopen"):

@@ -83,7 +83,7 @@ def test_a_hostile_megabyte_is_cut_in_seconds(piece: str, head: str):
     has_tex(text)
     notes = calculator_notes(text)
     note_around(text, len(text) - 2, len(text) - 1)
-    assert time.process_time() - started < 5  # quadratic time would be minutes
+    assert time.process_time() - started < 20  # quadratic time would be minutes
     assert "".join(text[p.start : p.end] for p in found) == text
     assert "".join(part for part, _ in notes) == text
 

@@ -30,7 +30,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def open_at(page: Page, running: Running, query: str) -> None:
     page.goto(f"{running.url}/refine{query}")
-    expect(page.locator("#rview .half").first).to_be_visible(timeout=60_000)
+    expect(page.locator("#rview .half").first).to_be_visible(timeout=150_000)
 
 
 def test_the_threshold_moves_the_flag_without_the_server(page: Page, running: Running) -> None:
@@ -84,7 +84,7 @@ def test_the_ledgers_rows_are_addresses(page: Page, running: Running) -> None:
 
 def test_from_explore_a_key_opens_the_chain_and_a_click_refines_it(page: Page, running: Running) -> None:
     page.goto(f"{running.url}/?problem={running.ids['problem']}&chain={running.ids['right']}")
-    expect(page.locator(f"#view .vhead[data-chain='{running.ids['right']}']")).to_be_visible(timeout=60_000)
+    expect(page.locator(f"#view .vhead[data-chain='{running.ids['right']}']")).to_be_visible(timeout=150_000)
     page.keyboard.press("r")
     page.wait_for_url(f"**/refine?chain={running.ids['right']}")
     expect(page.locator("#rview")).to_contain_text("Not refined yet")

@@ -96,7 +96,7 @@ def test_whose_scores_are_drawn_is_chosen_and_stays_in_the_address(page: Page, r
 
 
 def test_score_asks_whom_and_the_scores_come_through_the_worker(page: Page, running: Running, tmp_path: Path):
-    page.set_default_timeout(90_000)
+    page.set_default_timeout(150_000)
     prm = tiny_scorers.lines(tmp_path / "prm", role="prm")
     open_at(page, running, f"/?problem={running.ids['tex']}")
     expect(page.locator("#view .tab.s")).to_have_count(0)

@@ -222,5 +222,5 @@ def test_cancel_through_the_page(store: Store, base: Path, monkeypatch: pytest.M
     wait_for(lambda: store.run(run.id).progress.get("done", 0) > 3, PATIENCE)
     update = send(store, "cancel", f"?run={run.id}", run=str(run.id))
     assert "stopping" in update.html["topen"]
-    wait_for(lambda: store.run(run.id).state == "cancelled", 10)
+    wait_for(lambda: store.run(run.id).state == "cancelled", PATIENCE)
     assert "Nothing of the model was kept." in send(store, "look", f"?run={run.id}").html["topen"]

@@ -18,7 +18,7 @@ from tests.job_cases import wait_for
 from tests.ui_cases import HOSTILE
 
 pytestmark = [*chromium.MARKS, pytest.mark.timeout(600)]
-PATIENCE = 90_000
+PATIENCE = 150_000
 
 
 @pytest.fixture(scope="module")
