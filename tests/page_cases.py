@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from html import unescape
 
 from db.store import Store
 from stepviz.ui.page import Update, guarded
@@ -23,7 +24,7 @@ def _send(page: type, store: Store, act: str, at: str = "", **sent: object) -> U
 def said(update: Update) -> str:
     """The mistake that the answer names."""
     found = re.search(r'data-kind="error"[^>]*data-text="([^"]*)"', update.reply)
-    return found[1] if found else ""
+    return unescape(found[1]) if found else ""
 
 
 def value(html: str, name: str) -> str:

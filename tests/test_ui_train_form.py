@@ -109,7 +109,7 @@ def test_nothing_starts_that_cannot_work(store: Store, base: Path) -> None:
     sent = {"recipe": "sft", "of": "sft", "base": "own", "own": str(base), "data": str(made.id), **SMALL}
     assert "there is no model" in said(send(store, "start", **(sent | {"own": "/nowhere"})))
     assert "choose a dataset" in said(send(store, "start", **(sent | {"data": ""})))
-    assert "a model&#x27;s name has" in said(send(store, "start", **sent, name="../up"))
+    assert "a model's name has" in said(send(store, "start", **sent, name="../up"))
     assert "sorm learns from sorm" in said(send(store, "start", **(sent | {"recipe": "sorm"})))
     assert store.runs() == []
     update = send(store, "start", **sent)
