@@ -50,7 +50,8 @@ HOT = Sampling(temperature=1.0)  # drafts and rollouts
 RATES = {"sampled": 9_000, "trained": 18_000, "refiner": 12_700}  # tokens a second, two idle cores
 RESULTS: glore.Results = "last"  # of a prefix, that a consistent trace has to use: see 4
 DRAFT, QUESTION, TRACES = 135, 80, 1_700  # tokens: a draft, its question, the rollouts of a wrong draft backwards
-FULL_TRACES, MIXED = 2_800, 0.3  # … of all its prefixes; of four drafts, wrong ones with a right one beside them
+FULL_TRACES = 2_800  # … of all its prefixes
+MIXED = 0.3  # of four drafts a question, the wrong ones with a right one beside them
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +114,13 @@ def plan(sizes: Sizes, arms: Sequence[Arm] = SHIPPED) -> list[dict[str, Any]]:
     chains = sizes.problems * sizes.samples
     wrong = min(sizes.wrong, sizes.samples / 2) * sizes.with_rollouts
     beside = sizes.samples * sizes.with_rollouts / 3  # right and consistent: they need no rollouts
-    pairs = MIXED * sizes.problems * sizes.drafts  # wrong, with a right one beside it
+    drafts = sizes.problems * sizes.drafts
     traces = FULL_TRACES if sizes.full else TRACES
-    rows = [
-        _row("sample", sizes.problems * sizes.drafts * DRAFT, "sampled"),
-        _row("measure", wrong * traces, "sampled"),
-    ]
+    rows = [_row("sample", drafts * DRAFT, "sampled"), _row("measure", wrong * traces, "sampled")]
     for arm in arms:
         whole = QUESTION + DRAFT
         if arm.trainer == "refiner":
-            one_epoch = (1.2 * wrong + pairs) * (whole + DRAFT)  # up to two targets a measured draft
+            one_epoch = (1.2 * wrong + MIXED * drafts) * (whole + DRAFT)  # up to two targets a measured draft
         elif arm.trainer == "orm":
             one_epoch = chains * whole
         elif arm.trainer == "balanced-orm":

@@ -103,6 +103,13 @@ def id_of(folder: Path, name: str = "") -> str:
     return f"{name or folder.resolve().name}@{fingerprint(folder)}{suffix}"
 
 
+def write_whole(path: Path, text: str) -> None:
+    """The old file is there until the new one is, so that a kill leaves one of the two."""
+    unfinished = path.with_name(f"{path.name}.partial")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.rename(path)
+
+
 def finish(
     store: Store,
     out: Path,
@@ -114,9 +121,7 @@ def finish(
     also: Sequence[Base] = (),
 ) -> ModelRow:
     """Writes training.json and the model's record, with what it was made of, and base and `also` as its parents."""
-    unfinished = out / "training.json.partial"  # the old one says whose the folder is: it is there until the new one is
-    unfinished.write_text(json.dumps(cost, default=_plain) + "\n", encoding="utf-8")
-    unfinished.rename(out / "training.json")
+    write_whole(out / "training.json", json.dumps(cost, default=_plain) + "\n")  # it says whose the folder is
     parents = {parent.id: parent.spec for parent in (base, *also)}
     for id, spec in parents.items():
         store.add_model(ModelRow(id, spec=spec))

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from training.record import write_whole
+
 
 class Work:
     """A folder of kept values; each says what it was made of, and is made anew where that has changed."""
@@ -25,7 +27,7 @@ class Work:
                 return found["value"]
         text = json.dumps({"made_of": made_of, "value": make()})
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, text)
+        write_whole(path, text)
         return json.loads(text)["value"]
 
 
@@ -48,11 +50,4 @@ class Clock:
         now = time.monotonic()
         self.spent[self.stage] = self.spent.get(self.stage, 0.0) + now - self.at
         self.at = now
-        _replace(self.path, json.dumps(self.spent))
-
-
-def _replace(path: Path, text: str) -> None:
-    """Written whole or not at all."""
-    unfinished = path.with_suffix(".partial")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.rename(path)
+        write_whole(self.path, json.dumps(self.spent))
