@@ -88,8 +88,12 @@ def list_datasets(db: Db = None, json: Json = False) -> None:
     emit(
         short,
         json,
-        lambda: "\n".join(
-            f"{r['id']:5} {r['name']} v{r['version']}  {r['recipe']}  {r['rows']:,} rows  {r['hash']}" for r in short
+        lambda: (
+            "\n".join(
+                f"{r['id']:5} {r['name']} v{r['version']}  {r['recipe']}  {r['rows']:,} rows  {r['hash']}"
+                for r in short
+            )
+            or "no dataset here yet; build one: python -m stepviz dataset build sft"
         ),
     )
 

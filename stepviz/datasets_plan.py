@@ -75,7 +75,8 @@ def _with_rollouts(store: Store, selection: Selection, k: int) -> Selection:
     if len(found) != 1:
         if not there:
             raise StepvizError(
-                "no chain of these problems is measured; measure first: "
+                _nowhere(store, selection)
+                or "no chain of these problems is measured; measure first: "
                 f"python -m stepviz measure --split {selection.split or 'train'} --k {k}"
             )
         choices = "; ".join(f"{m.model_id} with sampling {m.sampling_id[:8]} ({m.n:,} draws)" for m in there)
@@ -96,14 +97,21 @@ def told(dropped: Dropped) -> str:
     return "; ".join(f"{n} × {reason}" for reason, n in sorted(dropped.reasons.items(), key=lambda r: -r[1]))
 
 
+def _nowhere(store: Store, selection: Selection) -> str:
+    """What is there in the place of the problems that a selection asks for; empty where it finds some."""
+    if store.count_problems(ProblemFilter(source=selection.source, split=selection.split)):
+        return ""
+    asked = " ".join(f"{what} {name!r}" for what in ("source", "split") if (name := getattr(selection, what)))
+    there = ", ".join(f"{s}/{x}" for s, _ in store.sources() for x, _ in store.splits(s))
+    return f"there is no problem of {asked or 'any source'} here; there are: {there or 'none, import some first'}"
+
+
 def nothing(store: Store, plan: Plan, dropped: Dropped) -> str:
     """Why a build has no row, and what to do."""
     selection, options = plan.selection, plan.options
     head = f"{plan.recipe.name} gives no row ({told(dropped)})."
-    if not store.count_problems(ProblemFilter(source=selection.source, split=selection.split)):
-        asked = " ".join(f"{what} {name!r}" for what in ("source", "split") if (name := getattr(selection, what)))
-        there = ", ".join(f"{s}/{x}" for s, _ in store.sources() for x, _ in store.splits(s))
-        return f"there is no problem of {asked or 'any source'} here; there are: {there or 'none, import some first'}"
+    if said := _nowhere(store, selection):
+        return said
     if plan.recipe.chains and NO_CHAIN in dropped.reasons and selection.model and len(dropped.reasons) == 1:
         origins = ", ".join(name for name, _ in store.origins()[:12]) or "none"
         return f"{head} There are chains of: {origins}"

@@ -76,8 +76,8 @@ def _say_left_out(job: Job, left_out: dict[str, str], total: int) -> None:
         raise StepvizError(f"none of these drafts could be refined: {next(iter(left_out.values()))}")
     for id, reason in list(left_out.items())[:LINES]:
         job.store.log(job.run.id, f"chain {id}: {reason}")
-    if left_out:
-        job.tell(note=f"{len(left_out)} of the drafts could not be refined: {next(iter(left_out.values()))}")
+    said = f"{len(left_out)} of the drafts could not be refined: " if left_out else ""
+    job.tell(note=said + next(iter(left_out.values()), ""))  # or what is told last is that drafts are being scored
 
 
 @dataclass

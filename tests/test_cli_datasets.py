@@ -65,6 +65,11 @@ def test_a_person_reads_labels_beside_steps(store: Store, tmp_path: Path) -> Non
     assert "sorm v1" in listed
 
 
+def test_a_list_of_none_says_how_to_build_one(tmp_path: Path) -> None:
+    assert "dataset build sft" in run(tmp_path, "dataset", "list").stdout
+    assert value(run(tmp_path, "dataset", "list", "--json")) == []
+
+
 @pytest.mark.parametrize(
     "words, said",
     [
@@ -72,6 +77,10 @@ def test_a_person_reads_labels_beside_steps(store: Store, tmp_path: Path) -> Non
         (("build", "sft", "--k", "4"), "sft has no option 'k'"),
         (("build", "stepwise"), "--annotator NAME"),
         (("build", "orm", "--split", "test"), "there are: school/train"),
+        (
+            ("build", "refine-local", "--split", "trian"),
+            "there is no problem of split 'trian' here; there are: school/train",
+        ),
         (("build", "orm", "--style", "chat"), "chat template"),
         (("show", "9"), "no dataset 9"),
         (("export", "9", "--out", "x"), "no dataset 9"),
