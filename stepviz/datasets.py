@@ -155,7 +155,7 @@ def _case(store: Store, plan: Plan, problem: ProblemRow, dropped: Dropped) -> Ca
     if not plan.recipe.chains:
         return case
     rows = [row for row in store.chains(problem.id) if _selected(row, selection)] if problem.n_chains else []
-    rows = _first(rows, selection.max_chains)
+    rows = _first(_in_order(rows), selection.max_chains)
     if not rows:
         dropped.add(NO_CHAIN)
         return None
@@ -182,6 +182,15 @@ def _selected(row: ChainRow, selection: Selection) -> bool:
     of_model = not selection.model or row.model_id in selection.model or row.chain.origin in selection.model
     of_sampling = selection.sampling is None or row.sampling_id == selection.sampling
     return of_model and of_sampling and (selection.branches or row.chain.parent is None)
+
+
+def _in_order(rows: list[ChainRow]) -> list[ChainRow]:
+    """Imported chains as they came; then draws by j: they arrive as batches end, in each store in another order."""
+    came = [row for row in rows if row.continuation is None]
+    drawn = [(row, row.continuation) for row in rows if row.continuation is not None]
+    drawn.sort(key=lambda d: (d[0].chain.parent or "", d[0].chain.branch_step or 0, d[0].model_id or "",
+                              d[0].sampling_id or "", d[1].j))  # fmt: skip
+    return came + [row for row, _ in drawn]
 
 
 def _first(rows: list[ChainRow], count: int | None) -> list[ChainRow]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from db.store import Store
 from db.values import ContinuationKey, ModelRow
 from stepviz import sampling as sampled
@@ -36,9 +38,9 @@ def add(store: Store, *problems: Problem) -> None:
     store.add_model(ModelRow(MODEL, spec="embedded"))
 
 
-def sample(store: Store, of: Problem, *texts: str) -> list[Chain]:
-    """Chains of draws 0, 1, … from the question."""
-    drawn = [draw(of, j, said) for j, said in enumerate(texts)]
+def sample(store: Store, of: Problem, *texts: str, ended: Sequence[int] = ()) -> list[Chain]:
+    """Chains of draws 0, 1, … from the question; ended: the order in which they come, as batches end."""
+    drawn = [draw(of, j, texts[j]) for j in ended or range(len(texts))]
     store.add_continuations(drawn)
     made = [sampled.read(c, SAMPLING) for c in drawn]
     keys = [ContinuationKey(c.problem_id, c.prefix_hash, c.model_id, c.sampling_id, c.j) for c in drawn]

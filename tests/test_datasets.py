@@ -64,6 +64,20 @@ def test_the_same_recipe_on_the_same_data_is_the_same_version(school: Store):
     assert school.dataset(one.id) == one
 
 
+@pytest.mark.parametrize("recipe", ["rft", "orm", "refine-global"])
+def test_the_order_in_which_draws_ended_changes_no_dataset(recipe: str, store: Store, tmp_path: Path):
+    """An engine's batches end as they will: the same draws in another store, or after a kill, are the same data."""
+    said, made = [text(GOOD, 2), "2+3=5\n#### 5", "2+2=4\n#### 4", text(LOST, 2)], []
+    (tmp_path / "other").mkdir()
+    with open_store(new_url(tmp_path / "other")) as other:
+        for there, ended in ((store, (0, 1, 2, 3)), (other, (2, 3, 0, 1))):
+            cases.add(there, problem(2))
+            cases.sample(there, problem(2), *said, ended=ended)
+            made.append(build(there, recipe, {}))
+    assert made[0].n_rows > 0
+    assert made[0].hash == made[1].hash
+
+
 def test_what_each_recipe_makes_of_the_school(school: Store):
     made = {recipe: build(school, recipe, {}) for recipe in RECIPES if recipe != "stepwise"}
     assert {recipe: (d.n_rows, d.format) for recipe, d in made.items()} == {
