@@ -5,6 +5,9 @@ Idea: a stepwise outcome reward model (SORM) approximates V*(Q, P_i): can this p
 label is positive if any of K = 8 continuations of the prefix that includes it reaches the right answer and
 *uses* what the prefix computed; a positive makes all earlier steps positive; E is the first step left at 0.
 
+Here are the labels and what they say of a chain; when, where and how to refine, and which answer to keep, stand in
+stepviz.refinement, best of n in stepviz.statistics.
+
 Symbols: S_1 … S_L the steps, P_i = (S_1 … S_i), T a verifying trace (a continuation of P_i), R_j the result
 computed in S_j, l_i the label of step i, E the error's location.
 

@@ -180,3 +180,16 @@ def any_of(right: Sequence[bool], sizes: Sequence[int]) -> list[float]:
     """pass@n, unbiased: 1 − C(N−c, n) / C(N, n)."""
     total, hits = len(right), sum(right)
     return [1 - comb(total - hits, n) / comb(total, n) for n in sizes]
+
+
+def best_of(scores: Sequence[float], right: Sequence[bool], sizes: Sequence[int]) -> list[float]:
+    """Expected accuracy of the best-scored of n of these samples, for each n, over all choices of n of them.
+
+    Sorted by score, the sample of rank r (0, 1, …) is the best of a choice with chance C(N−1−r, n−1) / C(N, n).
+    Of equal scores the earlier sample comes first.
+    """
+    order = sorted(range(len(scores)), key=lambda i: (-scores[i], i))
+    total = len(order)
+    return [
+        sum(comb(total - 1 - rank, n - 1) for rank, i in enumerate(order) if right[i]) / comb(total, n) for n in sizes
+    ]

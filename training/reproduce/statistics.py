@@ -1,9 +1,8 @@
-"""What GLoRe's comparison needs beside stepviz.statistics: tuned thresholds, and the best of n."""
+"""What GLoRe's comparison needs beside stepviz.statistics: thresholds tuned on development problems."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from stepviz.statistics import accuracy as accuracy
 from stepviz.statistics import any_of as any_of
 from stepviz.statistics import auc as auc
 from stepviz.statistics import balanced as balanced
+from stepviz.statistics import best_of as best_of
 from stepviz.statistics import bootstrap as bootstrap
 from stepviz.statistics import counts as counts
 from stepviz.statistics import difference as difference
@@ -45,16 +45,3 @@ def best_threshold(labels: Sequence[int], scores: Sequence[float], weights: Sequ
     quality = ((good.sum() - lost) / (good.sum() or 1) + caught / (bad.sum() or 1)) / 2
     best = np.flatnonzero(np.isclose(quality, quality.max()))
     return float(thresholds[best[np.argmin(np.abs(thresholds[best] - 0.5))]])
-
-
-def best_of(scores: Sequence[float], right: Sequence[bool], sizes: Sequence[int]) -> list[float]:
-    """Expected accuracy of the best-scored of n of these samples, for each n, over all choices of n of them.
-
-    Sorted by score, the sample of rank r (0, 1, …) is the best of a choice with chance C(N−1−r, n−1) / C(N, n).
-    Of equal scores the earlier sample comes first.
-    """
-    order = sorted(range(len(scores)), key=lambda i: (-scores[i], i))
-    total = len(order)
-    return [
-        sum(comb(total - 1 - rank, n - 1) for rank, i in enumerate(order) if right[i]) / comb(total, n) for n in sizes
-    ]
