@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -107,12 +107,18 @@ def target_of(store: Store, refiner: str) -> str:
     return next((target for target in TARGETS if target in said), "full")
 
 
-def sampling_for(samples: int, max_tokens: int = GREEDY.max_tokens, temperature: float | None = None) -> Sampling:
-    """How a refiner draws: greedily, or at a temperature where several samples are asked for."""
+def sampling_for(
+    samples: int, max_tokens: int = GREEDY.max_tokens, temperature: float | None = None, answer_rule: str = "auto"
+) -> Sampling:
+    """How a refiner draws: greedily, or at a temperature where several samples are asked for.
+
+    The prompt and the step rule are the refiner's own, a line a step, as it was trained, whatever style the student is
+    asked in. How answers are read is a matter of the problems: `answer_rule` is the style's.
+    """
     warmth = temperature if temperature is not None else TEMPERATURE if samples > 1 else 0.0
     if samples > 1 and warmth == 0:
         raise StepvizError("temperature 0 gives the same text every time: ask for one sample, or raise the temperature")
-    return Sampling(temperature=warmth, max_tokens=max_tokens, style=STYLE)
+    return Sampling(temperature=warmth, max_tokens=max_tokens, style=replace(STYLE, answer_rule=answer_rule))
 
 
 def lacking(role: str, spec: str) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from db.store import Store, open_store
+from stepviz.prompt_styles import STYLES
 from stepviz.steps import segment
-from stepviz.types import Chain, SourceItem, Verdict
+from stepviz.types import Chain, PromptStyle, Sampling, SourceItem, Verdict
 from stepviz.ui.refine_address import At, parse
 from stepviz.ui.refine_page import Refine
 from stepviz.ui.view_many import many_of, spec_of
@@ -138,6 +140,19 @@ def test_one_click_refines_them_and_the_ledger_has_them(filled: Filled) -> None:
     assert "data-line" in elsewhere
     filled.act("dismiss", run=str(run.id))
     assert "2 drafts: 2 refined" not in filled.act("open", f"&run={run.id}").html["rview"]
+
+
+@pytest.mark.parametrize("act", ["refine", "refine_many"])
+def test_refinements_have_the_tokens_of_the_app_and_its_answers_and_the_refiners_own_prompt(
+    filled: Filled, act: str
+) -> None:
+    """`app.py --style chat --max-tokens 2048`, as README starts it on a 7B model."""
+    theirs = Sampling(max_tokens=2048, style=replace(STYLES["chat"], answer_rule="choice"))
+    filled.page = Refine(Workbench(filled.store, sampling=theirs))
+    filled.act(act, "&samples=3", scope="problem", which="wrong")
+    drawn = filled.store.sampling(filled.store.runs()[0].spec["sampling"])
+    assert (drawn.max_tokens, drawn.temperature) == (2048, 0.7)
+    assert drawn.style == PromptStyle("refine", "{question}", answer_rule="choice"), "a refiner learnt no chat"
 
 
 def test_a_run_over_many_is_shown_where_no_chain_is_open(filled: Filled) -> None:

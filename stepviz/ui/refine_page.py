@@ -17,7 +17,7 @@ from stepviz.ui.refine_address import FORM, At, parse
 from stepviz.ui.status import head_of
 from stepviz.ui.view_ledger import Ledger
 from stepviz.ui.view_many import many_of, spec_of
-from stepviz.ui.view_refine import Bar, RefinePage, page_of, run_of
+from stepviz.ui.view_refine import Bar, RefinePage, job_of, page_of, run_of
 from stepviz.ui.workbench import Workbench
 
 _SCRIPTS = ("js/threshold.js", "js/refine.js")
@@ -73,7 +73,7 @@ class Refine:
     def refine(self, at: At, sent: Mapping[str, Any]) -> Update:
         """Starts the run; what cannot work is said before that."""
         page = self._opened(self._with_form(at, sent))
-        spec = {**page.bar.spec, "chains": [page.draft.page.chain], "at": page.bar.step, "device": self.bench.device}
+        spec = job_of(self.bench, page.bar, [page.draft.page.chain], at=page.bar.step)
         return self._started(at, jobs.start(self.bench.store, "refine", spec))
 
     def many(self, at: At, sent: Mapping[str, Any]) -> Update:

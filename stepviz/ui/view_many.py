@@ -11,7 +11,7 @@ from db.values import ChainFilter, ChainRow
 from stepviz.errors import StepvizError
 from stepviz.refine_draw import ORIGIN as REFINEMENT
 from stepviz.refine_spec import HOW
-from stepviz.ui.view_refine import Bar, RefinePage
+from stepviz.ui.view_refine import Bar, RefinePage, job_of
 from stepviz.ui.views import answer_shares, tokens
 from stepviz.ui.workbench import Workbench
 
@@ -96,7 +96,7 @@ def spec_of(bench: Workbench, many: Many) -> dict[str, Any]:
     """The `refine` job; StepvizError where there is nothing to refine."""
     if not many.drafts:
         raise StepvizError("No chain fits, so there is nothing to refine: choose others.")
-    return {**many.bar.spec, "chains": list(many.drafts), "gate": gate_of(many), "device": bench.device}
+    return job_of(bench, many.bar, many.drafts, gate=gate_of(many))
 
 
 def gate_of(many: Many) -> float | None:

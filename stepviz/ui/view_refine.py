@@ -10,7 +10,7 @@ from db.values import Candidate, ChainFilter, ChainRow, RefinementRow
 from stepviz import model_choices
 from stepviz.errors import StepvizError
 from stepviz.model_choices import ModelChoice
-from stepviz.refine_spec import HOW, NONE, lacking
+from stepviz.refine_spec import HOW, NONE, lacking, sampling_for
 from stepviz.refinement import THRESHOLD
 from stepviz.types import VerdictValue
 from stepviz.ui.address import Address
@@ -124,6 +124,13 @@ def page_of(bench: Workbench, at: At) -> RefinePage:
     left, right = differences(chain.chain.steps, other.chain.steps, draft.tex)
     sides = Side(draft, left), Side(refined, right, _note(line, shown))
     return RefinePage(at, bar, ledger, *sides, cards, line, place(problem), run, report=report)
+
+
+def job_of(bench: Workbench, bar: Bar, chains: Sequence[str], **more: Any) -> dict[str, Any]:
+    """A `refine` job over these drafts, of as many tokens a refinement as the app draws a sample."""
+    own = bench.sampling
+    sampling = sampling_for(bar.samples, own.max_tokens, answer_rule=own.style.answer_rule)
+    return {**bar.spec, "chains": list(chains), "sampling": sampling, "device": bench.device, **more}
 
 
 def bar_of(bench: Workbench, at: At, line: RefinementRow | None, chain: ChainRow | None) -> Bar:
