@@ -47,22 +47,23 @@ def prompt_style(name: str) -> PromptStyle:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise StepvizError(f"{path} is not valid JSON: {error}") from None
-    return _read(data, path)
+    return styled(data, path.name, path.stem)
 
 
-def _read(data: Any, path: Path) -> PromptStyle:
+def styled(data: Any, path: str, name: str = "style") -> PromptStyle:
+    """The style of these fields, called `name` where they do not say; StepvizError, naming `path`, for a bad one."""
     known = {f.name for f in fields(PromptStyle)}
     if not isinstance(data, dict) or not data.keys() <= known:
         raise StepvizError(f"{path} must be an object with fields out of: {', '.join(sorted(known))}")
-    for name, kinds in _KINDS.items():
-        if name in data and not isinstance(data[name], kinds):
-            raise StepvizError(f"{path}: {name} must not be {json.dumps(data[name])[:60]}")
+    for field, kinds in _KINDS.items():
+        if field in data and not isinstance(data[field], kinds):
+            raise StepvizError(f"{path}: {field} must not be {json.dumps(data[field])[:60]}")
     try:
         few_shot = tuple((str(q), str(s)) for q, s in data.get("few_shot", ()))
     except (TypeError, ValueError):
         raise StepvizError(f"{path}: few_shot must be a list of pairs [question, solution]") from None
     stop = tuple(str(s) for s in data.get("stop", ()))
-    style = PromptStyle(**{**data, "name": str(data.get("name", path.stem)), "few_shot": few_shot, "stop": stop})
+    style = PromptStyle(**{**data, "name": str(data.get("name", name)), "few_shot": few_shot, "stop": stop})
     rule_id(style.step_rule)  # refuses a rule there is not
     extract("", style.answer_rule)  # the same for answers
     if style.separator.strip() or not style.separator:

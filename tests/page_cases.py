@@ -36,3 +36,16 @@ def options(html: str, name: str) -> list[str]:
     """What a dropdown offers."""
     select = re.search(rf'<select class="field" name="{name}">(.*?)</select>', html)
     return re.findall(r'<option value="([^"]*)"', select[1])
+
+
+def fields_of(html: str) -> dict[str, str]:
+    """What a browser would send of a form: boxes that are ticked, options that are chosen."""
+    sent = {}
+    for tag in re.findall(r"<input [^>]*>", html):
+        named, given = re.search(r'name="([^"]*)"', tag), re.search(r'value="([^"]*)"', tag)
+        if named and (" checked" in tag or not re.search(r'type="(?:radio|checkbox)"', tag)):
+            sent[named[1]] = unescape(given[1]) if given else ""
+    for name, inside in re.findall(r'<select class="field" name="(\w+)">(.*?)</select>', html):
+        listed = re.findall(r'<option value="([^"]*)"( selected)?', inside)
+        sent[name] = unescape(next((v for v, on in listed if on), listed[0][0]))
+    return sent

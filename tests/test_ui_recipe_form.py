@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 
 import pytest
 
@@ -11,12 +12,14 @@ from stepviz.datasets import build
 from stepviz.datasets_config import options_of
 from stepviz.errors import StepvizError
 from stepviz.recipes import RECIPES
+from stepviz.steps import segment
+from stepviz.types import Chain, PromptStyle, Verdict
 from stepviz.ui import recipe_words
 from stepviz.ui.datasets_page import Datasets
 from stepviz.ui.view_datasets import in_words
 from stepviz.ui.view_recipe import config_of, sent_of
 from tests import dataset_cases as cases
-from tests.page_cases import said, sender
+from tests.page_cases import fields_of, said, sender
 
 pytestmark = pytest.mark.usefixtures("no_worker")
 send = sender(Datasets)
@@ -92,6 +95,27 @@ def test_what_the_form_says_is_what_is_built(school: Store):
     assert made.name == "my set"
     again, same, _ = config_of(sent_of(made.recipe, made.config, made.name))
     assert build(school, again, same, name="my set").id == made.id
+
+
+def test_used_again_it_is_the_same_dataset_with_its_prompt_and_all_of_its_models(school: Store):
+    """Built by the command line with `--model` twice and `--style FILE`: the form has neither of its own."""
+    theirs = Chain(cases.problem(2).id, "gpt 4", "a", "4\n#### 4", segment("4\n#### 4"), "line/1")
+    school.add_chain(theirs, Verdict("correct", "", "stepviz/1", "4"))
+    style = asdict(PromptStyle("asked", 'Q: {question}\n"A":\n', few_shot=(("1+1?", "2"),)))
+    for model in (("gpt 4", cases.MODEL), ("gpt 4",)):
+        made = build(school, "rft", {"model": model, "style": style}, name="theirs")
+        html = send(school, "like", dataset=str(made.id)).html["build"]
+        again = fields_of(html)
+        recipe, config, name = config_of(again)
+        assert build(school, recipe, config, name=name).id == made.id
+        assert made.config["style"]["template"].startswith("Q: ")
+    assert (config["model"], made.counts["chains"]) == (("gpt 4",), 1)
+    plain = build(school, "rft", {}, name="theirs")
+    assert 'name="style"' not in send(school, "like", dataset=str(plain.id)).html["build"]
+    with pytest.raises(StepvizError, match="fields out of"):
+        config_of({**again, "style": '{"templ": 1}'})
+    with pytest.raises(StepvizError, match="“Prompt” is a prompt style's JSON"):
+        config_of({**again, "style": "{question}"})
 
 
 def test_any_split_and_all_samples(school: Store):

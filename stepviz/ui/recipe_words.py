@@ -98,6 +98,7 @@ SELECTION: dict[str, tuple[str, str]] = {
     "part": ("Part", "The same problems are held out in every dataset."),
     "held_out": ("Share held out", "Between 0 and 1."),
     "branches": ("Branches, too", "Chains that a person or a continuation branched off another."),
+    "style": ("Prompt", "Of the dataset that is used again."),
     "test_overlap": ("Also in a test split", "A problem that stands in a test split of any source."),
 }
 

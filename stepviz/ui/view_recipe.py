@@ -5,16 +5,20 @@ Everything in the form travels with each request as text; `config_of` reads it, 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from db.store import Store
 from db.values import ChainFilter, ProblemFilter
-from stepviz.datasets_config import Selection, options_of
+from stepviz.datasets_config import PLAIN, Selection, options_of
 from stepviz.errors import StepvizError
+from stepviz.prompt_styles import styled
 from stepviz.recipes import RECIPES, Recipe, is_test, named
+from stepviz.types import PromptStyle
+from stepviz.ui.recipe_kept import kept, several, style_in
 from stepviz.ui.recipe_words import OPTIONS, SELECTION, VALUES, option_words
 from stepviz.ui.status import spelled
 
@@ -24,7 +28,7 @@ ANY_SPLIT, ANY_LABEL = "any", "any, where none is test"
 LONGEST_NAME = 80
 LISTED = 60  # models, samplings and labellers to choose from
 BASIC = ("source", "split", "model", "sampling", "rollouts", "limit")
-MORE = ("max_chains", "max_per_problem", "part", "held_out", "test_overlap", "branches")
+MORE = ("max_chains", "max_per_problem", "part", "held_out", "test_overlap", "branches", "style")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,8 @@ def form_of(store: Store, sent: Mapping[str, Any]) -> RecipeForm:
         _field(store, recipe, name, hints[name], given.get(name), default) for name, default in defaults.items()
     )
     basic = tuple(_selected(store, recipe, name, sent) for name in BASIC if _applies(recipe, name))
-    more = tuple(_selected(store, recipe, name, sent) for name in MORE if _applies(recipe, name))
+    shown = [name for name in MORE if name != "style" or sent.get("style")]  # only where a dataset has brought one
+    more = tuple(_selected(store, recipe, name, sent) for name in shown if _applies(recipe, name))
     reads, lacks = _reads(store, recipe, {f.name: f.value for f in basic}, options)
     name, serial = str(sent.get("name", ""))[:LONGEST_NAME], str(sent.get("serial", ""))[:12]
     return RecipeForm(recipe.name, options, basic, more, name, reads, lacks, serial)
@@ -100,9 +105,11 @@ def sent_of(recipe: str, config: Mapping[str, Any], name: str) -> dict[str, str]
     def text(value: Any) -> str:
         if isinstance(value, bool):
             return "on" if value else ""
-        return (
-            str(value[0] if value else "") if isinstance(value, list | tuple) else "" if value is None else str(value)
-        )
+        if isinstance(value, list | tuple):
+            return json.dumps(value) if len(value) > 1 else str(value[0] if value else "")
+        if isinstance(value, Mapping):
+            return "" if styled(value, "the dataset") == PLAIN else json.dumps(value, sort_keys=True)
+        return "" if value is None else str(value)
 
     sent = {key: text(value) for key, value in config.items()}
     sent = {key: value for key, value in sent.items() if value or type(config[key]) is not bool}
@@ -150,6 +157,7 @@ def _selected(store: Store, recipe: Recipe, name: str, sent: Mapping[str, Any]) 
     hint = get_type_hints(Selection).get(name, str)
     source, split = _places(sent)
     choices = _choices(store, name, source, split) or _values(hint)
+    choices += kept(name, str(sent.get(name, "")).strip(), choices)
     default = {"split": "train", "part": "all", "held_out": "0.1", "test_overlap": "refuse"}.get(name, "")
     kind: Kind = "choice" if choices else _kind(hint)
     value = str(sent.get(name, default)).strip()
@@ -216,7 +224,9 @@ def _read(recipe: str, name: str, text: str, hint: Any) -> Any:
         return bool(text)
     allowed = get_args(hint) or (hint,)
     if get_origin(hint) is tuple:
-        return (text,) if text else ()
+        return several(text)
+    if hint is PromptStyle:
+        return asdict(style_in(text))
     if not text and NoneType in allowed:
         return None
     if int in allowed or float in allowed:
@@ -250,7 +260,8 @@ def _reads(store: Store, recipe: Recipe, chosen: Mapping[str, str], options: tup
     told = [f"{problems:,} problem{'s' if problems != 1 else ''}"]
     where = " ".join(f"--{key} {value}" for key, value in (("source", source), ("split", split)) if value)
     if recipe.chains:
-        chains = store.count_chains(ChainFilter(source=source, split=split, origin=chosen.get("model") or None))
+        origins = several(chosen.get("model", "")) or (None,)
+        chains = sum(store.count_chains(ChainFilter(source=source, split=split, origin=o)) for o in origins)
         if not chains:
             return "", f"These problems have no chains yet. Sample some: python -m stepviz sample {where} --n 8"
         told.append(f"{chains:,} chains")
