@@ -6,7 +6,7 @@ from typing import Any
 
 from stepviz.types import Problem
 from stepviz.world import problem
-from training.reproduce.glore_data import Judged, Shared
+from training.reproduce.glore_data import BO, Judged, Shared
 
 
 def two_steps(n: int = 3) -> list[Problem]:
@@ -41,4 +41,6 @@ def three_drafts() -> list[Judged]:
 
 def shared(drafts: list[Judged], **more: Any) -> Shared:
     empty: dict[str, Any] = {"samples": [[] for _ in drafts], "s8": [], "deep": [], "drafts": None, "tokens": {}}
-    return Shared("student", drafts, drafts, **{**empty, **more})
+    found = {**empty, **more}
+    found.setdefault("refined", [i for i, group in enumerate(found["samples"]) if len(group) >= BO])
+    return Shared("student", drafts, drafts, **found)

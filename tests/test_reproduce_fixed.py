@@ -56,7 +56,7 @@ def test_what_is_fixed_and_what_is_right_in_the_end_by_hand(drafts: list[Judged]
     assert fixed["global twice"] == 0.5
     assert fixed["two samples of the student"] == 0.5
     assert fixed[glore_fixed.BEFORE] == 0.0
-    which, three = [0, 1, 2], [0.1, 0.2, 0.3] * 3
+    which, three = [0, 1, 2], [0.1, 0.2, 0.3] * 3  # all drafts
     kept = glore_fixed._kept(one, world, which, three)
     assert kept["draft"] == [True, False, False]
     assert kept["global, every draft"] == [False, True, False]
@@ -64,11 +64,40 @@ def test_what_is_fixed_and_what_is_right_in_the_end_by_hand(drafts: list[Judged]
     assert kept["global, ORM gate"] == [True, True, False]
     # the ORM takes a (.9, the draft wins the tie), then the draft b (.2 over .1 and .1), then the local one (.6)
     assert kept["draft, global, local: ORM's pick"] == [True, False, True]
+    assert kept["draft, global: ORM's pick"] == [True, False, False]  # of the last draft there is no global one
+    assert kept["draft, local, SORM: ORM's pick"] == [True, False, True]
     assert kept["draft, global, local: any (oracle)"] == [True, True, True]
     assert kept["best of three samples"] == [False, True, False]
     cost = glore_fixed._kept_tokens(one, world, which)
     assert cost["global, ORM gate"] == pytest.approx(2 / 3 * 10)
     assert cost["draft, global, local: ORM's pick"] == 10 + 20
+    assert cost["draft, local, SORM: ORM's pick"] == 20
+
+
+def test_either_gets_a_second_try_where_local_is_global(drafts: list[Judged]) -> None:
+    """Of two wrong drafts the SORM flags step 1 of the first: there local is global, and global's second try is right.
+
+    b: E = 1, both tries wrong, the second global one right. other: E = 2, the local one right, global never.
+    """
+    b, other = drafts[1], false_first(two_steps(4)[3])
+    world = shared([b, other], samples=[[b] * 3, [other] * 3])
+    one = refined(world.test, [b, other], [b, right(other.problem)], [[0.1] * 2] * 3)
+    one.places["local, SORM"][:] = [1, 2]
+    again = [right(b.problem), other]
+    one.ways["global, again"] = glore_refine.Way("", [*again], [7, 9])
+    found = glore_fixed.fixed([one], world)
+    assert found["either"].tolist() == [[0, 1]]
+    assert found["global twice"].tolist() == [[1, 0]]
+    assert found[glore_fixed.TWO].tolist() == [[1, 1]]
+    later = glore_fixed.later([one], world)
+    assert later.tolist() == [[0, 1]]
+    rows = {row["contrast"]: row for row in glore_fixed.fixed_contrasts(found, later)}
+    assert rows["either − global twice"]["points [95 %]"].startswith("0.0 ")
+    assert rows[f"{glore_fixed.TWO} − global twice"]["points [95 %]"].startswith("50.0 ")
+    alone = rows["either − global twice, where E is after step 1"]
+    assert (alone["points [95 %]"].split()[0], alone["drafts"]) == ("100.0", 1)
+    # global 10 a draft, local 20 where it is another text (one of two), global again 7 for the one whose E is 1
+    assert glore_fixed._costs([one], world)[glore_fixed.TWO] == round(10 + 20 / 2 + 7 / 2)
 
 
 def test_a_refinement_that_was_cut_off_was_sampled(

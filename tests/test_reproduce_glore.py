@@ -19,12 +19,12 @@ from tests import tiny
 from tests.knowing_engine import KnowingEngine
 from training import glore_models
 from training.record import base_of
-from training.reproduce import glore, glore_arms
+from training.reproduce import glore, glore_arms, glore_data
 from training.reproduce.glore_data import Scale
 
 QUICK = {"epochs": 1.0, "batch": 2, "length": 1024, "compile": False, "bf16": False, "max_steps": 1}
 SCALE = Scale(
-    test=6, dev=5, sampled=3, n=32, three=6, measured=3, deep=2, rollouts=16,
+    test=6, dev=5, sampled=3, n=32, three=4, measured=3, deep=2, rollouts=16,
     data=glore_models.Sizes(5, samples=6, wrong=2, k=4, full=True),
 )  # fmt: skip
 PROBLEMS = [problem(split, i) for split in ("train", "dev", "test") for i in range(6)]
@@ -47,6 +47,14 @@ def test_a_budget_is_said_for_each_stage_and_seed() -> None:
 def test_a_smaller_scale_takes_fewer_problems_and_as_many_draws() -> None:
     half = Scale().by(0.5)
     assert (half.test, half.sampled, half.n, half.data.problems) == (2500, 250, 32, 3000)
+
+
+def test_what_is_refined_is_what_the_first_run_had_not_seen(store: Store) -> None:
+    """Three of six test questions have 32 samples, the last four are refined: one of them has 32, the others three."""
+    found = glore_data.collect(store, KnowingEngine(PROBLEMS), SCALE, lambda line: None)
+    assert found.refined == [2, 3, 4, 5]
+    assert [len(group) for group in found.samples] == [32, 32, 32, 3, 3, 3]
+    assert (len(found.s8), len(found.deep)) == (3, 2)
 
 
 # ---- the whole path
@@ -133,6 +141,9 @@ def test_the_whole_comparison_on_tiny_models(
     balanced = tables["contrasts at balanced prefix lengths"]
     assert [row["contrast"] for row in balanced][:2] == ["sorm − orm, solvable", "sorm, tuned − orm, tuned, solvable"]
     assert [row["n"] for row in tables["best of n by score, %"]] == [1, 2, 4, 8, 16, 32]
+    assert {"any of n", "vote", "orm", "sorm"} <= set(tables["best of n by score, %"][0])
+    assert tables["the run"][0]["drafts refined"] == 4
+    assert {row["questions"] for row in tables["right in the end"]} == {4}
     fixed = {row["tries"] for row in tables["wrong drafts fixed"]}
     assert {"global", "local, SORM", "local, ORM", "either", "global twice", "local twice"} <= fixed
     labels = tables["wrong SORM labels of K rollouts, % of labels"]

@@ -108,6 +108,17 @@ def test_best_of_n_against_every_choice() -> None:
         assert st.any_of(right, [n]) == [pytest.approx(sum(hit) / len(hit))]
 
 
+def test_a_vote_is_of_each_run_of_n_samples_and_the_first_of_equals_wins() -> None:
+    answers = ["7", "3", None, "7", "3", "3", None, None]
+    right = [a == "7" for a in answers]
+    # singly: 7 is right twice, the others are not, and None has no vote
+    assert st.vote(answers, right, [1]) == [2 / 8]
+    # 7 3 | – 7 | 3 3 | – –: the first of two equals, the only one, wrong, none
+    assert st.vote(answers, right, [2]) == [2 / 4]
+    # 7 3 – 7 | 3 3 – –, then all eight: three votes for 3 against two
+    assert st.vote(answers, right, [4, 8]) == [1 / 2, 0]
+
+
 # ---- wrong labels of K rollouts
 
 
@@ -208,3 +219,15 @@ def test_a_chart_holds_its_lines_and_escapes_their_names() -> None:
     import xml.etree.ElementTree as tree
 
     assert tree.fromstring(svg).tag.endswith("svg")
+
+
+def test_shares_of_labels_come_with_the_spread_of_chains() -> None:
+    """Two kinds of chains, half each: all labels wrong by incapacity, or none; a share of 100 such chains is ± 10."""
+    lost, good = [prefix(True, 0, 0)] * 3, [prefix(True, 4, 4)] * 3
+    (row,) = [r for r in le.table([lost, good] * 50, sizes=(4,)) if not r["carried back"] and not r["consistency rule"]]
+    assert (row["wrong"], row["incapacity"], row["finite K"]) == (50, 50, 0)
+    value, low, high = (float(x.strip("[],")) for x in row["incapacity, % [95 %]"].split())
+    assert value == 50
+    assert low == pytest.approx(50 - 9.8, abs=1.6)
+    assert high == pytest.approx(50 + 9.8, abs=1.6)
+    assert row["finite K, % [95 %]"] == "0.0 [0.0, 0.0]"

@@ -46,8 +46,8 @@ class Scale:
     dev: int = 1_000
     sampled: int = 500
     n: int = 32
-    three: int = 3_000  # questions with at least three samples, for best of three
-    measured: int = 400
+    three: int = 3_000  # the last of test, whose drafts are refined: three samples of each, for best of three
+    measured: int = 1_000
     deep: int = 60
     rollouts: int = 64
     data: Sizes = DATA
@@ -110,21 +110,20 @@ def judged(problem: Problem, text: str, tokens: int = 0) -> Judged:
 
 @dataclass
 class Shared:
-    """See the module. `samples[i]` belongs to test[i]; `s8` and `deep` to the first drafts of test."""
+    """See the module. `samples[i]` belongs to test[i]; `s8` and `deep` to the first drafts of test.
+
+    refined: the drafts that are refined. They are the last ones, which the first run on test problems had not seen.
+    """
 
     student: str
     test: list[Judged]
     dev: list[Judged]
     samples: list[list[Judged]]
+    refined: list[int]
     s8: list[list[int | None]]
     deep: list[list[Measured]]
     drafts: Drawing  # at temperature 0.7, for what refinement is compared with
     tokens: dict[str, int]  # of the training data: drafts, traces
-
-    @property
-    def refined(self) -> list[int]:
-        """The drafts that are refined: those whose questions have samples of the student to compare with."""
-        return [i for i, group in enumerate(self.samples) if len(group) >= BO]
 
 
 def collect(store: Store, engine: Engine, scale: Scale, log: Log = print) -> Shared:
@@ -134,7 +133,8 @@ def collect(store: Store, engine: Engine, scale: Scale, log: Log = print) -> Sha
     drafts = _judged(test, greedy.chains(test, 1, "test drafts"))
     dev_drafts = _judged(dev, greedy.chains(dev, 1, "dev drafts"))
     samples = warm.chains(test[: scale.sampled], scale.n, f"{scale.n} samples")
-    more = test[scale.sampled : scale.three]
+    fresh = max(0, len(test) - scale.three)
+    more = test[max(scale.sampled, fresh) :]
     samples |= warm.chains(more, BO, f"{BO} samples") if more else {}
     first = [draft[0] for draft in drafts]
     measured = [(d.problem, d.row) for d in first[: scale.measured] if d.row is not None]
@@ -146,6 +146,7 @@ def collect(store: Store, engine: Engine, scale: Scale, log: Log = print) -> Sha
         test=first,
         dev=[draft[0] for draft in dev_drafts],
         samples=[[Judged(p, row.chain.steps, _tokens(row), row) for row in samples.get(p.id, [])] for p in test],
+        refined=list(range(fresh, len(test))),
         s8=[labels(row, eight) for _, row in measured],
         deep=[measured_prefixes(p, row, deep) for p, row in measured[: scale.deep]],
         drafts=warm,

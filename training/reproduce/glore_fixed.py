@@ -16,6 +16,8 @@ from training.reproduce.glore_refine import Refined
 from training.reproduce.work import Work
 
 BEFORE = "two samples from before the SORM's step"
+TWO = "either, global again where E is 1"  # local is global there: "either" alone has one try, its controls have two
+PICK = "draft, global, local: ORM's pick"
 
 
 def _compared(shared: Shared) -> list[int]:
@@ -30,11 +32,13 @@ def fixed(seeds: Sequence[Refined], shared: Shared) -> dict[str, np.ndarray]:
     for refined in seeds:
         right = {name: way.right() for name, way in refined.ways.items()}
         first, local = right["global"], right["local, SORM"]
+        second = [b if e > 1 else c for b, c, e in zip(local, right["global, again"], _places(refined), strict=True)]
         rows = {
             "global": first,
             "local, SORM": local,
             "local, ORM": right["local, ORM"],
             "either": [a or b for a, b in zip(first, local, strict=True)],
+            TWO: [a or b for a, b in zip(first, second, strict=True)],
             "global twice": [a or b for a, b in zip(first, right["global, again"], strict=True)],
             "local twice": [a or b for a, b in zip(local, right["local, SORM, again"], strict=True)],
             "two samples of the student": [any(c.right for c in group[:2]) for group in shared.samples],
@@ -46,6 +50,15 @@ def fixed(seeds: Sequence[Refined], shared: Shared) -> dict[str, np.ndarray]:
     return {name: np.array(rows, float) for name, rows in found.items()}
 
 
+def _places(refined: Refined) -> list[int]:
+    return refined.places["local, SORM"]
+
+
+def later(seeds: Sequence[Refined], shared: Shared) -> np.ndarray:
+    """[seeds, wrong drafts]: 1 where the SORM's step is not the first, so that local and global are two tries."""
+    return np.array([[float(_places(refined)[i] > 1) for i in _compared(shared)] for refined in seeds])
+
+
 PAPER_FIXED = {"global": "28", "local, SORM": "28", "either": "41"}
 
 
@@ -53,6 +66,12 @@ def _beside_global(refined: Refined, which: Sequence[int]) -> float:
     """Sampled tokens a draft of local refinements beside a global one: from step 1 on both are the same text."""
     way, places = refined.ways["local, SORM"], refined.places["local, SORM"]
     return average([way.spent[i] if places[i] > 1 else 0 for i in which] or [0])
+
+
+def _again_at_first(refined: Refined, which: Sequence[int]) -> float:
+    """Sampled tokens a draft of a second global try for those whose step is the first."""
+    way, places = refined.ways["global, again"], _places(refined)
+    return average([way.spent[i] if places[i] <= 1 else 0 for i in which] or [0])
 
 
 def fixed_rows(found: Mapping[str, np.ndarray], seeds: Sequence[Refined], shared: Shared) -> list[dict[str, Any]]:
@@ -76,18 +95,30 @@ def _costs(seeds: Sequence[Refined], shared: Shared) -> dict[str, int]:
 
     cost = {name: of(name) for name in ("global", "local, SORM", "local, ORM", "local, exact pit (oracle)")}
     cost["either"] = of("global") + average(_beside_global(refined, wrong) for refined in seeds)
+    cost[TWO] = cost["either"] + average(_again_at_first(refined, wrong) for refined in seeds)
     cost |= {f"{way.split(',')[0]} twice": of(way, f"{way}, again") for way in ("global", "local, SORM")}
     cost[BEFORE] = average(drawn(refined.samples) for refined in seeds)
     cost["two samples of the student"] = drawn(shared.samples)
     return {name: round(value) for name, value in cost.items()}
 
 
-def fixed_contrasts(found: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """either − each of the others, over the same wrong drafts."""
-    others = [name for name in found if name != "either"]
-    gaps = {name: st.difference(st.ones(found["either"]), st.ones(found[name]), st.mean) for name in others}
-    n = found["either"].shape[1]
-    return [{"contrast": f"either − {o}", "points [95 %]": gap.text(), "drafts": n} for o, gap in gaps.items()]
+def fixed_contrasts(found: Mapping[str, np.ndarray], later: np.ndarray) -> list[dict[str, Any]]:
+    """either − each of the others, over the same wrong drafts; then with as many tries as they have."""
+    every = np.ones_like(later)
+    others = [name for name in found if name not in ("either", TWO)]
+    rows = [_gap(found, "either", other, every) for other in others]
+    rows += [_gap(found, TWO, other, every) for other in CONTROLS]
+    return rows + [_gap(found, "either", other, later, ", where E is after step 1") for other in CONTROLS]
+
+
+CONTROLS = ("global twice", "local twice", "two samples of the student", BEFORE)
+
+
+def _gap(found: Mapping[str, np.ndarray], a: str, b: str, which: np.ndarray, where: str = "") -> dict[str, Any]:
+    """a − b over these drafts [seeds, wrong drafts]; `drafts` is their number in one seed, on average."""
+    gap = st.difference(*(np.stack([found[name] * which, which], axis=-1) for name in (a, b)), st.mean)
+    drafts = round(float(which.sum(axis=1).mean()))
+    return {"contrast": f"{a} − {b}{where}", "points [95 %]": gap.text(), "drafts": drafts}
 
 
 def kept(
@@ -125,7 +156,8 @@ def _kept(refined: Refined, shared: Shared, which: Sequence[int], three: list[fl
             "draft": draft.right,
             **{f"{n}, every draft": t is not None and t.right for n, t in tries.items()},
             **{f"{n}, ORM gate": (t is not None and t.right) if doubt else draft.right for n, t in tries.items()},
-            "draft, global, local: ORM's pick": _pick(candidates).right,
+            PICK: _pick(candidates).right,
+            **{f"draft, {n}: ORM's pick": _pick(_only(candidates, tries[n])).right for n in tries},
             "draft, global, local: any (oracle)": any(c.right for _, c in candidates),
             "best of three samples": _pick(drawn).right,
             "draft and two samples: ORM's pick": _pick([candidates[0], *drawn[:2]]).right,
@@ -134,6 +166,11 @@ def _kept(refined: Refined, shared: Shared, which: Sequence[int], three: list[fl
         for name, right in row.items():
             found.setdefault(name, []).append(bool(right))
     return found
+
+
+def _only(candidates: Sequence[tuple[float, Judged]], one: Judged | None) -> list[tuple[float, Judged]]:
+    """The draft, which is the first candidate, and one of its refinements."""
+    return [candidates[0], *(c for c in candidates[1:] if c[1] is one)]
 
 
 def _pick(candidates: Sequence[tuple[float, Judged]]) -> Judged:
@@ -153,7 +190,8 @@ def _kept_tokens(refined: Refined, shared: Shared, which: Sequence[int]) -> dict
         "draft": draft,
         **{f"{name}, every draft": draft + cost for name, cost in ways.items()},
         **{f"{name}, ORM gate": draft + cost for name, cost in gated.items()},
-        "draft, global, local: ORM's pick": draft + both,
+        PICK: draft + both,
+        **{f"draft, {name}: ORM's pick": draft + cost for name, cost in ways.items()},
         "draft, global, local: any (oracle)": draft + both,
         "best of three samples": three,
         "draft and two samples: ORM's pick": draft + two,
@@ -165,7 +203,7 @@ PAPER_KEPT = {
     "draft": "53",
     "global, every draft": "draft + at most 1",
     "local, SORM, every draft": "draft + at most 1",
-    "draft, global, local: ORM's pick": "65",
+    PICK: "65",
     "best of three samples": "58",
 }
 
@@ -184,11 +222,10 @@ def kept_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def kept_contrasts(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    ours = "draft, global, local: ORM's pick"
     rows = []
-    for other in ("best of three samples", "draft and two samples: ORM's pick"):
-        gap = st.difference(st.ones(found[ours][0]), st.ones(found[other][0]), st.mean)
+    for other in ("best of three samples", "draft and two samples: ORM's pick", "draft, global: ORM's pick"):
+        gap = st.difference(st.ones(found[PICK][0]), st.ones(found[other][0]), st.mean)
         paper = "7" if other == "best of three samples" else ""
-        rows.append({"contrast": f"{ours} − {other}", "points [95 %]": gap.text(), "paper": paper,
+        rows.append({"contrast": f"{PICK} − {other}", "points [95 %]": gap.text(), "paper": paper,
                      "drafts": found[other][0].shape[1]})  # fmt: skip
     return rows

@@ -173,16 +173,23 @@ Contrast = Callable[[str, Labels, Judge, Judge, str], dict[str, Any]]
 
 
 def by_difficulty(shared: Shared, a: Judge, b: Judge, by: Contrast = contrast) -> list[dict[str, Any]]:
-    """The contrast on problems of two and three steps, on the longer ones, and on all."""
+    """The contrast on problems of two and three steps, on the longer ones, and on all, with the AUC of both."""
     labels = targets(shared)["solvable"]
     easy = [d.problem.meta["steps"] <= EASY for d in shared.test]
     rows = []
     for name, chosen in (("two and three steps", True), ("four to seven steps", False)):
         some = [row if e == chosen else [None] * len(row) for row, e in zip(labels, easy, strict=True)]
         rows.append(by(f"{a.name} − {b.name}, {name}", some, a, b, "SVAMP: about 0" if chosen else "8"))
-        rows[-1]["drafts"] = sum(e == chosen for e in easy)
+        rows[-1] |= {"drafts": sum(e == chosen for e in easy)}
+        if by is contrast:
+            rows[-1] |= {f"AUC, {which}": _auc(some, judge) for which, judge in (("first", a), ("second", b))}
     rows.append(by(f"{a.name} − {b.name}, all", labels, a, b, "8"))
     return rows
+
+
+def _auc(labels: Labels, judge: Judge) -> float:
+    found = [st.auc(*flat(labels, scores)) for scores in judge.scores]
+    return round(average(a for a in found if a is not None), 3)
 
 
 # ---- rerank
@@ -194,13 +201,16 @@ def last_score(scores: Sequence[float], chain: Judged) -> float:
 
 
 def rerank(work: Work, seeds: Sequence[Mapping[str, Trained]], shared: Shared) -> dict[str, np.ndarray]:
-    """Scorer → [seeds, problems, sizes] expected accuracy of the best of n; "any of n" is the ceiling."""
+    """Scorer → [seeds, problems, sizes] accuracy of the best of n; "any of n" is the ceiling, "vote" asks no scorer."""
     groups = [group for group in shared.samples if len(group) >= max(SIZES)]
     if not groups:
         return {}
     right = [[c.right for c in group] for group in groups]
     sizes = [n for n in SIZES if n <= len(groups[0])]
     curves = {"any of n": np.array([[st.any_of(r, sizes) for r in right]] * len(seeds))}
+    answers = [[c.row.verdict.answer if c.row else None for c in group] for group in groups]
+    votes = [st.vote(said, r, sizes) for said, r in zip(answers, right, strict=True)]
+    curves["vote"] = np.array([votes] * len(seeds))
     for name in RERANKED:
         if name not in seeds[0]:
             continue
@@ -227,13 +237,14 @@ def rerank_rows(curves: Mapping[str, np.ndarray], shared: Shared) -> list[dict[s
 
 
 def rerank_contrasts(curves: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """At the largest n: the SORM against the ORM and against itself without each post-processing."""
+    """At the largest n: the SORM against the ORM, a vote, and itself without each post-processing."""
     rows = []
     for other, paper in (
         ("orm", "slightly below"),
         ("sorm-any-verifier", "above"),
         ("sorm-as-drawn", ""),
         ("sorm-unbalanced", "above"),
+        ("vote", ""),
     ):
         if "sorm" in curves and other in curves:
             a, b = (st.ones(curves[name][:, :, -1]) for name in ("sorm", other))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from stepviz.results import Rows
@@ -41,7 +41,7 @@ def report(
             lengths.figures(judge, targets) for judge in at_lengths
         ],
         "contrasts at balanced prefix lengths": _contrasts_by_length(at_lengths, targets),
-        "an easier split": judges.by_difficulty(shared, by_name["sorm"], by_name["orm"]),
+        "an easier split": [row for a, b in EASIER for row in judges.by_difficulty(shared, by_name[a], by_name[b])],
         "an easier split, balanced at each prefix length": judges.by_difficulty(
             shared, by_name["sorm"], by_name["orm"], lengths.contrast
         ),
@@ -50,7 +50,7 @@ def report(
         "best of n by score, %": judges.rerank_rows(curves, shared),
         "contrasts of reranking": judges.rerank_contrasts(curves),
         "wrong drafts fixed": fixing.fixed_rows(fixed, refined, shared),
-        "contrasts of fixing": fixing.fixed_contrasts(fixed),
+        "contrasts of fixing": fixing.fixed_contrasts(fixed, fixing.later(refined, shared)),
         "right in the end": fixing.kept_rows(kept),
         "contrasts in the end": fixing.kept_contrasts(kept),
         "wrong SORM labels of K rollouts, % of labels": label_errors.table(shared.deep),
@@ -101,6 +101,7 @@ PAIRS = (
     ("sorm", "orm", "8"),
     ("sorm", "orm, tuned", ""),
     ("sorm, tuned", "orm, tuned", ""),
+    ("sorm-unbalanced", "orm", ""),
     ("sorm", "balanced-orm", "about 8"),
     ("sorm, tuned", "orm-traces, tuned", ""),
     ("sorm", "position only, tuned", ""),
@@ -117,9 +118,12 @@ PAIRS_BY_LENGTH = (
     ("sorm", "orm", "8"),
     ("sorm, tuned", "orm, tuned", ""),
     ("sorm", "balanced-orm", "about 8"),
+    ("sorm, tuned", "orm-traces, tuned", ""),
     ("sorm", "sorm-unbalanced", ""),
     ("oracle-solvable", "sorm", ""),
 )
+EASIER = (("sorm", "orm"), ("sorm, tuned", "orm, tuned"), ("sorm and position, tuned", "orm and position, tuned"))
+SEEN = 2_000  # test problems that the first run had seen
 
 
 def _contrasts(by_name: Mapping[str, Judge], targets: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -128,6 +132,21 @@ def _contrasts(by_name: Mapping[str, Judge], targets: Mapping[str, Any]) -> list
         if a in by_name and b in by_name:
             name = f"{a} − {b}" + (" (primary)" if (a, b) == ("sorm", "orm") else "")
             rows.append(judges.contrast(name, targets["solvable"], by_name[a], by_name[b], paper))
+    return rows + _primary(by_name["sorm"], by_name["orm"], targets)
+
+
+def _primary(sorm: Judge, orm: Judge, targets: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """SORM − ORM against the other targets, for each seed, and for the problems of the first run and the others."""
+    labels, n = targets["solvable"], len(orm.scores)
+    rows = [judges.contrast(f"sorm − orm, against {name}", targets[name], sorm, orm) for name in ("S_8", "correct")]
+    for seed in range(n if n > 1 else 0):
+        one = [replace(j, scores=[j.scores[seed]], thresholds=[j.thresholds[seed]]) for j in (sorm, orm)]
+        rows.append(judges.contrast(f"sorm − orm, seed {seed} alone", labels, *one))
+    if len(labels) > SEEN:
+        none = [[None] * len(row) for row in labels]
+        first, rest = labels[:SEEN] + none[SEEN:], none[:SEEN] + labels[SEEN:]
+        rows.append(judges.contrast("sorm − orm, problems of the first run", first, sorm, orm) | {"drafts": SEEN})
+        rows.append(judges.contrast("sorm − orm, other problems", rest, sorm, orm) | {"drafts": len(labels) - SEEN})
     return rows
 
 
@@ -144,7 +163,7 @@ def _contrasts_by_length(found: Sequence[Judge], targets: Mapping[str, Any]) -> 
 
 def _final_contrast(by_name: Mapping[str, Judge], shared: Shared) -> list[dict[str, Any]]:
     labels = judges.answers(shared.test)
-    pairs = [("orm", "sorm", "5"), ("orm", "balanced-orm", "")]
+    pairs = [("orm", "sorm", "5"), ("orm", "balanced-orm", ""), ("orm", "sorm-unbalanced", "")]
     return [
         judges.contrast(f"{a} − {b}, balanced accuracy", labels, by_name[a], by_name[b], paper)
         for a, b, paper in pairs
@@ -158,6 +177,7 @@ def _run(shared: Shared, scale: Scale, seeds: int) -> dict[str, Any]:
         "seeds": seeds,
         "test drafts": len(shared.test),
         "right": round(100 * sum(d.right for d in shared.test) / len(shared.test), 1),
+        "drafts refined": len(shared.refined),
         f"questions with {scale.n} samples": sum(len(group) >= scale.n for group in shared.samples),
         "drafts with S_8": len(shared.s8),
         f"with {scale.rollouts} rollouts": len(shared.deep),

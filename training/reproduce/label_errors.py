@@ -21,6 +21,9 @@ from dataclasses import dataclass, field
 from math import comb, prod
 from typing import Any, Literal
 
+import numpy as np
+
+from stepviz.statistics import bootstrap, mean
 from stepviz.world import ExactJudge
 
 Cause = Literal["repair", "bypass", "luck"]
@@ -114,8 +117,18 @@ def table(
     for rule in (False, True):
         for carry_back in (False, True):
             for k in (k for k in sizes if k <= n):
-                rows.append(_row(k, rule, carry_back, errors(chains, k, rule, carry_back)))
+                found = _row(k, rule, carry_back, errors(chains, k, rule, carry_back))
+                rows.append(found | _intervals([errors([chain], k, rule, carry_back) for chain in chains]))
     return rows
+
+
+def _intervals(found: Sequence[Errors]) -> dict[str, str]:
+    """Of the shares of the labels, with chains drawn again: the labels of one are not independent."""
+    labels = [one.labels for one in found]
+    shares = {"wrong": [one.wrong for one in found], "incapacity": [one.incapacity for one in found],
+              "finite K": [one.finite for one in found]}  # fmt: skip
+    columns = {name: np.stack([share, labels], axis=-1)[None] for name, share in shares.items()}
+    return {f"{name}, % [95 %]": bootstrap(each, mean).text() for name, each in columns.items()}
 
 
 def _row(k: int, rule: bool, carry_back: bool, found: Errors) -> dict[str, Any]:

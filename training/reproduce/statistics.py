@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,3 +46,20 @@ def best_threshold(labels: Sequence[int], scores: Sequence[float], weights: Sequ
     quality = ((good.sum() - lost) / (good.sum() or 1) + caught / (bad.sum() or 1)) / 2
     best = np.flatnonzero(np.isclose(quality, quality.max()))
     return float(thresholds[best[np.argmin(np.abs(thresholds[best] - 0.5))]])
+
+
+def vote(answers: Sequence[str | None], right: Sequence[bool], sizes: Sequence[int]) -> list[float]:
+    """Accuracy of the most frequent answer of n samples, for each n: the mean over disjoint runs of n samples.
+
+    What states no answer has no vote; of equal numbers of votes the answer that came first wins.
+    """
+    found = []
+    for n in sizes:
+        starts = range(0, len(answers) - n + 1, n)
+        found.append(sum(_voted(answers[s : s + n], right[s : s + n]) for s in starts) / len(starts))
+    return found
+
+
+def _voted(answers: Sequence[str | None], right: Sequence[bool]) -> bool:
+    votes = Counter(answer for answer in answers if answer is not None)  # in the order of arrival
+    return bool(votes) and right[answers.index(votes.most_common(1)[0][0])]
