@@ -62,5 +62,6 @@ def _told(progress: Mapping[str, Any]) -> str:
     judged = found["drafts"] - found["unjudged"]
     return (
         f"{bar(dict(progress))}\n{found['refined']} refined, {found['spared']} spared; {found['fixed']} fixed, "
-        f"{found['broken']} broken: {found['right_before']} of {judged} right before, {found['right_after']} after"
+        f"{found['broken']} broken: {found['right_before']} of {judged} right before, {found['right_after']} after, "
+        f"{found['right_any']} by a perfect ranking"
     )

@@ -56,6 +56,7 @@ def refine(job: Job) -> None:
 def report(lines: Sequence[RefinementRow]) -> dict[str, int]:
     """What came of drafts: how many were refined and spared, got right and got wrong, and were right before and after.
 
+    `right_any`: any candidate is right, the draft included, which is as far as a ranking by an oracle would come.
     A draft without a verdict, or whose pick has none, counts as `unjudged` and is neither right nor wrong.
     """
     judged = [line for line in lines if line.gain is not None]
@@ -67,6 +68,7 @@ def report(lines: Sequence[RefinementRow]) -> dict[str, int]:
         "broken": sum(line.gain == -1 for line in judged),
         "right_before": sum(line.candidates[0].verdict == "correct" for line in judged),
         "right_after": sum(line.picked.verdict == "correct" for line in judged),
+        "right_any": sum(any(c.verdict == "correct" for c in line.candidates) for line in judged),
         "unjudged": len(lines) - len(judged),
     }
 

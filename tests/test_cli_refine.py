@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from db.store import Store, open_store
+from db.values import Candidate, RefinementRow
+from stepviz.cli_refine import _told
+from stepviz.refine_job import report
 from stepviz.types import Problem, SourceItem, Verdict
 from tests.job_cases import CHAIN, PROBLEM, WRONG, wait_for
 from tests.refine_cases import checkpoints, draft
@@ -52,6 +55,24 @@ def test_the_command_refines_and_reports(tmp_path: Path, store: Store, specs: di
     ):
         failed = run(tmp_path, *words(specs, *extra))
         assert (failed.returncode, message in failed.stderr, failed.stdout) == (1, True, ""), failed.stderr
+
+
+def test_a_right_candidate_that_was_not_picked_counts_as_what_a_perfect_ranking_would_keep() -> None:
+    """Three wrong drafts: a right local refinement is picked, a wrong global one over a right local one, and none."""
+    drafts = [
+        (("correct", 0.9), ("wrong", 0.2), "local"),
+        (("correct", 0.3), ("wrong", 0.8), "global"),
+        (("wrong", 0.3), ("wrong", 0.2), "draft"),
+    ]
+    lines = [
+        RefinementRow("d", "k", "r", None, None, "s", "both", None, 0.5, "global", None, 1, None, True, 2, (
+            Candidate("draft", "d", 0.4, "wrong"), Candidate("local", "l", local[1], local[0]),
+            Candidate("global", "g", whole[1], whole[0])), pick)
+        for local, whole, pick in drafts
+    ]  # fmt: skip
+    found = report(lines)
+    assert [found[name] for name in ("right_before", "right_after", "right_any", "fixed")] == [0, 1, 2, 1]
+    assert "0 of 3 right before, 1 after, 2 by a perfect ranking" in _told({"done": 3, "total": 3, "report": found})
 
 
 @pytest.mark.slow

@@ -109,7 +109,7 @@ def test_the_gate_spares_what_the_orm_believes(bench: Bench) -> None:
     run = bench.do(CHAIN.id, GOOD.id, gate=0.5)  # a second time: the report is about the same drafts
     assert run.progress["report"] == {
         "drafts": 2, "refined": 1, "spared": 1, "fixed": 1, "broken": 0, "right_before": 1, "right_after": 2,
-        "unjudged": 0,
+        "right_any": 2, "unjudged": 0,
     }  # fmt: skip
     spared, refined = bench.store.refinements()
     assert (spared.draft, spared.chosen, spared.pick, spared.when) == (GOOD.id, False, "draft", 0.95)

@@ -1,5 +1,6 @@
-"""What the form of a build keeps of a dataset that is used again, where its own lists do not have it: several models,
-a sampling that is not listed, a prompt style. No HTML, no gradio.
+"""What the form of a build keeps of a dataset that is used again: settings that it has no field or entry for.
+
+Several models, a sampling that is not listed, a prompt style. No HTML, no gradio.
 """
 
 from __future__ import annotations

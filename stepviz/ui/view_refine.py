@@ -268,4 +268,5 @@ def report_of(bench: Workbench, at: At) -> str:
     judged = found["drafts"] - found["unjudged"]
     counts = ", ".join(f"{found[name]:,} {name}" for name in ("refined", "spared", "fixed", "broken"))
     right = f"{found['right_before']:,} of {judged:,} were right before, {found['right_after']:,} are after"
-    return f"{found['drafts']:,} drafts: {counts}. {right}."
+    most = f" A perfect ranking would keep {found['right_any']:,} right." if "right_any" in found else ""  # older runs
+    return f"{found['drafts']:,} drafts: {counts}. {right}.{most}"
