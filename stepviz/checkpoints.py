@@ -41,8 +41,16 @@ class Checkpoint:
         return hash(tuple(sorted((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files)))
 
     @property
+    def of_hub(self) -> bool:
+        """Whether it is named by a hub id, on this machine or not."""
+        return self.folder is None or self.source != str(self.folder)
+
+    @property
     def parameters(self) -> int | None:
-        return sum(_weights(self.folder).values()) if self.folder else None
+        """None while its files are not all here."""
+        if self.folder is None or (self.of_hub and not _fetched(self.folder)):
+            return None
+        return sum(_weights(self.folder).values())
 
     @property
     def context(self) -> int | None:
@@ -134,6 +142,13 @@ def _cached(hub_id: str) -> Path | None:
 def _weights(folder: Path) -> dict[str, int]:
     """Numbers in each tensor file. StepvizError for one that was cut off."""
     return {path.name: _count(path, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.safetensors"))}
+
+
+def _fetched(folder: Path) -> bool:
+    """Whether the weights of a hub's snapshot are here, all of them where there are several files."""
+    listed = _json(folder / "model.safetensors.index.json").get("weight_map")
+    names = set(map(str, listed.values())) if isinstance(listed, dict) else {"model.safetensors"}
+    return all((folder / name).is_file() for name in names)
 
 
 @lru_cache(maxsize=256)

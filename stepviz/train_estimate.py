@@ -1,48 +1,32 @@
 """What a training will take: tokens, steps, memory and time, before it starts.
 
-Tokens are counted on a sample of the rows by the base's own tokenizer. Memory is weights, gradients and Adam's two
-moments, and what a batch leaves for its way back: about 34 numbers a layer and hidden unit of each token
-(Korthikanti et al., 2205.05198, without the attention matrix, which our attention does not keep), and the logits.
-Time is arithmetic, 6 operations a parameter and token, at the rate of the last training on this kind of device.
+Tokens are counted on a sample of the rows by the base's own tokenizer; memory: stepviz.train_memory. Time is
+arithmetic, 6 operations a parameter and token, at the rate of the last training on this kind of device.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import shutil
-import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from db.store import Store
 from db.values import DatasetRow, ProblemFilter
 from stepviz.checkpoints import Checkpoint, look, tokenizer_file
+from stepviz.train_memory import memory_needed, memory_of
 from stepviz.train_questions import ANY, counted
-from stepviz.trainings import Training
+from stepviz.trainings import Training, is_large
 
 SAMPLE = 160  # rows whose tokens are counted
 PAGES = 4  # places of a dataset they come from
 FILL = 0.95  # of a packed block
-A_LAYER = 34  # numbers kept a layer, hidden unit and token
 CHARACTERS = 3.0  # a token, where no tokenizer is at hand
 QUESTION, SOLUTION = 80, 135  # tokens, embedded world
 SAMPLED = 9_000  # tokens a second of the embedded student, two idle cores
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """Where a training would run, in bytes."""
-
-    where: str  # "this machine", "the GPU"
-    total: int
-    free: int
-    on_gpu: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +61,7 @@ def estimate(
     file = tokenizer_file(base)
     sizes = [(d.n_rows, row_tokens(store, d, file)) for d in datasets]
     mean = sum(n * sum(min(t, length) for t in found) / max(1, len(found)) for n, found in sizes) * share
-    steps, tokens = _steps(mean, length, settings)
+    steps, tokens = _steps(mean, length, settings, is_large(base.parameters))
     every = [t for _, found in sizes for t in found]
     on_gpu = machine.on_gpu if machine else False
     return Estimate(
@@ -101,7 +85,8 @@ def estimate_rounds(
     question, solution = _lengths(store, options, file)
     sampled = round((counts.sampled * options["samples"] + counts.dev) * solution)
     more = counts.sampled * options["samples"] / 2 if options["full_epochs"] else 0
-    steps, tokens = _steps((counts.references + more) * min(length, question + solution), length, settings)
+    a_pass = (counts.references + more) * min(length, question + solution)
+    steps, tokens = _steps(a_pass, length, settings, is_large(base.parameters))
     learnt, drawn = _seconds(store, base, tokens, on_gpu), _sampling_seconds(store, options["student"], sampled, on_gpu)
     return Estimate(
         rows=counts.references,
@@ -116,10 +101,12 @@ def estimate_rounds(
     )
 
 
-def _steps(a_pass: float, length: int, settings: Mapping[str, Any]) -> tuple[int, int]:
+def _steps(a_pass: float, length: int, settings: Mapping[str, Any], large: bool) -> tuple[int, int]:
     """(steps, tokens) of a training whose rows have so many tokens in all."""
     blocks = math.ceil(a_pass / (length * FILL)) or 1
-    steps = math.ceil(settings["epochs"] * (blocks // settings["batch"] or 1))  # a rest is dropped beside whole batches
+    batches = blocks / settings["batch"]
+    each = math.ceil(batches) if large else math.floor(batches) or 1  # a large model learns the rest, too
+    steps = math.ceil(settings["epochs"] * each)
     return steps, steps * min(settings["batch"], blocks) * length
 
 
@@ -180,59 +167,6 @@ def _tokenizer(file: Path, _stamp: int) -> Any:
     from tokenizers import Tokenizer
 
     return Tokenizer.from_file(str(file))
-
-
-def memory_needed(base: Checkpoint, settings: Mapping[str, Any], on_gpu: bool) -> int | None:
-    """Bytes; None for a base of which nothing is known yet."""
-    parameters = base.parameters
-    if not parameters:
-        return None
-    size = _bytes_each(base, on_gpu)
-    length = min(settings["length"], base.context or settings["length"])
-    layers, hidden = base.size("num_hidden_layers"), base.size("hidden_size")
-    a_token = size * (A_LAYER * layers * hidden) + 10 * base.size("vocab_size")
-    return 4 * size * parameters + settings["batch"] * length * a_token
-
-
-def weights_alone(base: Checkpoint, machine: Machine) -> int:
-    """Bytes of weights, gradients and moments, whatever the batch."""
-    return 4 * _bytes_each(base, machine.on_gpu) * (base.parameters or 0)
-
-
-def _bytes_each(base: Checkpoint, on_gpu: bool) -> int:
-    """Of a weight: float32 on the CPU, and on a GPU where it was saved so; two bytes else."""
-    text = base.config.get("text_config")
-    said = {c.get(name) for c in (base.config, text) if isinstance(c, Mapping) for name in ("dtype", "torch_dtype")}
-    return 2 if on_gpu and "float32" not in said else 4
-
-
-def memory_of() -> Machine | None:
-    """The GPU's where torch uses one, else the machine's; None where the system does not say."""
-    return _gpu(int(time.monotonic() / 10)) or _ram()
-
-
-@lru_cache(maxsize=1)
-def _gpu(_now: int) -> Machine | None:
-    """Asked of the driver: the app does not load torch for it."""
-    asked = shutil.which("nvidia-smi")
-    try:
-        if asked is None or "+cpu" in version("torch"):
-            return None
-        command = [asked, "--query-gpu=memory.total,memory.free", "--format=csv,noheader,nounits"]
-        said = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
-        total, free = (int(x) << 20 for x in said.splitlines()[0].split(","))
-    except (OSError, ValueError, IndexError, subprocess.SubprocessError, PackageNotFoundError):
-        return None
-    return Machine("the GPU", total, free, on_gpu=True)
-
-
-def _ram() -> Machine | None:
-    try:
-        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines() if ":" in line)
-        total, free = (1024 * int(lines[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
-    except (OSError, ValueError, KeyError):
-        return None
-    return Machine("this machine", total, free)
 
 
 def _seconds(store: Store, base: Checkpoint, tokens: int, on_gpu: bool) -> float | None:

@@ -20,7 +20,7 @@ from db.values import DatasetRow, RunRow
 from stepviz import train_left, train_questions
 from stepviz.checkpoints import Checkpoint, look
 from stepviz.errors import StepvizError
-from stepviz.train_estimate import memory_needed, memory_of, weights_alone
+from stepviz.train_memory import memory_of, require
 from stepviz.trainings import BAD, COLUMNS, PRESETS, Defaults, Option, Training, defaults_for, learns_from, named
 
 KIND = "train"
@@ -83,7 +83,7 @@ def normalised(store: Store, spec: Mapping[str, Any]) -> dict[str, Any]:
         "base": base.spec,
         "name": name,
         "out": str(Path(spec["out"]).absolute() if spec.get("out") else models_folder(store) / name),
-        "settings": _settings(defaults_for(training, base.parameters), spec.get("settings") or {}),
+        "settings": _settings(defaults_for(training, size_of(base)), spec.get("settings") or {}),
         "options": _options(training, spec.get("options") or {}),
     }
 
@@ -214,16 +214,15 @@ def check_base(training: Training, base: Checkpoint, add_token: bool = False) ->
         )
 
 
-def check_memory(base: Checkpoint, spec: Mapping[str, Any]) -> None:
-    machine = memory_of()
-    if machine is None or (need := memory_needed(base, spec["settings"], machine.on_gpu)) is None:
-        return
-    if need > machine.total:
-        fits = weights_alone(base, machine) < machine.total
-        raise StepvizError(
-            f"this training needs about {need / 1e9:.1f} GB, and {machine.where} has {machine.total / 1e9:.1f} GB: "
-            f"take {'a smaller batch, shorter blocks or ' if fits else ''}a smaller base model"
-        )
+def check_memory(base: Checkpoint, spec: Mapping[str, Any], parameters: int | None = None) -> None:
+    """parameters: of a base whose weights are not here yet, where its config has told them."""
+    require(base, spec["settings"], memory_of(), parameters)
+
+
+def size_of(base: Checkpoint) -> int | None:
+    """Parameters, by which defaults are chosen. None of a hub id, so that the same command is the same training
+    before its weights are here and after."""
+    return None if base.of_hub else base.parameters
 
 
 def words(spec: Mapping[str, Any]) -> list[str]:

@@ -103,8 +103,13 @@ def learns_from(recipe: str) -> tuple[str, ...]:
     return tuple(t.name for t in TRAININGS.values() if recipe in t.datasets)
 
 
+def is_large(parameters: int | None) -> bool:
+    """Whether a model is trained as published ones are. None or 0, an unknown size: yes; only hub ids have it."""
+    return not parameters or parameters >= LARGE
+
+
 def defaults_for(training: Training, parameters: int | None) -> Defaults:
-    """The training's own, for the embedded models; the rates of published models from LARGE parameters on."""
-    if parameters is None or parameters < LARGE:
+    """The training's own, for the embedded models; the rates of published models for large ones."""
+    if not is_large(parameters):
         return training.defaults
-    return replace(training.defaults, epochs=2, learning_rate=LARGE_RATE, batch=8, length=1024)
+    return replace(training.defaults, epochs=2, learning_rate=LARGE_RATE, batch=8, length=1024, compile=False)

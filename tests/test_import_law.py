@@ -57,6 +57,7 @@ LEVELS = (
         "stepviz.first_screen",
         "stepviz.results",
         "stepviz.train_estimate",
+        "stepviz.train_memory",
         "stepviz.train_job",
         "stepviz.train_left",
         "stepviz.train_questions",

@@ -15,7 +15,8 @@ from stepviz import recipes, train_estimate, train_job, trainings
 from stepviz.checkpoints import look
 from stepviz.errors import StepvizError
 from stepviz.model_choices import bases, generators, refiners, scorers
-from stepviz.train_estimate import Machine, estimate, memory_needed
+from stepviz.train_estimate import estimate
+from stepviz.train_memory import Machine, memory_needed
 from tests import tiny
 from tests import training_cases as cases
 

@@ -10,7 +10,7 @@ import pytest
 from db.store import Store
 from stepviz import jobs, train_job, train_left
 from stepviz.errors import StepvizError
-from stepviz.train_estimate import Machine
+from stepviz.train_memory import Machine
 from stepviz.types import Problem, SourceItem
 from tests import training_cases as cases
 from training.record import workplace

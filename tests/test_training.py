@@ -18,7 +18,7 @@ from stepviz import engines, recipes
 from stepviz.checkpoints import look
 from stepviz.engines.transformers import fingerprint
 from stepviz.errors import StepvizError
-from stepviz.train_estimate import memory_needed
+from stepviz.train_memory import memory_needed
 from stepviz.types import Problem
 from stepviz.world import problem
 from tests import tiny

@@ -16,11 +16,13 @@ from stepviz.ui.train_page import Train
 from stepviz.ui.view_train_form import sent_of, spec_of
 from stepviz.ui.workbench import Workbench
 from tests import training_cases as cases
+from tests.hub_cases import Hub, hub
 from tests.page_cases import options, said, sender, value
 from tests.training_cases import SMALL
 
 pytestmark = pytest.mark.usefixtures("no_worker")
 send = sender(Train)
+__all__ = ["hub"]
 
 
 def test_every_training_and_setting_is_explained() -> None:
@@ -79,12 +81,27 @@ def test_a_large_base_brings_the_rate_of_large_models(
     store: Store, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cases.solutions(store)
-    monkeypatch.setattr("stepviz.ui.view_train_form.LARGE", 10_000)
     monkeypatch.setattr("stepviz.trainings.LARGE", 10_000)
     sent = {"of": "sft", "ofsize": "small", "learning_rate": "0.0015", "epochs": "5", "batch": "16", "length": "384"}
     html = send(store, "form", recipe="sft", base="own", own=str(base), **sent).html["tform"]
     assert (value(html, "learning_rate"), value(html, "ofsize")) == ("1e-05", "large")
     assert "LlamaForCausalLM" in html
+    assert "one block at a time" in html
+
+
+def test_a_base_that_is_not_here_yet_brings_the_rates_of_large_models(store: Store, hub: Hub, base: Path) -> None:
+    """Before and after its download the form, and what it starts, are the same; its memory is asked in between."""
+    cases.solutions(store)
+    sent = {"recipe": "sft", "base": "own", "own": "org/name"}
+    html = send(store, "form", **sent).html["tform"]
+    assert (value(html, "learning_rate"), value(html, "batch"), value(html, "ofsize")) == ("1e-05", "8", "large")
+    assert "before its weights are fetched" in html
+    hub.put("org/name", base)
+    html = send(store, "form", **sent).html["tform"]
+    assert (value(html, "learning_rate"), value(html, "batch"), value(html, "ofsize")) == ("1e-05", "8", "large")
+    assert "before its weights are fetched" not in html
+    nothing = send(store, "form", recipe="sft", base="own", own="").html["tform"]
+    assert (value(nothing, "learning_rate"), value(nothing, "ofsize")) == ("0.0015", "small")
 
 
 def test_what_it_takes_is_told_and_what_is_wrong_in_the_forms_own_words(store: Store, tmp_path: Path) -> None:

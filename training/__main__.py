@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +30,7 @@ def embedded(
     out: Annotated[Path | None, typer.Option(help="where the models go (default: the package)")] = None,
     db: Db = None,
     write: Annotated[bool, typer.Option("--write", help="also write docs/results/embedded.json")] = False,
-    preset: Annotated[str, typer.Option(help="stage glore: small (a quarter of an hour) or full (an hour)")] = "small",
+    preset: Annotated[str, typer.Option(help="stage glore: small (about 26 minutes) or full (66)")] = "small",
 ) -> None:
     """Make the shipped models again."""
     from db.store import open_store
@@ -40,6 +41,18 @@ def embedded(
         make(store, stage or list(STAGES), out or FOLDER, lambda line: print(line, flush=True), preset)
     if write:
         write_results(out or FOLDER)
+
+
+@app.command()
+def memory(
+    base: commands.BaseModel,
+    length: Annotated[int, typer.Option(help="tokens a block")] = 1024,
+    batch: Annotated[int, typer.Option(help="blocks a step")] = 8,
+) -> None:
+    """What training a model takes in memory, from its config alone."""
+    from training.memory import told
+
+    print(json.dumps(told(base, length, batch)))
 
 
 reproduce = typer.Typer(no_args_is_help=True, help="A paper's comparison on the embedded world, table by table.")

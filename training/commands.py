@@ -23,6 +23,7 @@ from db.store import Store, open_store
 from db.values import DatasetRow, ModelRow
 from stepviz import train_job
 from stepviz.trainings import Training
+from training import memory
 from training.language_model import Settings
 from training.record import Base, base_of, finish, publish, rows, workplace
 from training.recorded import Recorded
@@ -43,14 +44,14 @@ Keep = Annotated[
     ),
 ]
 SETTINGS: dict[str, Any] = {
-    "epochs": Annotated[float | None, typer.Option(help="default: as for the embedded models")],
+    "epochs": Annotated[float | None, typer.Option(help="default: the embedded models'; 2 for a published base")],
     "learning_rate": Annotated[
-        float | None, typer.Option("--lr", help="peak; default: the embedded models'; a 7B wants about 1e-5")
+        float | None, typer.Option("--lr", help="peak; default: the embedded models'; 1e-5 for a published base")
     ],
     "batch": Annotated[int | None, typer.Option(help="packed blocks a step")],
     "length": Annotated[int | None, typer.Option(help="tokens a block; what is longer is left out, and counted")],
     "seed": Annotated[int | None, typer.Option()],
-    "compile": Annotated[bool, typer.Option()],
+    "compile": Annotated[bool | None, typer.Option(help="default: only models as small as the embedded ones")],
 }
 OPTIONS: dict[str, Any] = {
     "soft": Annotated[bool, typer.Option("--soft", help="learn k/n in place of labels: the model estimates V")],
@@ -128,7 +129,7 @@ def _parameters(training: Training) -> Iterator[inspect.Parameter]:
         yield option("out", Out)
     yield option("db", Db, None)
     for name, annotation in SETTINGS.items():
-        yield option(name, annotation, True if name == "compile" else None)
+        yield option(name, annotation, None)
     for name, default in training.options.items():
         yield option(name, OPTIONS[name], default if isinstance(default, bool) else None)
     yield option("checkpoint_every", Keep, KEEP_EVERY_S)
@@ -148,6 +149,7 @@ def _through(training: Training, given: Mapping[str, Any]) -> None:
             if cost is None:
                 work = Work(store, spec, chosen, base, workplace(spec), record)
                 record.note(f"loading {spec['base']}")
+                record.tell(memory.require(spec))
                 found = TRAINERS[training.name](work)
                 cost = {**found, **record.about(), "recipe": training.name, "options": spec["options"]}
                 with record.publishing():

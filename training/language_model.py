@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepviz.errors import StepvizError
+from training.large import in_parts
 from training.packing import Document, PackedBlocks, pack
 from training.watching import Watch, last_checkpoint, losses_of
 
@@ -91,7 +92,7 @@ def train(
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id  # never learnt
     trainer = Trainer(
         model=model,
-        args=arguments(out, settings, len(blocks)),
+        args=arguments(model, out, settings, len(blocks)),
         train_dataset=PackedBlocks(blocks, settings.length, pad),
         data_collator=default_data_collator,
         callbacks=log.callbacks(),
@@ -206,7 +207,7 @@ class LossLog:
         return max(1e-9, time.monotonic() - self.first[1]) / (step - self.first[0])
 
 
-def arguments(out: Path, settings: Settings, blocks: int, **more: Any) -> TrainingArguments:
+def arguments(model: PreTrainedModel, out: Path, settings: Settings, blocks: int, **more: Any) -> TrainingArguments:
     """What all our trainings share: the schedule, bfloat16 products, static shapes; a Watch keeps a checkpoint."""
     import torch
     from transformers import TrainingArguments
@@ -216,7 +217,6 @@ def arguments(out: Path, settings: Settings, blocks: int, **more: Any) -> Traini
         output_dir=str(out / "trainer"),
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps,
-        per_device_train_batch_size=settings.batch,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine_with_min_lr",
         lr_scheduler_kwargs={"min_lr_rate": 0.05},
@@ -236,6 +236,7 @@ def arguments(out: Path, settings: Settings, blocks: int, **more: Any) -> Traini
         dataloader_drop_last=blocks >= settings.batch,
         dataloader_num_workers=0,
         use_cpu=not torch.cuda.is_available(),
+        **in_parts(model, settings.batch),
         **more,
     )
 

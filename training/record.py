@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +38,7 @@ def base_of(given: str) -> Base:
         return Base(f"hf:{folder.absolute()}", source, id_of(folder))
     if folder.is_absolute() or source.startswith("."):
         raise StepvizError(f"there is no folder {source}: give embedded:NAME, a folder or a hub id")
-    return Base(f"hf:{source}", source, source)
+    return Base(f"hf:{source}", source, id_of(source, source))
 
 
 def empty_folder(out: Path) -> None:
@@ -89,18 +88,25 @@ def publish(spec: Mapping[str, Any], cost: Mapping[str, Any]) -> None:
     (Path(spec["out"]) / SPEC).unlink()
 
 
-def id_of(folder: Path, name: str = "") -> str:
-    """The id under which the model in a folder stands in the store, and by which engines and scorers name it here."""
+def id_of(source: Path | str, name: str = "") -> str:
+    """The id under which a model stands in the store, and by which engines and scorers name it here.
+
+    source: a folder, or a hub id, of which the config is fetched where it is not here yet.
+    """
+    import torch
     from transformers import AutoConfig
 
-    from stepviz.engines.precision import named_by, precision
-    from stepviz.engines.transformers import fingerprint
+    from stepviz.engines.precision import precision
+    from stepviz.engines.transformers import identity
     from stepviz.reward.loading import chosen_device
 
-    suffix = ""
-    with contextlib.suppress(OSError, ValueError):  # a folder without a config: loading says what it lacks
-        suffix = named_by(precision(AutoConfig.from_pretrained(folder), chosen_device(None)))
-    return f"{name or folder.resolve().name}@{fingerprint(folder)}{suffix}"
+    folder, dtype = Path(source), torch.float32
+    try:
+        dtype = precision(AutoConfig.from_pretrained(str(source), trust_remote_code=False), chosen_device(None))
+    except (OSError, ValueError) as error:
+        if not folder.is_dir():  # of a folder, loading says what it lacks
+            raise StepvizError(f"cannot read the config of {str(source)!r}: {error}") from error
+    return identity(str(source), name or folder.resolve().name, dtype)
 
 
 def write_whole(path: Path, text: str) -> None:

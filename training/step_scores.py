@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from stepviz.errors import StepvizError
 from training.language_model import LossLog, Report, Settings, arguments, check_memory, cost
 from training.language_model import run as train
+from training.large import head_of, with_exact_head
 from training.packing import IGNORED, pack
 from training.step_rows import Labelled, PackedChains, collate, documents, held_out, read
 
@@ -84,6 +85,7 @@ def run(
     spent = _fit(model, tokenizer, pack(fitting, settings.length, settings.seed), out, settings, report)
     estimates = "V" if soft else recipe.estimates
     said = {"role": recipe.role, "estimates": estimates} | ({"template": template} if template else {})
+    head_of(model).to(model.dtype)  # as it will be read, and judged below
     save(model, tokenizer, out, said)
     return {
         **said,
@@ -123,7 +125,7 @@ def load_base(base: Path | str, seed: int) -> tuple[PreTrainedModel, PreTrainedT
     lacking = [name for name in found["missing_keys"] if not name.startswith(("score.", "classifier."))]
     if lacking:
         raise StepvizError(f"{base} is no causal checkpoint: it lacks {', '.join(sorted(lacking)[:3])}")
-    return model, load_tokenizer(str(base))
+    return with_exact_head(model), load_tokenizer(str(base))
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path, said: Mapping[str, str]) -> None:
@@ -204,25 +206,32 @@ def _fit(
     from transformers import Trainer
 
     class StepTrainer(Trainer):
-        """The stock trainer with a loss that takes targets between 0 and 1."""
+        """The stock trainer with a loss that takes targets between 0 and 1: the mean over a step's labels, also where
+        its batch comes in parts."""
 
-        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **unused: Any) -> Any:
+        loss_is_scaled_for_ga = True
+
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
             targets = inputs.pop("labels")
             logits = model(**inputs).logits.float()
             known = targets != IGNORED
             margin = logits[..., 1] - logits[..., 0]
             each = binary_cross_entropy_with_logits(margin, targets.clamp(min=0), reduction="none")
-            loss = (each * known).sum() / known.sum().clamp(min=1)
+            of = known.sum() if num_items_in_batch is None else num_items_in_batch
+            loss = (each * known).sum() / of.clamp(min=1)
             return (loss, {"logits": logits}) if return_outputs else loss
 
     pad = tokenizer.pad_token_id or 0
     log = LossLog(report, settings.batch * settings.length)
     trainer = StepTrainer(
         model=model,
-        args=arguments(out, settings, len(blocks), remove_unused_columns=False),
+        args=arguments(model, out, settings, len(blocks), remove_unused_columns=False),
         train_dataset=PackedChains(blocks, settings.length, pad),
         data_collator=collate,
         callbacks=log.callbacks(),
     )
+    trainer.model_accepts_loss_kwargs = True  # our loss takes the count of the whole batch's labels
     result = train(trainer, out)
     return cost(blocks, settings, log, result.global_step)

@@ -22,10 +22,12 @@ from stepviz.errors import StepvizError
 from stepviz.types import Completion, Request, Sampling
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ROWS = {"cpu": 256, "cuda": 256}  # in one batch, where the memory allows
 CACHE_BYTES = 2 << 30  # for the attention cache on a CPU
+_SCORES = ("ForTokenClassification", "RewardModel")
 SAMPLE_BYTES = 1 << 20  # of each end of a large file, for its fingerprint
 
 
@@ -41,7 +43,7 @@ class TransformersEngine:
             raise StepvizError("there is no CUDA device here: leave the device out, or ask for cpu")
         self.model = _load_model(source, self.device)
         self.tokenizer = load_tokenizer(tokenizer or source)
-        self.model_id = identity(source, name, self.model) + (f"+{Path(tokenizer).name}" if tokenizer else "")
+        self.model_id = identity(source, name, self.model.dtype) + (f"+{Path(tokenizer).name}" if tokenizer else "")
         positions = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         self.context = int(min(positions or self.tokenizer.model_max_length, self.tokenizer.model_max_length))
         self.end_ids = _end_ids(self.model, self.tokenizer)
@@ -143,9 +145,11 @@ def _load_model(source: str, device: str) -> PreTrainedModel:
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
         if is_causal(config.architectures) is False:
+            named = ", ".join(config.architectures)
+            does = "scores steps and writes none" if named.endswith(_SCORES) else "has no head that writes"
             raise StepvizError(
-                f"{source} is no language model but a {', '.join(config.architectures)}, which scores steps and writes "
-                "none: choose a model that writes (embedded:student, embedded:refiner)"
+                f"{source} is no language model but a {named}, which {does}: choose a model that writes "
+                "(embedded:student, embedded:refiner)"
             )
         model = AutoModelForCausalLM.from_pretrained(
             source,
@@ -176,18 +180,26 @@ def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> froz
     return frozenset(i for i in (*ids, tokenizer.eos_token_id) if i is not None)
 
 
-def identity(source: str, name: str, model: PreTrainedModel) -> str:
+def identity(source: str, name: str, dtype: torch.dtype) -> str:
     """NAME@REVISION: the hub's commit, or a hash of the folder's weights, so that new weights are a new model.
 
     In another precision than float32 the same weights draw otherwise, and are a model of their own:
-    NAME@REVISION+bfloat16.
+    NAME@REVISION+bfloat16. Engines, scorers and the records of trainings all name a model by this.
     """
     folder = Path(source)
-    suffix = named_by(model.dtype)
-    if folder.is_dir():
-        return f"{name}@{fingerprint(folder)}{suffix}"
-    commit = getattr(model.config, "_commit_hash", None)
-    return f"{name}@{commit[:12]}{suffix}" if commit else f"{name}{suffix}"
+    revision = fingerprint(folder) if folder.is_dir() else commit(source)
+    return f"{name}{f'@{revision}' if revision else ''}{named_by(dtype)}"
+
+
+def commit(hub_id: str) -> str:
+    """12 hex digits of the commit whose config was read last; "" where none is on this machine.
+
+    Of the cache's own links: the library's configs do not tell it since its version 5.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(hub_id, "config.json")
+    return Path(found).parent.name[:12] if isinstance(found, str) else ""
 
 
 def fingerprint(folder: Path) -> str:

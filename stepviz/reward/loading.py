@@ -41,7 +41,7 @@ def load(spec: str, device: str | None = None) -> Scorer:
     kind = where.kind or _kind(config, tokenizer, where)
     load_kind = {"lines": _lines, "qwen-prm": _qwen, "math-shepherd": _shepherd}[kind]
     model, encode, read = load_kind(where.source, config, tokenizer, device)
-    name = identity(where.source, where.name, model)
+    name = identity(where.source, where.name, model.dtype)
     role = str(noted(config).get("role", "prm"))
     return scorer(model, tokenizer, encode, read, spec=spec, model_id=name, role=role, kind=kind, device=device)
 

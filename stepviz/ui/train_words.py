@@ -37,7 +37,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "batch": ("Batch", "Blocks of packed rows a step."),
     "length": ("Block length", "Tokens a block. A row that is longer is left out, and counted."),
     "seed": ("Seed", "Of the order of the rows, and of a scorer's new head."),
-    "compile": ("Compile", "About a tenth faster, after a minute's start."),
+    "compile": ("Compile", "Small models: about a tenth faster, after a minute's start."),
     "soft": ("Soft labels", "Learns k of n rollouts, and so estimates V; the dataset must have the counts."),
     "held_out": ("Share held out", "Of the problems, by which the trained model is judged. Between 0 and 0.9."),
     "student": ("Who samples first", "The student that the first round begins with."),
@@ -83,7 +83,8 @@ def default_note(large: bool) -> str:
     if large:
         return (
             "GLoRe keeps its rates and batches in an appendix that could not be read. These are what is usual for "
-            "published models of this size."
+            "published models. From 100 M parameters on, one block at a time is on the device: gradients are added up "
+            "over the batch, and activations computed again."
         )
     return (
         "GLoRe keeps its rates and batches in an appendix that could not be read. These were found on the embedded "

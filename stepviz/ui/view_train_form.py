@@ -15,8 +15,9 @@ from db.values import DatasetRow
 from stepviz import train_job
 from stepviz.checkpoints import Checkpoint
 from stepviz.errors import StepvizError
-from stepviz.train_estimate import Estimate, Machine, estimate, estimate_rounds, memory_of
-from stepviz.trainings import LARGE, TRAININGS, Training, defaults_for, learns_from
+from stepviz.train_estimate import Estimate, estimate, estimate_rounds
+from stepviz.train_memory import Machine, memory_of
+from stepviz.trainings import TRAININGS, Training, defaults_for, is_large, learns_from
 from stepviz.ui import view_questions
 from stepviz.ui.train_words import SETTINGS
 from stepviz.ui.view_base import FIRST_BASE, OWN, about, base_choices, base_in, looked
@@ -26,6 +27,7 @@ FIRST = "sft"
 BASIC = ("learning_rate", "epochs", "batch")
 MORE = ("length", "seed", "compile")
 FITTING = 40  # datasets to choose from
+SMALL = 1  # parameters: of the embedded models' defaults, which stay while no base can be read
 _SWITCHES = ("compile", "soft", "add_token", "full_epochs")
 
 
@@ -76,7 +78,7 @@ def form_of(store: Store, sent: Mapping[str, Any], dataset: int | None = None) -
     base, own = base_in(sent)
     choices = base_choices(store)
     found, mistake = looked(base)
-    size = found.parameters if found else None
+    size = train_job.size_of(found) if found else SMALL
     asked = view_questions.fields(store, sent) if training.asks else ()
     settings = _settings(training, sent, size) | {f.name: (f.value, f.value) for f in asked}
     name = str(sent.get("name", "")).strip()[:80]
@@ -87,7 +89,7 @@ def form_of(store: Store, sent: Mapping[str, Any], dataset: int | None = None) -
         choices=choices,
         own=own or "",
         about=about(found),
-        large=bool(size and size >= LARGE),
+        large=is_large(size),
         asked=asked,
         source=next((f.value for f in asked if f.name == "source"), ""),
         name=name,
@@ -173,7 +175,7 @@ def _settings(training: Training, sent: Mapping[str, Any], size: int | None) -> 
     shown = TRAININGS.get(str(sent.get("of", "")))
     if shown is None:
         return {name: (value, value) for name, value in now.items()}
-    before = _texts(shown, LARGE if sent.get("ofsize") == "large" else None, str(sent.get("ofsource", "")))
+    before = _texts(shown, None if sent.get("ofsize") == "large" else SMALL, str(sent.get("ofsource", "")))
     out = {}
     for name, default in now.items():
         given = ("on" if sent.get(name) else "") if name in _SWITCHES else str(sent.get(name, default)).strip()[:40]
@@ -257,6 +259,8 @@ def _no_dataset(form: TrainForm) -> str:
 
 def _notes(told: Estimate, machine: Machine | None) -> list[str]:
     found = []
+    if told.memory is None:
+        found.append("The memory it needs is asked when it starts, before its weights are fetched.")
     if told.steps < 20:
         found.append(
             f"Only {told.steps} step{'s' if told.steps != 1 else ''}: too few to learn much. "
