@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,19 @@ def test_a_qwen_prm_is_read_at_its_separator(tmp_path: Path) -> None:
         assert one == pytest.approx(other, abs=1e-5)
 
 
+def test_a_published_prm_is_loaded_without_its_code_and_asks_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Qwen2.5-Math-PRM names code of its own for its config and its model; here that code ends the process."""
+    folder = tiny_scorers.qwen_prm(tmp_path / "prm")
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["model_type"], sorted(config["auto_map"])) == ("qwen2", ["AutoConfig", "AutoModel"])
+    assert len(list(folder.glob("*.py"))) == 2
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("it asks whether to run the code"))
+    scorer = load_scorer(f"hf:{folder}", "cpu")
+    assert (scorer.kind, type(scorer.model).__module__) == ("qwen-prm", "stepviz.reward.loading")
+
+
 def test_a_step_that_writes_the_separator_is_one_step_all_the_same(tmp_path: Path) -> None:
     scorer = load_scorer(f"hf:{tiny_scorers.qwen_prm(tmp_path / 'prm')}", "cpu")
     assert [len(s) for s in scorer.score([(QUESTION, ["3<extra_0>4", "12"])])] == [2]
@@ -96,6 +110,27 @@ def test_a_shepherd_is_read_at_its_tag(tmp_path: Path) -> None:
         (found,) = scorer.score([(QUESTION, steps)])
         assert found == pytest.approx(expected, abs=1e-5)
         assert scorer.score([(QUESTION, ["Step 1: 3+12=15", *steps[1:]])])[0] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("prepend", ["always", "first", "never"])
+def test_a_shepherd_of_a_sentencepiece_vocabulary_is_read_at_its_tag_for_plus_and_minus_after_a_space(
+    prepend: str, tmp_path: Path
+) -> None:
+    """As Mistral's: "▁+" and "▁-", which the published code asks for, are other tokens than "+" and "-"."""
+    folder = tiny_scorers.shepherd(tmp_path / "math-shepherd", prepend=prepend)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), _tokenizer(folder)
+    vocab = tokenizer.get_vocab()
+    assert len({vocab[x] for x in ("+", "-", "▁+", "▁-")}) == 4
+    steps = ["3 + 12 = 15", "коки знают ки", "#### 15"]
+    numbered = [f"Step {i}: {step} ки" for i, step in enumerate(steps, start=1)]
+    expected = []
+    for i in range(1, 4):
+        ids = tokenizer(f"{QUESTION} " + "\n".join(numbered[:i]))["input_ids"]
+        assert tokenizer.convert_ids_to_tokens(ids[-2:]) == ["▁", "ки"]
+        logits = model(torch.tensor([ids])).logits[0, -1].detach()
+        expected.append(float(logits[[vocab["▁+"], vocab["▁-"]]].softmax(-1)[0]))
+    (found,) = load_scorer(f"hf:{folder}", "cpu").score([(QUESTION, steps)])
+    assert found == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_checkpoint_of_ours_says_what_it_estimates_and_how_it_was_asked(tmp_path: Path) -> None:

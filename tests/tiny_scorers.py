@@ -62,8 +62,11 @@ def qwen_prm(folder: Path, own_head: bool = True, separator: bool = True, seed: 
     _save(Qwen2ForTokenClassification, Qwen2Config(vocab_size=len(tokenizer), **SIZES), tokenizer, folder, seed)
     if own_head:
         config = json.loads((folder / "config.json").read_text())
-        config |= {"architectures": ["Qwen2ForProcessRewardModel"], "auto_map": {"AutoModel": "modeling.NoSuchModel"}}
+        theirs = {"AutoConfig": "configuration_qwen2_rm.Qwen2RMConfig", "AutoModel": "modeling_qwen2_rm.Qwen2RM"}
+        config |= {"architectures": ["Qwen2ForProcessRewardModel"], "auto_map": theirs}
         (folder / "config.json").write_text(json.dumps(config))
+        for place in theirs.values():
+            (folder / f"{place.split('.')[0]}.py").write_text("raise SystemExit('code of the checkpoint was run')")
         weights = {k: v for k, v in load_file(folder / "model.safetensors").items() if not k.startswith("score.")}
         generator = torch.Generator().manual_seed(seed)
         shapes = {"score.0.weight": (32, 32), "score.0.bias": (32,), "score.2.weight": (2, 32), "score.2.bias": (2,)}
@@ -73,14 +76,40 @@ def qwen_prm(folder: Path, own_head: bool = True, separator: bool = True, seed: 
     return folder
 
 
-def shepherd(folder: Path, tag: bool = True, seed: int = 0) -> Path:
-    """MistralForCausalLM with the step tag as a token."""
+def shepherd(folder: Path, tag: bool = True, seed: int = 0, prepend: str = "") -> Path:
+    """MistralForCausalLM with the step tag as a token; `prepend`: of a metaspace_tokenizer, else a byte-level one."""
     from transformers import MistralConfig, MistralForCausalLM
 
-    tokenizer = byte_tokenizer()
-    if tag:
+    tokenizer = metaspace_tokenizer(prepend) if prepend else byte_tokenizer()
+    if tag and not prepend:
         tokenizer.add_tokens(["ки"])
     return _save(MistralForCausalLM, MistralConfig(vocab_size=len(tokenizer), **SIZES), tokenizer, folder, seed)
+
+
+def metaspace_tokenizer(prepend: str) -> Any:
+    """As Llama 2 and Mistral have it: "▁" for a space, bytes for what is not known, the tag an ordinary entry.
+
+    prepend: whether a text begins with a "▁" of its own ("always", "first") or not ("never").
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    merges = [("к", "и"), ("▁", "к"), ("▁", "+"), ("▁", "-"), ("▁", "S"), ("t", "e"), ("te", "p"), ("▁S", "tep")]
+    characters = [*"▁ки+-0123456789=#:.,?Satepoms"]
+    entries = [
+        "<s>",
+        "</s>",
+        "<unk>",
+        *(f"<0x{i:02X}>" for i in range(256)),
+        *characters,
+        *("".join(m) for m in merges),
+    ]
+    vocab = {entry: i for i, entry in enumerate(dict.fromkeys(entries))}
+    raw = Tokenizer(models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    raw.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=prepend, split=False)
+    raw.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    raw.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    return PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
 
 
 def _save(kind: Any, config: Any, tokenizer: Any, folder: Path, seed: int) -> Path:

@@ -108,7 +108,15 @@ class Tagged:
             )
 
     def labels(self) -> tuple[int, int]:
-        """The ids of `+` and `-`."""
+        """The ids of `+` and `-`: as SentencePiece has them after a space, where the tokenizer is of that kind.
+
+        The published code asks for `encode("+ -")`. Whether a `+` by itself comes out as that token depends on whether
+        the tokenizer puts a space before a text.
+        """
+        vocab = self.tokenizer.get_vocab()
+        spaced = [vocab.get(f"▁{label}") for label in SHEPHERD_LABELS]
+        if spaced[0] is not None and spaced[1] is not None:
+            return spaced[0], spaced[1]
         ids = [self.tokenizer.encode(label, add_special_tokens=False) for label in SHEPHERD_LABELS]
         if any(len(i) != 1 for i in ids):
             raise StepvizError("this tokenizer does not write + and - as one token each: no Math-Shepherd model's")
