@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from db.store import Store
 from db.values import ModelRow
 from stepviz import jobs
-from stepviz.ui import render_loss, view_train
+from stepviz.ui import compare_at, render_loss, view_train
 from stepviz.ui.render_train_form import short
 from stepviz.ui.runs import Runs
 from stepviz.ui.train_page import Train
@@ -69,6 +70,31 @@ def test_the_rounds_of_expert_iteration_are_shown(store: Store) -> None:
     page = view_train.open_training(Workbench(store), parse(f"?run={run}"))[0]
     assert page.compare == "/compare?before=embedded&after=hf%3A%2Fei&source=embedded&split=dev"
     assert [r.best for r in page.rounds] == [False, True]
+
+
+@pytest.mark.usefixtures("no_worker")
+@pytest.mark.parametrize(
+    ("role", "before"), [("orm", "embedded:orm"), ("sorm", "embedded:sorm"), ("prm", ""), ("refiner", "")]
+)
+def test_a_trained_scorer_is_compared_with_the_one_of_its_kind_that_ships(
+    store: Store, tmp_path: Path, role: str, before: str
+) -> None:
+    """No process reward model ships, and a refiner is no judge of steps."""
+    folder = cases.scorer(tmp_path / "mine")
+    spec = {"recipe": "sorm", "name": "mine", "datasets": [], "base": "embedded:student", "out": str(folder),
+            "settings": {}, "options": {}}  # fmt: skip
+    run = store.add_run("train", spec)
+    store.claim_run("me", 60, ("train",))
+    store.add_model(ModelRow("mine@1", role, f"hf:{folder}", run_id=run))
+    store.heartbeat(run, "me", {"model": "mine@1"})
+    store.finish_run(run, "done")
+    link = re.search(r'href="/compare([^"]*)" title="([^"]*)"', send(store, "look", f"?run={run}").html["topen"])
+    if not before:
+        assert link is None
+        return
+    at = compare_at.parse(unescape(link[1]))
+    assert (at.before, at.after) == (before, f"hf:{folder}")
+    assert link[2] == "With the one that ships, on the same chains"
 
 
 @pytest.mark.usefixtures("no_worker")

@@ -218,7 +218,8 @@ def _choose(m: ModelRow) -> str:
 def _compare(o: OpenTraining) -> str:
     if not (o.compare and o.there):
         return ""
-    title = "With the model it came from, on the same problems"
+    writes = o.model is not None and o.model.role == "generator"
+    title = f"With the {'model it came from, on the same problems' if writes else 'one that ships, on the same chains'}"
     return f'<a class="btn sm" href="{esc(o.compare)}" title="{title}">Compare</a>'
 
 

@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from db.values import DatasetRow, ModelRow, RunRow
+from stepviz import embedded
 from stepviz.errors import StepvizError
+from stepviz.reward.specs import ROLES
 from stepviz.train_job import KIND, words
 from stepviz.train_left import can_go_on
 from stepviz.ui.rows import RunLine
@@ -150,7 +152,9 @@ def _opened(bench: Workbench, row: RunRow) -> OpenTraining:
 
 
 def _compare(spec: Mapping[str, Any], made: ModelRow | None) -> str:
-    """With the student whose samples it has learnt from, else with its base; a scorer has no such other."""
+    """A student with the one whose samples it has learnt from, else with its base; a scorer with the shipped one."""
+    if made is not None and made.role in ROLES and made.role in embedded.names():
+        return f"/compare?{urlencode({'before': f'embedded:{made.role}', 'after': made.spec})}"
     if made is None or made.role != "generator":
         return ""
     options = spec.get("options") or {}
