@@ -32,7 +32,7 @@ lint: $(READY)
 results: $(READY)  ## docs/results.md from docs/results/*.json
 	$(RUN) -m stepviz results
 
-models: $(READY)  ## the shipped models again, about an hour on two idle cores
+models: $(READY)  ## the shipped models again, 75 to 90 minutes on two idle cores
 	$(RUN) -m training embedded --db sqlite:///models.db
 
 clean:

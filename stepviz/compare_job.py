@@ -1,6 +1,8 @@
-"""The job `compare`: what two models lack at the same problems is drawn, by the parts that sampling, measuring and
-scoring are made of; each draw is stored as it comes, so a comparison that was killed goes on, and a second one of the
-same models finds everything there. What comes of it is read by stepviz.compare_draws.
+"""The job `compare`: what two models lack at the same problems is drawn, measured or scored.
+
+By the parts that sampling, measuring and scoring are made of: each draw is stored as it comes, so a comparison that was
+killed goes on, and a second one of the same models finds everything there. What comes of it is read by
+stepviz.compare_draws.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Verdicts of stored chains and draws: on what comes in, and again for a gold answer that came later or a newer grader
+"""Verdicts of stored chains and draws: on what comes in, and again for a gold answer that came later or a newer grader.
 
 A verdict names the grader's version. Each time, draws are graded before the chains that end with them, which take
 their verdict; what people say of a chain stays above it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -257,9 +258,14 @@ def test_a_model_that_is_not_there_or_not_safetensors_is_a_users_error(folder: P
         engines.load(f"hf:{pickled}", device="cpu")
 
 
-def test_a_scorer_is_not_taken_for_a_language_model() -> None:
-    with pytest.raises(StepvizError, match=r"no language model but a LlamaForTokenClassification.*embedded:student"):
+def test_a_scorer_is_not_taken_for_a_language_model(folder: Path, tmp_path: Path) -> None:
+    scores = r"no language model but a LlamaForTokenClassification, which scores steps .*embedded:student"
+    with pytest.raises(StepvizError, match=scores):
         engines.load("embedded:orm", device="cpu")
+    config = json.loads((folder / "config.json").read_text()) | {"architectures": ["LlamaModel"]}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(StepvizError, match="no language model but a LlamaModel, which has no head that writes"):
+        engines.load(f"hf:{tmp_path}", device="cpu")
     assert engines.is_causal(["LlamaForCausalLM"]) is engines.is_causal(["GPT2LMHeadModel"]) is True
     assert engines.is_causal(["Gemma3ForConditionalGeneration"]) is engines.is_causal(None) is None
     assert engines.is_causal(["Qwen2ForProcessRewardModel"]) is False

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 import typer
-from readme_tree import END, START, tree
+from readme_tree import END, FOLDERS, START, comment, files, tree
 
 import app as app_module
 from stepviz.cli import app as commands
@@ -26,6 +27,18 @@ def shell_lines() -> list[str]:
 
 def test_the_tree_is_the_trees() -> None:
     assert README.split(START)[1].split(END)[0] == tree()
+
+
+def test_no_line_of_the_tree_stops_in_the_middle_of_a_sentence() -> None:
+    """A line is the first one of a docstring; where that goes on, it is cut at the citation that follows."""
+    stopped = []
+    for path in files():
+        if path.endswith(".py") and path.rpartition("/")[0] in FOLDERS and (ROOT / path).exists():
+            first = (ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8"))) or "").split("\n")[0]
+            cited = " (" in first and comment(path) == first.split(" (")[0].replace("`", "")
+            if not (cited or first.endswith((".", "?", ".)", "}", '"', "`"))):
+                stopped.append((path, first))
+    assert stopped == []
 
 
 def test_there_are_commands() -> None:

@@ -1,5 +1,7 @@
-"""Whose scores Explore shows, and what each is to be held against: an ORM against V, a SORM against S_8 and what is
-solvable, a process reward model against what is correct (design.md, section 1). No HTML, no gradio."""
+"""Whose scores Explore shows, and what each is to be held against (design.md, section 1). No HTML, no gradio.
+
+An ORM is held against V, a SORM against S_8 and what is solvable, a process reward model against what is correct.
+"""
 
 from __future__ import annotations
 
