@@ -69,7 +69,7 @@ def estimate(
         tokens=tokens,
         steps=steps,
         long=sum(t > length for t in every) / len(every) if every else 0.0,
-        memory=memory_needed(base, settings, on_gpu),
+        memory=memory_needed(base, settings, on_gpu, lora=options.get("lora", 0)),
         seconds=_seconds(store, base, tokens, on_gpu),
         counted=file is not None,
     )

@@ -38,8 +38,9 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "rounds": (1, 50),
     "dev": (1, 1_000_000),
     "supervised": (0, 10_000_000),
+    "lora": (0, 1024),
 }
-_WHOLE = ("batch", "length", "seed", "samples", "questions", "rounds", "dev", "supervised")
+_WHOLE = ("batch", "length", "seed", "samples", "questions", "rounds", "dev", "supervised", "lora")
 _OPTIONS = {"learning_rate": "--lr", "samples": "--k"}  # those that are not called as their settings
 WORDS = {
     "epochs": "number of epochs",
@@ -52,6 +53,7 @@ WORDS = {
     "rounds": "number of rounds",
     "dev": "number of problems that judge the rounds",
     "supervised": "number of reference solutions",
+    "lora": "LoRA rank",
 }
 
 
@@ -77,14 +79,16 @@ def normalised(store: Store, spec: Mapping[str, Any]) -> dict[str, Any]:
     name = str(spec.get("name") or (Path(spec["out"]).name if spec.get("out") else "")).strip()
     if not _NAME.fullmatch(name):
         raise StepvizError("a model's name has 1 to 64 letters, digits, dots, dashes or underscores, such as my-sorm")
+    options = _options(training, spec.get("options") or {})
+    defaults = defaults_for(training, size_of(base), options.get("lora", 0))
     return {
         "recipe": training.name,
         "datasets": list(dict.fromkeys(ids)),
         "base": base.spec,
         "name": name,
         "out": str(Path(spec["out"]).absolute() if spec.get("out") else models_folder(store) / name),
-        "settings": _settings(defaults_for(training, size_of(base)), spec.get("settings") or {}),
-        "options": _options(training, spec.get("options") or {}),
+        "settings": _settings(defaults, spec.get("settings") or {}),
+        "options": options,
     }
 
 
@@ -216,7 +220,8 @@ def check_base(training: Training, base: Checkpoint, add_token: bool = False) ->
 
 def check_memory(base: Checkpoint, spec: Mapping[str, Any], parameters: int | None = None) -> None:
     """parameters: of a base whose weights are not here yet, where its config has told them."""
-    require(base, spec["settings"], memory_of(), parameters)
+    lora, can_adapt = spec["options"].get("lora", 0), "lora" in named(spec["recipe"]).options
+    require(base, spec["settings"], memory_of(), parameters, lora, can_adapt)
 
 
 def size_of(base: Checkpoint) -> int | None:
@@ -260,7 +265,8 @@ def _options(training: Training, given: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := sorted(given.keys() - training.options.keys()):
         raise StepvizError(f"{training.name} has no option {', '.join(unknown)}")
     made = dict(training.options) | PRESETS.get(preset, {}) | given
-    return {name: _option(name, value, training.options[name]) for name, value in made.items()}
+    made = {name: _option(name, value, training.options[name]) for name, value in made.items()}
+    return {name: value for name, value in made.items() if name != "lora" or value}  # as before there were adapters
 
 
 def _option(name: str, value: Any, default: Option) -> Any:

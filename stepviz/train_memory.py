@@ -4,6 +4,7 @@ Weights, gradients and Adam's two moments; what a batch leaves for its way back:
 unit of each token (Korthikanti et al., 2205.05198, without the attention matrix, which our attention does not keep);
 and the logits. A large model is trained block by block, gradients added up over the batch, and each layer computed
 again on the way back (training.large): of it one block is kept, as each layer's input, and the whole of one layer.
+With adapters (training.adapters) only they have gradients and moments.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Machine:
 
 
 def memory_needed(
-    base: Checkpoint, settings: Mapping[str, Any], on_gpu: bool, parameters: int | None = None
+    base: Checkpoint, settings: Mapping[str, Any], on_gpu: bool, parameters: int | None = None, lora: int = 0
 ) -> int | None:
     """Bytes; None for a base of which nothing is known yet. parameters: where its weights are not here yet."""
     parameters = parameters or base.parameters
@@ -49,22 +50,45 @@ def memory_needed(
     large = is_large(parameters)
     numbers = layers + A_LAYER if large else A_LAYER * layers
     a_token = size * numbers * hidden + LOGIT * base.size("vocab_size")
-    return 4 * size * parameters + (1 if large else settings["batch"]) * length * a_token
+    return _learnt(base, size, parameters, lora) + (1 if large else settings["batch"]) * length * a_token
+
+
+def adapters(base: Checkpoint, rank: int) -> int:
+    """Numbers in the matrices beside the linear layers (training.adapters): rank × (what goes in + what comes out)."""
+    hidden, heads = base.size("hidden_size"), base.size("num_attention_heads")
+    each = base.size("head_dim") or (hidden // heads if heads else 0)
+    keys = (base.size("num_key_value_heads") or heads) * each
+    attention = 2 * (hidden + heads * each) + 2 * (hidden + keys)
+    return base.size("num_hidden_layers") * rank * (attention + 3 * (hidden + base.size("intermediate_size")))
+
+
+def _learnt(base: Checkpoint, size: int, parameters: int, lora: int) -> int:
+    """Bytes of weights, gradients and two moments; adapters are in float32."""
+    return size * parameters + 16 * adapters(base, lora) if lora else 4 * size * parameters
 
 
 def require(
-    base: Checkpoint, settings: Mapping[str, Any], machine: Machine | None, parameters: int | None = None
+    base: Checkpoint,
+    settings: Mapping[str, Any],
+    machine: Machine | None,
+    parameters: int | None = None,
+    lora: int = 0,
+    can_adapt: bool = False,
 ) -> None:
-    """StepvizError where the machine's memory is less than the training needs; said of nothing that is not known."""
-    if machine is None or (need := memory_needed(base, settings, machine.on_gpu, parameters)) is None:
+    """StepvizError where the machine's memory is less than the training needs; said of nothing that is not known.
+
+    can_adapt: this training takes adapters in the place of the weights.
+    """
+    if machine is None or (need := memory_needed(base, settings, machine.on_gpu, parameters, lora)) is None:
         return
     if need > machine.total:
         parameters = parameters or base.parameters or 0
-        fits = 4 * _bytes_each(base, machine.on_gpu) * parameters < machine.total
+        fits = _learnt(base, _bytes_each(base, machine.on_gpu), parameters, lora) < machine.total
         less = "shorter blocks or " if is_large(parameters) else "a smaller batch, shorter blocks or "
+        adapt = ", or train adapters beside its weights (--lora 16)" if can_adapt and not lora else ""
         raise StepvizError(
             f"this training needs about {need / 1e9:.1f} GB, and {machine.where} has {machine.total / 1e9:.1f} GB: "
-            f"take {less if fits else ''}a smaller base model"
+            f"take {less if fits else ''}a smaller base model{adapt if is_large(parameters) else ''}"
         )
 
 

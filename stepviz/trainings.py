@@ -12,6 +12,7 @@ from stepviz.errors import StepvizError
 BAD = "[BAD]"
 LARGE = 100_000_000  # parameters from which on a model is trained as published ones are
 LARGE_RATE = 1e-5
+LORA_RATE = 2e-4  # of adapters (Hu et al., 2106.09685)
 Option = bool | int | float | str
 COLUMNS = {"prompt-completion": ("prompt", "completion"), "stepwise": ("prompt", "completions", "labels")}
 
@@ -51,6 +52,7 @@ class Training:
 
 _SCORER = Defaults(epochs=4, learning_rate=1e-3, batch=16, length=384)
 _SCORED: dict[str, Option] = {"soft": False, "held_out": 0.1}
+_WRITER: dict[str, Option] = {"lora": 0}
 # Expert iteration, with the paper's 96 samples. 0: all of the split.
 _ITERATED: dict[str, Option] = {
     "student": "embedded",
@@ -72,7 +74,7 @@ PRESETS: dict[str, dict[str, Option]] = {
 TRAININGS: dict[str, Training] = {
     t.name: t
     for t in (
-        Training("sft", "generator", "prompt-completion", ("sft", "rft"), Defaults(5, 1.5e-3, 16, 384)),
+        Training("sft", "generator", "prompt-completion", ("sft", "rft"), Defaults(5, 1.5e-3, 16, 384), _WRITER),
         Training("orm", "orm", "stepwise", ("orm",), _SCORER, _SCORED),
         Training("balanced-orm", "orm", "stepwise", ("balanced-orm",), _SCORER, _SCORED),
         Training("sorm", "sorm", "stepwise", ("sorm",), _SCORER, _SCORED),
@@ -83,7 +85,7 @@ TRAININGS: dict[str, Training] = {
             "prompt-completion",
             ("refine-local", "refine-global"),
             Defaults(4, 1.5e-3, 8, 768),
-            {"add_token": False},
+            {"add_token": False, **_WRITER},
             mixed=True,
         ),
         Training("expert-iteration", "generator", "", (), Defaults(5, 1.5e-3, 16, 384), _ITERATED),
@@ -108,8 +110,9 @@ def is_large(parameters: int | None) -> bool:
     return not parameters or parameters >= LARGE
 
 
-def defaults_for(training: Training, parameters: int | None) -> Defaults:
+def defaults_for(training: Training, parameters: int | None, lora: int = 0) -> Defaults:
     """The training's own, for the embedded models; the rates of published models for large ones."""
     if not is_large(parameters):
         return training.defaults
-    return replace(training.defaults, epochs=2, learning_rate=LARGE_RATE, batch=8, length=1024, compile=False)
+    rate = LORA_RATE if lora else LARGE_RATE
+    return replace(training.defaults, epochs=2, learning_rate=rate, batch=8, length=1024, compile=False)

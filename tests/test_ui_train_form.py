@@ -104,6 +104,28 @@ def test_a_base_that_is_not_here_yet_brings_the_rates_of_large_models(store: Sto
     assert (value(nothing, "learning_rate"), value(nothing, "ofsize")) == ("0.0015", "small")
 
 
+def test_a_large_base_can_have_adapters_with_a_rate_of_their_own(
+    store: Store, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = cases.solutions(store)
+    sent = {"recipe": "sft", "base": "own", "own": str(base), "data": str(made.id)}
+    assert 'name="lora"' not in send(store, "form", **sent).html["tform"]  # nothing to save in a small one
+    monkeypatch.setattr("stepviz.trainings.LARGE", 10_000)
+    html = send(store, "form", **sent).html["tform"]
+    assert (value(html, "lora"), value(html, "oflora"), value(html, "learning_rate")) == ("0", "0", "1e-05")
+    large = sent | {"of": "sft", "ofsize": "large", "oflora": "0", "learning_rate": "1e-05", "epochs": "2"}
+    large |= {"batch": "8", "length": "1024", "seed": "0"}
+    html = send(store, "form", **large, lora="16").html["tform"]
+    assert (value(html, "lora"), value(html, "oflora"), value(html, "learning_rate")) == ("16", "16", "0.0002")
+    html = send(store, "form", **(large | {"learning_rate": "3e-4"}), lora="16").html["tform"]
+    assert value(html, "learning_rate") == "3e-4"  # what was typed stays
+    assert "“LoRA rank” 16" in train_words.in_words("train adapters beside its weights (--lora 16)")
+    send(store, "start", **(large | {"learning_rate": "2e-4", "length": "64", "name": "mine"}), lora="16")
+    (run,) = store.runs()
+    assert (run.spec["options"], run.spec["settings"]["learning_rate"]) == ({"lora": 16}, 2e-4)
+    assert value(send(store, "like", run=str(run.id)).html["tform"], "lora") == "16"
+
+
 def test_what_it_takes_is_told_and_what_is_wrong_in_the_forms_own_words(store: Store, tmp_path: Path) -> None:
     small = SMALL | {"of": "sft", "ofsize": "small", "data": str(cases.solutions(store).id)}
     drafts = cases.drafts(store)

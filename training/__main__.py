@@ -48,11 +48,12 @@ def memory(
     base: commands.BaseModel,
     length: Annotated[int, typer.Option(help="tokens a block")] = 1024,
     batch: Annotated[int, typer.Option(help="blocks a step")] = 8,
+    lora: Annotated[int, typer.Option(help="rank of adapters; 0: all weights are trained")] = 0,
 ) -> None:
     """What training a model takes in memory, from its config alone."""
     from training.memory import told
 
-    print(json.dumps(told(base, length, batch)))
+    print(json.dumps(told(base, length, batch, lora)))
 
 
 reproduce = typer.Typer(no_args_is_help=True, help="A paper's comparison on the embedded world, table by table.")

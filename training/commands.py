@@ -56,6 +56,7 @@ SETTINGS: dict[str, Any] = {
 OPTIONS: dict[str, Any] = {
     "soft": Annotated[bool, typer.Option("--soft", help="learn k/n in place of labels: the model estimates V")],
     "held_out": Annotated[float | None, typer.Option(help="share of the problems that judge the trained model")],
+    "lora": Annotated[int | None, typer.Option(help="rank of adapters that learn, not the weights (a 7B: 16)")],
     "add_token": Annotated[bool, typer.Option("--add-token", help="give the model [BAD] where it has none")],
     "preset": Annotated[str | None, typer.Option(help="embedded: 16 samples on at most 1,500 questions, 3 rounds")],
     "student": Annotated[str | None, typer.Option(help="who samples first; default: embedded")],
@@ -187,7 +188,8 @@ def _spec(training: Training, given: Mapping[str, Any]) -> dict[str, Any]:
 def _sft(work: Work) -> dict[str, Any]:
     from training import sft
 
-    return sft.run(work.rows, work.base.source, work.out, work.settings(sft.STUDENT), work.record.watch)
+    settings, report = work.settings(sft.STUDENT), work.record.watch
+    return sft.run(work.rows, work.base.source, work.out, settings, report, **work.spec["options"])
 
 
 def _refiner(work: Work) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepviz.errors import StepvizError
+from training.adapters import merged
 from training.large import in_parts
 from training.packing import Document, PackedBlocks, pack
 from training.watching import Watch, last_checkpoint, losses_of
@@ -98,7 +99,7 @@ def train(
         callbacks=log.callbacks(),
     )
     result = run(trainer, out)
-    save(model, tokenizer, out)
+    save(merged(model), tokenizer, out)
     too_long = sum(len(d.ids) > settings.length for d in documents)
     return {
         "documents": len(documents),
@@ -131,12 +132,14 @@ def check_memory(model: PreTrainedModel) -> None:
     """StepvizError where weights, gradients and Adam's two moments cannot fit; batches come on top of that."""
     import torch
 
-    need = 4 * sum(p.numel() * p.element_size() for p in model.parameters())
+    sizes = [(p.numel() * p.element_size(), p.requires_grad) for p in model.parameters()]
+    weights = sum(size for size, _ in sizes)
+    need = weights + 3 * sum(size for size, learns in sizes if learns)
     if torch.cuda.is_available():
         free, where = torch.cuda.mem_get_info()[0], "the GPU"
     else:
         free, where = _free_memory(), "this machine"
-        need -= need // 4  # the weights are there already
+        need -= weights  # they are there already
     if need > free:
         raise StepvizError(
             f"this training needs at least {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free on {where}: "

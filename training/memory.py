@@ -38,7 +38,8 @@ def require(spec: Mapping[str, Any]) -> dict[str, Any]:
     base = look(spec["base"])  # its config is here now
     train_job.check_memory(base, spec, parameters)
     machine = memory_of()
-    need = memory_needed(base, spec["settings"], machine.on_gpu if machine else False, parameters)
+    on_gpu, lora = machine.on_gpu if machine else False, spec["options"].get("lora", 0)
+    need = memory_needed(base, spec["settings"], on_gpu, parameters, lora)
     return {
         "parameters": parameters,
         "needs_gb": round(need / 1e9, 1) if need else None,
@@ -48,13 +49,13 @@ def require(spec: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def told(given: str, length: int, batch: int) -> dict[str, Any]:
+def told(given: str, length: int, batch: int, lora: int = 0) -> dict[str, Any]:
     """Of any base, for a GPU and for a machine without one."""
     parameters = parameters_of(look(given))
     base, settings = look(given), {"length": length, "batch": batch}
     if not parameters or base.folder is None:
         raise StepvizError(f"cannot read the config of {base.source!r}: give embedded:NAME, a folder or a hub id")
-    gpu, cpu = (memory_needed(base, settings, on_gpu, parameters) or 0 for on_gpu in (True, False))
+    gpu, cpu = (memory_needed(base, settings, on_gpu, parameters, lora) or 0 for on_gpu in (True, False))
     return {
         "base": base.spec,
         "parameters": parameters,

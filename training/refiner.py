@@ -28,11 +28,12 @@ def run(
     settings: Settings = REFINER,
     *,
     add_token: bool = False,
+    lora: int = 0,
     report: Report | None = None,
 ) -> dict[str, Any]:
     """Fine-tunes `base` on the rows and writes the checkpoint to `out`; returns what it cost.
 
-    StepvizError where the model has no `[BAD]` token, unless `add_token` gives it one.
+    StepvizError where the model has no `[BAD]` token, unless `add_token` gives it one. lora: see training.sft.
     """
     pairs = sft.read(rows, "refine-local or refine-global")
     unmarked = sum(BAD not in prompt for prompt, _ in pairs)
@@ -42,8 +43,9 @@ def run(
             "refine-global"
         )
     model, tokenizer = sft.load_base(base)
-    require_bad(model, tokenizer, str(base), add_token)
-    return sft.fit(pairs, model, tokenizer, out, settings, report)
+    known = len(tokenizer)
+    bad = require_bad(model, tokenizer, str(base), add_token)
+    return sft.fit(pairs, model, tokenizer, out, settings, report, lora, (bad,) if bad >= known else ())
 
 
 def require_bad(model: Any, tokenizer: Any, name: str, add_token: bool = False) -> int:

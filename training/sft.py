@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stepviz.errors import StepvizError
+from training.adapters import adapted
 from training.language_model import Report, Settings, train
 from training.packing import prompt_completion
 
@@ -47,10 +48,15 @@ def run(
     out: Path,
     settings: Settings = STUDENT,
     report: Report | None = None,
+    *,
+    lora: int = 0,
 ) -> dict[str, Any]:
-    """Fine-tunes `base` on the rows and writes the checkpoint to `out`; returns what it cost."""
+    """Fine-tunes `base` on the rows and writes the checkpoint to `out`; returns what it cost.
+
+    lora: the rank of adapters that learn in the place of the weights; 0: all weights do.
+    """
     pairs = read(rows)
-    return fit(pairs, *load_base(base), out, settings, report)
+    return fit(pairs, *load_base(base), out, settings, report, lora)
 
 
 def read(rows: Iterable[Mapping[str, Any]], recipes: str = "sft") -> list[tuple[str, str]]:
@@ -66,12 +72,21 @@ def read(rows: Iterable[Mapping[str, Any]], recipes: str = "sft") -> list[tuple[
 
 
 def fit(
-    pairs: Sequence[tuple[str, str]], model: Any, tokenizer: Any, out: Path, settings: Settings, report: Report | None
+    pairs: Sequence[tuple[str, str]],
+    model: Any,
+    tokenizer: Any,
+    out: Path,
+    settings: Settings,
+    report: Report | None,
+    lora: int = 0,
+    tokens: Sequence[int] = (),
 ) -> dict[str, Any]:
-    """Trains the model on the pairs and writes it to `out`."""
+    """Trains the model on the pairs and writes it to `out`. tokens: those that it did not have before."""
     longest = getattr(model.config, "max_position_embeddings", settings.length)
     settings = replace(settings, length=min(settings.length, longest))
     documents = prompt_completion(tokenizer, pairs)
     if not any(len(d.ids) <= settings.length for d in documents):
         raise StepvizError(f"every row is longer than {settings.length} tokens; raise --length")
+    if lora:
+        model = adapted(model, lora, settings.seed, tokens)
     return train(model, tokenizer, documents, out, settings, report)

@@ -21,6 +21,7 @@ def form(f: TrainForm) -> str:
         f'<input type="hidden" name="of" value="{esc(f.training.name)}">'
         f'<input type="hidden" name="ofsize" value="{"large" if f.large else "small"}">'
         f'<input type="hidden" name="ofsource" value="{esc(f.source)}">'
+        f'<input type="hidden" name="oflora" value="{esc(f.lora)}">'
         f'<input type="hidden" name="serial" value="{esc(f.serial)}"><div class="scroll">'
         '<section><h1>Train a model</h1><p class="dim">In a process of its own; what comes out can be chosen in '
         "Explore, with its parents on record.</p></section>"

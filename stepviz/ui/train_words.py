@@ -50,6 +50,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "dev": ("Problems that judge", "So many judge each round."),
     "supervised": ("Reference solutions", "Of so many problems, learnt beside the samples; 0: of all."),
     "full_epochs": ("Full epochs", "Of each round's rows. Off: as many tokens as the epochs take on the references."),
+    "lora": ("LoRA rank", "0: all weights learn. 16: adapters beside them do, merged in the end; far less memory."),
     "add_token": ("Give it [BAD]", "For a base whose tokenizer has no such token."),
 }
 

@@ -58,6 +58,7 @@ class TrainForm:
     large: bool = False
     asked: tuple[Field, ...] = ()
     source: str = ""
+    lora: str = "0"
     basic: tuple[Field, ...] = ()
     more: tuple[Field, ...] = ()
     name: str = ""
@@ -171,11 +172,12 @@ def _chosen(
 
 def _settings(training: Training, sent: Mapping[str, Any], size: int | None) -> dict[str, tuple[str, str]]:
     """name → (value, default) as text. What was left at the default follows it when the training or base changes."""
-    now = _texts(training, size, view_questions.source_of(sent))
+    now = _texts(training, size, view_questions.source_of(sent), _rank(sent, "lora"))
     shown = TRAININGS.get(str(sent.get("of", "")))
     if shown is None:
         return {name: (value, value) for name, value in now.items()}
-    before = _texts(shown, None if sent.get("ofsize") == "large" else SMALL, str(sent.get("ofsource", "")))
+    size_before = None if sent.get("ofsize") == "large" else SMALL
+    before = _texts(shown, size_before, str(sent.get("ofsource", "")), _rank(sent, "oflora"))
     out = {}
     for name, default in now.items():
         given = ("on" if sent.get(name) else "") if name in _SWITCHES else str(sent.get(name, default)).strip()[:40]
@@ -184,8 +186,14 @@ def _settings(training: Training, sent: Mapping[str, Any], size: int | None) -> 
     return out
 
 
-def _texts(training: Training, size: int | None, source: str) -> dict[str, str]:
-    values = asdict(defaults_for(training, size)) | view_questions.defaults(training, source)
+def _rank(sent: Mapping[str, Any], name: str) -> int:
+    text = str(sent.get(name, "")).strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+
+
+def _texts(training: Training, size: int | None, source: str, lora: int) -> dict[str, str]:
+    rank = lora if "lora" in training.options else 0
+    values = asdict(defaults_for(training, size, rank)) | view_questions.defaults(training, source)
     return {name: _text(value) for name, value in values.items()} | {"compile": ""}
 
 
@@ -205,7 +213,9 @@ def _filled(
 ) -> TrainForm:
     """With fields, what the training will take, and what is wrong with it."""
     basic, more = (tuple(_field(n, *settings[n]) for n in names) for names in _places(form.training))
-    form = replace(form, basic=basic, more=more)
+    lora = settings.get("lora", ("0", "0"))[0]
+    more = more if form.large or lora != "0" else tuple(field for field in more if field.name != "lora")
+    form = replace(form, basic=basic, more=more, lora=lora)
     if not chosen and not form.training.asks:
         return replace(form, lacks=_no_dataset(form))
     if base is None:
