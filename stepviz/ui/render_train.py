@@ -18,7 +18,7 @@ from stepviz.ui.train_words import ROLES, SETTINGS, TRAININGS, in_words
 from stepviz.ui.view_train import OpenTraining, RoundLine, TrainingLine, TrainingList, TrainPage
 
 _STATES = {"queued": "waiting", "cancelling": "stopping", "running": "training"}
-_SHOWN = ("epochs", "learning_rate", "batch", "length", "seed", "compile", "soft", "held_out", "add_token")
+_SHOWN = ("epochs", "learning_rate", "batch", "length", "seed", "compile", "soft", "held_out", "add_token", "lora")
 _ASKED = (
     "student",
     "source",
