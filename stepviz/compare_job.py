@@ -59,6 +59,7 @@ def _score(job: Job, settings: CompareSettings, score: Callable[[Job], None]) ->
         part = whole.part(f"scores of {spec}")
         part.spec = {"chains": ids, "model": spec, "device": job.spec.get("device")}
         score(part)
+        job.let_go()  # two large judges do not fit beside each other
         job.tell(models={**job.progress.get("models", {}), side: known_as(job.store, spec)})
     job.tell(note="; ".join(whole.notes))
 

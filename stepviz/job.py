@@ -37,6 +37,7 @@ class Job:
     lease_s: float
     progress: dict[str, Any] = field(default_factory=dict)
     cancel: threading.Event = field(default_factory=threading.Event)
+    let_go: Callable[[], None] = lambda: None  # the models loaded so far are not needed any more
 
     def __post_init__(self) -> None:
         self.spec: Mapping[str, Any] = self.run.spec

@@ -21,7 +21,7 @@ from db.store import Store, open_store
 from db.values import RunRow
 from stepviz import engines, reward
 from stepviz.checkpoints import look
-from stepviz.engines import Engine
+from stepviz.engines import Engine, memory
 from stepviz.errors import StepvizError
 from stepviz.job import Job
 from stepviz.job_kinds import JOBS
@@ -37,7 +37,7 @@ BEAT_S = 0.8
 GRACE_S = 0.8  # a job that does not hear of its cancel in this time (it loads a model) is marked cancelled at once
 POLL_S = 0.2
 IDLE_S = 180.0
-HELD = 2  # light engines held loaded, and as many scorers; of heavy engines one
+HELD = 2  # light engines held loaded, and as many scorers; of heavy models those that are at work, else the newest
 LIGHT = 50_000_000  # parameters
 
 Load = Callable[..., Any]
@@ -51,6 +51,7 @@ class Worker:
         self.name = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self.engines: dict[tuple[str | None, ...], Engine] = {}  # least recently used first
         self.scorers: dict[tuple[str | None, ...], Scorer] = {}
+        self.handed: set[tuple[str | None, ...]] = set()  # to the run at work: keys of engines and scorers
         self.depth = 0
 
     def serve(self, idle_s: float, parent: int | None) -> None:
@@ -82,8 +83,12 @@ class Worker:
         return self._held(self.engines, key, kept, lambda: self.load(spec, device=device, tokenizer=tokenizer))
 
     def scorer(self, spec: str, device: str | None) -> Scorer:
-        """The same for scorers, of which a refinement needs two at once: the one used longest ago gives way."""
-        kept = list(self.scorers)[1 - HELD :]
+        """The same for scorers, of which a refinement needs two at once: the one used longest ago gives way.
+
+        Beside a heavy one no other heavy one stays but what this run has asked for.
+        """
+        fits = _light(spec)
+        kept = [k for k in self.scorers if fits or _light(str(k[0])) or k in self.handed][1 - HELD :]
         return self._held(self.scorers, (spec, device, _stamp(spec)), kept, lambda: self.load_scorer(spec, device))
 
     def _held(
@@ -91,15 +96,32 @@ class Worker:
     ) -> Any:
         if key not in held:
             if self.depth <= 1:
-                for other in [k for k in held if k not in kept]:
-                    held.pop(other).close()  # first, so that both never fill the memory
+                self._make_room(held, kept, heavy=not _light(str(key[0])))
             held[key] = load()
         held[key] = held.pop(key)
+        self.handed.add(key)
         return held[key]
+
+    def _make_room(self, held: dict[tuple[str | None, ...], Any], kept: Sequence[Any], heavy: bool) -> None:
+        """Closes what gives way before the new one is loaded, so that both never fill the memory. For a heavy one the
+        heavy models of the other kind go too, student or scorer, but what this run works with."""
+        going = [(held, key) for key in held if key not in kept]
+        other: dict[tuple[str | None, ...], Any] = self.scorers if held is self.engines else self.engines
+        if heavy:
+            going += [(other, key) for key in other if key not in self.handed and not _light(str(key[0]))]
+        for place, key in going:
+            place.pop(key).close()
+        if going:
+            memory.release()
+
+    def let_go(self) -> None:
+        """What the run at work has asked for so far, it does not need any more."""
+        self.handed.clear()
 
     def _do(self, run: RunRow) -> None:
         self.depth += 1
-        job = Job(run, self.store, self.engine, self.scorer, self.let_in, self.name, LEASE_S)
+        before, self.handed = self.handed, set(self.handed) if self.depth > 1 else set()
+        job = Job(run, self.store, self.engine, self.scorer, self.let_in, self.name, LEASE_S, let_go=self.let_go)
         beat = Beat(job, self.store, self.name)
         beat.start()
         error = None
@@ -108,11 +130,15 @@ class Worker:
         except StepvizError as mistake:
             error = str(mistake)
         except Exception as failure:
-            error = f"{type(failure).__name__}: {failure}"
-            self.store.log(run.id, traceback.format_exc())
+            if memory.is_full(failure):
+                error = str(memory.full(failure, "there was not enough memory"))
+            else:
+                error = f"{type(failure).__name__}: {failure}"
+                self.store.log(run.id, traceback.format_exc())
         finally:
             beat.end()
             self.depth -= 1
+            self.handed = before
         state = "failed" if error else "cancelled" if job.cancelled() else "done"
         self.store.heartbeat(run.id, self.name, job.progress, LEASE_S)
         self.store.finish_run(run.id, state, error, worker=self.name)
@@ -149,9 +175,10 @@ def _stamp(spec: str) -> str:
 
 
 def _light(spec: str) -> bool:
-    """Whether a second engine beside it costs next to nothing; what is not on this machine yet may be any size."""
+    """Whether a second model beside it costs next to nothing; what is not on this machine yet may be any size."""
+    kind, _, rest = spec.partition(":")
     try:
-        return (look(spec).parameters or LIGHT + 1) <= LIGHT
+        return (look(rest if kind in KINDS else spec).parameters or LIGHT + 1) <= LIGHT
     except StepvizError:
         return False
 

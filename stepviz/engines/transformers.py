@@ -16,6 +16,7 @@ from stepviz.engines import is_causal
 from stepviz.engines.base import Cancelled, OnBatch, OnCompletion
 from stepviz.engines.decode import Batch, Decoder, Row, by_length, by_trunk
 from stepviz.engines.endings import Endings
+from stepviz.engines.memory import enough_to_load
 from stepviz.engines.precision import named_by, precision
 from stepviz.engines.prompts import encode
 from stepviz.errors import StepvizError
@@ -41,7 +42,8 @@ class TransformersEngine:
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         if self.device.startswith("cuda") and not torch.cuda.is_available():
             raise StepvizError("there is no CUDA device here: leave the device out, or ask for cpu")
-        self.model = _load_model(source, self.device)
+        with enough_to_load(spec, self.device):
+            self.model = _load_model(source, self.device)
         self.tokenizer = load_tokenizer(tokenizer or source)
         self.model_id = identity(source, name, self.model.dtype) + (f"+{Path(tokenizer).name}" if tokenizer else "")
         positions = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)

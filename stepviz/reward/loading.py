@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stepviz.engines.memory import enough_to_load, is_full
 from stepviz.engines.precision import precision
 from stepviz.engines.transformers import identity, load_tokenizer
 from stepviz.errors import StepvizError
@@ -40,7 +41,8 @@ def load(spec: str, device: str | None = None) -> Scorer:
     tokenizer = load_tokenizer(where.source)
     kind = where.kind or _kind(config, tokenizer, where)
     load_kind = {"lines": _lines, "qwen-prm": _qwen, "math-shepherd": _shepherd}[kind]
-    model, encode, read = load_kind(where.source, config, tokenizer, device)
+    with enough_to_load(spec, device):
+        model, encode, read = load_kind(where.source, config, tokenizer, device)
     name = identity(where.source, where.name, model.dtype)
     role = str(noted(config).get("role", "prm"))
     return scorer(model, tokenizer, encode, read, spec=spec, model_id=name, role=role, kind=kind, device=device)
@@ -214,6 +216,8 @@ def _load(kind: Any, source: str, config: PreTrainedConfig, device: str) -> PreT
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError) as error:
+        if is_full(error):
+            raise
         raise StepvizError(f"cannot load a scorer from {source!r} (safetensors, no remote code): {error}") from error
     lacking = sorted(found["missing_keys"])
     if lacking:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stepviz.engines import memory
 from stepviz.errors import StepvizError
 from stepviz.reward.encoding import Encoded, Encoder
 
@@ -43,6 +44,7 @@ class Scorer:
     tokenizer: Any
     encode: Encoder
     read: Read
+    room: int = 0  # tokens of a batch; 0: TOKENS. Halved where the memory is too small for it
 
     def score(
         self,
@@ -63,7 +65,7 @@ class Scorer:
         for batch in self._batches(encoded):
             if cancelled is not None and cancelled():
                 break
-            for index, found in zip(batch, self._forward([encoded[i] for i in batch]), strict=True):
+            for index, found in zip(batch, self._fitting([encoded[i] for i in batch]), strict=True):
                 scores[index] = found
                 if on_scores is not None:
                     on_scores(index, found)
@@ -98,14 +100,30 @@ class Scorer:
 
     def _batches(self, encoded: dict[int, Encoded]) -> Iterator[list[int]]:
         """Chains of about one length together, the longest first: what does not fit into memory shows at once."""
-        room, batch = TOKENS[self.device.split(":")[0]], []
+        batch: list[int] = []
         for i in sorted(encoded, key=lambda i: -len(encoded[i].ids)):
+            room = self.room or TOKENS[self.device.split(":")[0]]
             if batch and (len(batch) + 1) * len(encoded[batch[0]].ids) > room:
                 yield batch
                 batch = []
             batch.append(i)
         if batch:
             yield batch
+
+    def _fitting(self, batch: Sequence[Encoded]) -> list[list[float]]:
+        """In halves, where the memory is too small for all at once; StepvizError where it is for one chain."""
+        try:
+            return self._forward(batch)
+        except Exception as error:
+            if not memory.is_full(error):
+                raise
+            if len(batch) == 1:
+                what = f"there is not enough memory on {self.device} to score a chain of {len(batch[0].ids)} tokens"
+                raise memory.full(error, f"{what} with {self.spec}") from error
+        memory.release()
+        half = len(batch) // 2
+        self.room = half * len(batch[0].ids)  # the first is the longest
+        return self._fitting(batch[:half]) + self._fitting(batch[half:])
 
     def _forward(self, batch: Sequence[Encoded]) -> list[list[float]]:
         import torch
