@@ -35,7 +35,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import comb
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from stepviz.rollouts import prefix_of
 from stepviz.types import Chain, Continuation, FirstPit, StepValue, Verdict, prefix_hash
@@ -49,6 +49,21 @@ MARK = re.compile(r"<<[^<>]*=([^<>=]*)>>")
 
 
 # ---- consistency
+
+
+class Counting(NamedTuple):
+    """Which right continuations make a label positive; the defaults are the paper's, with deviation 2."""
+
+    consistent: bool = True
+    plain: bool = False
+    results: Results = "every"
+
+    @property
+    def said(self) -> str:
+        if not self.consistent:
+            return "every right continuation counts"
+        used = "the prefix's last result" if self.results == "last" else "every result of the prefix"
+        return f"a right continuation counts if it uses {used}{', as a plain string' if self.plain else ''}"
 
 
 def result(step: str) -> str | None:

@@ -16,7 +16,8 @@ import pytest
 from db.store import open_store
 from db.values import ModelRow
 from stepviz import embedded
-from stepviz.types import StepValue
+from stepviz.glore import Counting
+from stepviz.types import StepValue, Verdict, prefix_hash
 from stepviz.ui import render_chain, render_chains, scoring
 from stepviz.ui.address import Address, parse
 from stepviz.ui.explore import Explore
@@ -24,10 +25,11 @@ from stepviz.ui.page import Update, guarded
 from stepviz.ui.rows import ChainPage, ExactMark, Scorer
 from stepviz.ui.status import run_line
 from stepviz.ui.view_chain import chain_page
-from stepviz.ui.view_scores import predicted
+from stepviz.ui.view_scores import counting, predicted
 from stepviz.ui.views import chain_list
 from stepviz.ui.workbench import Workbench
 from tests import ui_cases
+from tests.compare_cases import scorer_files
 from tests.test_ui_pages import said
 
 
@@ -121,8 +123,66 @@ def test_each_score_stands_beside_its_own_target(scored: Filled):
 def test_a_sorm_is_held_against_consistent_successes_only():
     """5 of 8 right and none of them uses what the prefix computed: no label would be positive (GLoRe, 1.2)."""
     sorm = Scorer("s", "sorm", "s")
-    (shown,) = predicted((sorm,), {"s": {2: 0.75}}, 2, StepValue(2, 5, 8, consistent=0), ExactMark(True, solvable=True))
+    value = StepValue(2, 5, 8, consistent=0)
+    (shown,) = predicted((sorm,), {"s": {2: 0.75}}, 2, {None: value}, ExactMark(True, solvable=True))
     assert shown.beside == ("measured S₈ 0 (0 of 5 successes consistent)", "exact judge: yes")
+
+
+EVERY, LAST = Counting(), Counting(results="last")
+
+
+def needless(filled: Filled) -> str:
+    """A chain whose second step nobody needs; from its third one all of 8 rollouts are right, and use its 132."""
+    of = ui_cases.problem()
+    made = ui_cases.chain(of, "6 * 24 = 144\n5 + 5 = 10\n144 - 12 = 132\n132 * 2 = 264\n#### 264", ui_cases.MODEL, "n")
+    filled.bench.store.add_chain(made, Verdict("correct", "", "stepviz/1", "264"))
+    text, after = "132 * 2 = 264\n#### 264", prefix_hash(made.prefix(3))
+    filled.bench.store.add_continuations([ui_cases.a_draw(j, prefix_hash=after, text=text) for j in range(8)])
+    filled.ids["needless"] = made.id
+    return made.id
+
+
+@pytest.mark.parametrize(
+    ("role", "counts", "beside"),
+    [
+        ("sorm", None, "measured S₈ 0 (0 of 8 successes consistent)"),  # the paper's rule: the 10 is never used
+        ("sorm", EVERY, "measured S₈ 0 (0 of 8 successes consistent)"),
+        ("sorm", LAST, "measured S₈ 1"),
+        ("sorm", Counting(consistent=False), "measured S₈ 1"),
+        ("orm", None, "measured V 1"),
+        ("orm", EVERY, "measured V 0 (0 of 8 successes consistent)"),  # soft labels: k is of consistent successes
+    ],
+)
+def test_a_scorer_is_held_against_successes_as_its_labels_counted_them(
+    filled: Filled, tmp_path: Path, role: str, counts: Counting | None, beside: str
+):
+    """Told by its record, by its dataset where the record is older, or by training.json where there is no record."""
+    store, chain = filled.bench.store, needless(filled)
+    rule = counts._asdict() if counts else {}
+    made = store.add_dataset("labels", "sorm" if counts else "orm", rule, [{"prompt": "Q"}])
+    folder = scorer_files(tmp_path / "scorer", role)
+    (folder / "training.json").write_text(json.dumps({"role": role} | ({"counts": rule} if counts else {})))
+    for spec, meta in (
+        ("hf:gone", {"counts": rule} if counts else {}),
+        ("hf:gone", {"datasets": [{"id": made.id, "hash": made.hash}]}),
+        (f"hf:{folder}", {}),
+    ):
+        model = ModelRow(f"tiny/{role}@{len(store.models())}", role, spec, meta=meta)
+        store.add_model(model)
+        store.add_scores(chain, model.id, (0.9, 0.8, 0.7, 0.9, 0.9))
+        page = filled.page("needless", step=3)
+        (shown,) = page.rows[3].predicted
+        assert (shown.scorer.id, shown.beside) == (model.id, (beside,))
+        html = render_chain.view(page)
+        used = {EVERY: "every result of the prefix", LAST: "the prefix&#x27;s last result"}
+        for rule_, words in used.items():
+            assert (words in html) == (shown.scorer.counting == rule_)
+
+
+def test_the_sorm_that_ships_says_by_which_rule_it_learnt(filled: Filled):
+    model = ModelRow("embedded/sorm@1", "sorm", "embedded:sorm")
+    assert counting(filled.bench.store, model) == LAST
+    assert counting(filled.bench.store, ModelRow("embedded/orm@1", "orm", "embedded:orm")) is None
 
 
 def test_a_prm_is_held_against_the_exact_judge_and_finds_errors(filled: Filled):

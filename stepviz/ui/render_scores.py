@@ -16,7 +16,7 @@ def heads(v: ChainPage) -> str:
     if not v.columns:
         return "<b>SORM</b>"
     cells = "".join(
-        f"<b{attrs(class_='by' if s == v.drawn else None, title=f'{s.name}: {estimates(s)}')}>{s.label}</b>"
+        f"<b{attrs(class_='by' if s == v.drawn else None, title=f'{s.name}: {estimates(s)}{learnt(s)}')}>{s.label}</b>"
         for s in v.columns
     )
     if len(v.scorers) < 2:
@@ -42,6 +42,11 @@ def estimates(scorer: Scorer) -> str:
     return f"estimates {ROLES[scorer.role]}"
 
 
+def learnt(scorer: Scorer) -> str:
+    """By which rule its labels were counted: what is measured beside its scores is counted by the same."""
+    return f"; of its labels {scorer.counting.said}" if scorer.counting else ""
+
+
 def beside(predicted: Sequence[Predicted]) -> str:
     """The inspector's lines: each score by what it estimates, with that as measured or judged."""
     told = [p for p in predicted if p.score is not None]
@@ -49,7 +54,11 @@ def beside(predicted: Sequence[Predicted]) -> str:
         return '<div class="fact" hidden></div>'
     items = "".join(
         f'<p class="told"><b>{p.scorer.label} {number(p.score)}</b> {esc(estimates(p.scorer))}'
-        f"<small>{esc(' · '.join((p.scorer.name, *p.beside)))}</small></p>"
+        f"<small{attrs(title=_rule(p))}>{esc(' · '.join((p.scorer.name, *p.beside)))}</small></p>"
         for p in told
     )
     return f'<div class="fact"><span class="lab">Predicted</span>{items}</div>'
+
+
+def _rule(p: Predicted) -> str | None:
+    return f"measured as it learnt: {p.scorer.counting.said}" if p.beside and p.scorer.counting else None

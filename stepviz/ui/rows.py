@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from stepviz.glore import Counting
 from stepviz.types import Continuation, StepKind, StepValue, VerdictValue
 
 
@@ -91,6 +92,7 @@ class Scorer:
     role: str
     name: str  # "embedded/sorm"
     spec: str = ""
+    counting: Counting | None = None  # the rule by which the rollouts that it learnt from were counted, where known
 
     @property
     def label(self) -> str:

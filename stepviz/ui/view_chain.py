@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from db.values import AnnotationRow, ChainRow, Measurement, ProblemRow, RefinementFilter
 from stepviz.answers import cluster
 from stepviz.equations import check_step
-from stepviz.glore import with_consistency
+from stepviz.glore import Counting, with_consistency
 from stepviz.refine_draw import ORIGIN as REFINEMENT
 from stepviz.refinement import THRESHOLD, locate
 from stepviz.rollouts import prefix_of, unfinished
@@ -39,7 +39,14 @@ class Known:
     judgement: Judgement | None
     scores: Mapping[str, Mapping[int, float]]  # by model and step
     marks: Marks
-    counted: tuple[StepValue, ...]  # the values with GLoRe's consistent successes, for what a SORM is held against
+    judged: Mapping[str, Sequence[Continuation]]  # the draws by prefix, as far as they can be right or wrong
+    separator: str = "\n"
+
+    def counted(self, rule: Counting | None) -> Sequence[StepValue]:
+        """The values as a scorer's labels count them, for what it is held against."""
+        if rule is None or not rule.consistent or not self.scores:
+            return self.values
+        return with_consistency(self.row.chain, self.values, self.judged, self.separator, rule.plain, rule.results)
 
 
 def problem_page(bench: Workbench, row: ProblemRow, run: RunLine | None = None) -> ChainPage:
@@ -62,11 +69,15 @@ def chain_page(
     tex = has_tex(row.question, row.answer, row.solution, chain.chain.text)
     texts = (row.question, *chain.chain.steps)
     kinds = ("step", *(s.kind for s in chain.chain.spans))
-    found = scorers(bench.store.models(), known.scores) if known.scores else ()
+    found = scorers(bench.store, known.scores) if known.scores else ()
     shown_scorers, drawn = columns(found, at.scorer)
     threshold = THRESHOLD if at.t is None else at.t
     pit = _predicted_pit(known, drawn, threshold)
-    rows = tuple(_row(known, i, text, kinds[i], listed, shown_scorers, drawn) for i, text in enumerate(texts))
+    by_rule = {rule: known.counted(rule) for rule in {s.counting for s in shown_scorers}}
+    rows = tuple(
+        _row(known, i, text, kinds[i], listed, shown_scorers, drawn, {rule: v[i] for rule, v in by_rule.items()})
+        for i, text in enumerate(texts)
+    )
     asked = _of_measurer(known, shown, theirs.at_work(chain), bench)
     by, own = _name(shown.model_id if shown else ""), theirs.own(chain)
     foreign = own is not None and (shown.model_id != own.id if shown else theirs.spec(chain) != own.spec)
@@ -119,8 +130,7 @@ def gather(bench: Workbench, row: ProblemRow, chain: ChainRow, shown: Measuremen
     annotations = store.annotations(body.id)
     scores = by_model(store.scores(body.id))
     marks = marks_of(body, chain.verdict, values, found, judgement, separator)
-    counted = tuple(with_consistency(body, values, judged, separator)) if scores else values
-    return Known(chain, values, draws, _labels(annotations), judgement, scores, marks, counted)
+    return Known(chain, values, draws, _labels(annotations), judgement, scores, marks, judged, separator)
 
 
 def _predicted_pit(known: Known, drawn: Scorer | None, threshold: float) -> int | None:
@@ -148,7 +158,14 @@ def _labels(annotations: Sequence[AnnotationRow]) -> dict[int, tuple[Label, ...]
 
 
 def _row(
-    known: Known, i: int, text: str, kind: str, listed: int, shown: Sequence[Scorer], drawn: Scorer | None
+    known: Known,
+    i: int,
+    text: str,
+    kind: str,
+    listed: int,
+    shown: Sequence[Scorer],
+    drawn: Scorer | None,
+    counted: Mapping[Counting | None, StepValue],
 ) -> StepRow:
     draws = known.draws[i]
     newest = tuple(reversed(draws))[:listed]
@@ -164,7 +181,7 @@ def _row(
         kind=kind,
         value=known.values[i],
         score=known.scores[drawn.id].get(i) if drawn else None,
-        predicted=predicted(shown, known.scores, i, known.counted[i], exact),
+        predicted=predicted(shown, known.scores, i, counted, exact),
         labels=known.labels.get(i, ()),
         exact=exact,
         equations=equation_marks(text) if i else (),
