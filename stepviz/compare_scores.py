@@ -1,9 +1,10 @@
 """Two judges of steps on the same chains: how far each agrees with what is known, and which predicted pits moved. Pure.
 
 What is known, each for what it is (design.md, section 1): whether a measured continuation reaches the answer from here
-(what a SORM learns), whether more than half of them do (an ORM's V at 1/2), and in the embedded world the exact judge's
-`solvable` and `correct`. A judge calls a step good where its score is above the threshold; its predicted pit is the
-first score at or below it. Steps of one problem are not independent: the bootstrap draws problems, paired.
+(what a SORM is about), whether more than half of them do (V at 1/2, for an ORM, and for what learnt soft labels), and
+in the embedded world the exact judge's `solvable` and `correct`. A judge calls a step good where its score is above the
+threshold; its predicted pit is the first score at or below it. Steps of one problem are not independent: the bootstrap
+draws problems, paired.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 
 from stepviz.checkpoints import Checkpoint, look
 from stepviz.errors import StepvizError
-from stepviz.reward.specs import KINDS, ROLES
+from stepviz.reward.specs import KINDS, ROLES, role_in
 from stepviz.types import Sampling
 
 LIMIT, K = 40, 8
@@ -92,7 +92,7 @@ def _scores(found: Checkpoint) -> str:
     """The role of a checkpoint that gives a score after a step, as its config says."""
     noted = found.config.get("step_scores")
     if isinstance(noted, Mapping):
-        return str(noted.get("role", "prm"))
+        return role_in(noted)
     named = " ".join(map(str, found.config.get("architectures") or ()))
     return "prm" if "TokenClassification" in named or "RewardModel" in named else ""
 

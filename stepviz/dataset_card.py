@@ -16,7 +16,7 @@ COLUMNS = {
         "completions": "the steps; a separator (the configuration's) stands between them, outside",
         "labels": "a label a step: 1, 0, or -100 for a step that only gives context",
         "k": "soft labels: right (consistent) continuations of the prefix up to this step",
-        "n": "soft labels: continuations in all; 0 where nothing was sampled, then the label holds",
+        "n": "soft labels: continuations in all; 0 where nothing was sampled: of the last step the label holds",
     },
     "preference": {
         "prompt": "the question, with the steps before the pit",

@@ -17,6 +17,7 @@ from stepviz.checkpoints import look
 from stepviz.engines import canonical
 from stepviz.errors import StepvizError
 from stepviz.reward import ROLES
+from stepviz.reward.specs import role_in
 
 LISTED = 60
 
@@ -65,7 +66,7 @@ def _all(store: Store) -> list[ModelChoice]:
 
 def _shipped(name: str) -> ModelChoice:
     said = look(f"embedded:{name}").config.get("step_scores")
-    scores = said.get("role") if isinstance(said, dict) else None
+    scores = role_in(said) if isinstance(said, dict) else None
     role = str(scores or ("refiner" if name.startswith("refiner") else "generator"))
     return ModelChoice(canonical(f"embedded:{name}"), name, role, "ships with stepviz")
 

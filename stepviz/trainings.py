@@ -5,6 +5,7 @@ The app reads this and never the trainers themselves (it may not import them); a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from stepviz.errors import StepvizError
@@ -43,6 +44,10 @@ class Training:
     defaults: Defaults
     options: dict[str, Option] = field(default_factory=dict)
     mixed: bool = False
+
+    def makes(self, options: Mapping[str, Option]) -> str:
+        """The role of the model: what learns soft labels estimates V, as an ORM does, whatever the dataset's recipe."""
+        return "orm" if options.get("soft") else self.role
 
     @property
     def asks(self) -> bool:

@@ -138,6 +138,8 @@ def test_a_checkpoint_of_ours_says_what_it_estimates_and_how_it_was_asked(tmp_pa
     noted = tiny_scorers.lines(tmp_path / "noted", role="sorm", template="Q: {question}\nA:\n", separator="\n\n")
     ours = load_scorer(f"hf:{noted}", "cpu")
     assert (plain.role, ours.role) == ("prm", "sorm")
+    soft = tiny_scorers.lines(tmp_path / "soft", role="sorm", estimates="V")  # as it was noted before roles followed
+    assert load_scorer(f"hf:{soft}", "cpu").role == "orm"
     asked = encode_steps(ours.tokenizer, f"Q: {QUESTION}\nA:\n", ["15 "], "\n\n")
     assert ours.encode(QUESTION, ["15"]) == asked
     assert ours.tokenizer.decode(asked.ids) == f"<s>Q: {QUESTION}\nA:\n15\n\n"

@@ -13,6 +13,8 @@ from transformers import AutoModelForTokenClassification
 from typer.testing import CliRunner
 
 from db.store import Store, open_store
+from stepviz import model_choices
+from stepviz.compare_spec import role_of
 from stepviz.errors import StepvizError
 from stepviz.reward import load_scorer
 from tests import tiny, tiny_scorers
@@ -61,6 +63,13 @@ def test_soft_labels_are_k_of_n_and_the_label_where_nothing_was_sampled() -> Non
     (chain,) = read([row("Q", ["a", "b", "c", "d"], [1, IGNORED, 0, 1], k=[3, 4, 0, 0], n=[8, 8, 8, 0])], soft=True)
     assert chain.targets == (3 / 8, IGNORED, 0.0, 1.0)
     assert chain.labels == (1, IGNORED, 0, 1)
+
+
+def test_a_label_of_a_step_that_was_not_measured_says_no_v() -> None:
+    """Carried back from step 3, whose 2 of 8 are measured, 1 says that V is above 0; after the answer V is known."""
+    (chain,) = read([row("Q", list("abcd"), [1, 1, 1, 0], k=[0, 0, 2, 0], n=[0, 0, 8, 0])], soft=True)
+    assert chain.targets == (IGNORED, IGNORED, 0.25, 0.0)
+    assert chain.labels == (IGNORED, IGNORED, 1, 0)
 
 
 def test_prompts_are_rendered_as_they_will_be_asked() -> None:
@@ -156,6 +165,20 @@ def test_figures_by_hand() -> None:
     assert found["last_step"] == {"steps": 2, "positive": 0.0, "balanced_accuracy": None, "auc": None}
 
 
+def test_soft_labels_are_judged_as_v() -> None:
+    class Known:
+        def score(self, asked: Any, on_refused: Any) -> list[list[float]]:
+            return [[0.5, 0.7, 0.2]]
+
+    rows = [row("A", list("abc"), [1, 1, 0], k=[2, 6, 0], n=[8, 8, 0])]
+    found = figures(Known(), read(rows, soft=True), soft=True)  # type: ignore[arg-type]
+    # V is 1/4, 3/4 and 0: one of three is above 1/2, though two labels say that the answer can be reached; the errors
+    # are 1/4, −1/20 and 1/5, and those of the mean 1/3 are −1/12, 5/12 and −1/3
+    assert (found["against"], found["positive"], found["balanced_accuracy"]) == ("V above 1/2", 0.3333, 1.0)
+    assert found["squared_error"] == round((1 / 16 + 1 / 400 + 1 / 25) / 3, 4)
+    assert found["squared_error_of_mean"] == round((1 / 144 + 25 / 144 + 1 / 9) / 3, 4)
+
+
 def test_chains_longer_than_a_block_are_left_out_and_counted(base: Path, tmp_path: Path) -> None:
     rows = [*teachable(8), row("Q", ["1+1=2"] * 60, [1] * 60)]
     cost = run(rows, base, tmp_path / "orm", RECIPES["orm"], replace(SHORT, max_steps=1), share=0)
@@ -202,6 +225,25 @@ def test_the_command_reads_the_store_and_leaves_a_model_there(store: Store, base
     assert load_scorer(model.spec, "cpu").model_id == model.id
     again = command(store, *words)
     assert "not empty; choose another --out" in str(again.exception)
+
+
+def test_what_learns_soft_labels_estimates_v_and_is_an_orm_wherever_it_is_chosen(
+    store: Store, base: Path, tmp_path: Path
+) -> None:
+    """Nowhere is it called a SORM, and the rule by which its successes were counted is kept."""
+    rule = {"consistent": True, "plain": False, "results": "last"}
+    rows = [r | {"k": [2 * label for label in r["labels"]], "n": [8, 8, 0]} for r in teachable()]
+    made = store.add_dataset("mine", "sorm", {"template": "{question}\n", **rule}, rows)
+    out = tmp_path / "soft"
+    words = ("sorm", "--soft", "--dataset", str(made.id), "--base", str(base), "--out", str(out), "--held-out", "0.3")
+    done = command(store, *words, "--epochs", "1", "--batch", "4", "--length", "128", "--no-compile")
+    assert done.exit_code == 0, done.output
+    assert store.models("sorm") == []
+    (model,) = store.models("orm")
+    assert (model.meta["role"], model.meta["estimates"], model.meta["counts"]) == ("orm", "V", rule)
+    assert model.meta["held_out"]["against"] == "V above 1/2"
+    assert load_scorer(model.spec, "cpu").role == role_of(model.spec) == "orm"
+    assert [c.label for c in model_choices.scorers(store, "orm")] == ["orm", "soft"]
 
 
 @pytest.mark.parametrize(

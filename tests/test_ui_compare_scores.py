@@ -63,6 +63,9 @@ def test_two_judges_on_the_same_chains(store: Store, tmp_path: Path) -> None:
         ("All", "2"),
         ("Moved", "2"),
     ]
+    heads = re.findall(r'<th title="([^"]*)">([^<]*)<small>(\w+)</small>', html.unescape(page["copen"]))
+    v = "estimates the student's chance to reach the right answer from here (V)"
+    assert heads == [(v, "old", "ORM"), (v, "new", "ORM")]
     assert "step 1" in shown
     assert "step 3" in shown
     link = html.unescape(re.findall(r'class="ps" href="([^"]*)"', page["copen"])[1])

@@ -204,6 +204,7 @@ def _step_scores(work: Work) -> dict[str, Any]:
 
     options, recipe = work.spec["options"], step_scores.RECIPES[work.spec["recipe"]]
     told = {"soft": options["soft"], "share": options["held_out"], "template": work.datasets[0].config.get("template")}
+    told["counts"] = step_scores.counts_of(work.datasets[0].config)
     settings, report = work.settings(step_scores.SCORER), work.record.watch
     return step_scores.run(work.rows, work.base.source, work.out, recipe, settings, **told, report=report)
 

@@ -274,7 +274,7 @@ def fit(
         return refiner.run(learnt, student.source, out, settings, report=report)
     recipe = step_scores.RECIPES[arm.trainer]
     template = chosen[0].config.get("template")
-    options = {"share": 0.05, **arm.options}
+    options = {"share": 0.05, "counts": step_scores.counts_of(chosen[0].config), **arm.options}
     return step_scores.run(learnt, student.source, out, recipe, settings, template=template, report=report, **options)
 
 

@@ -42,7 +42,7 @@ class Recorded:
     def __init__(self, store: Store, spec: Mapping[str, Any], keep_every_s: float | None = None) -> None:
         self.store, self.spec = store, spec
         self.run, self.worker = _run_of(store, spec)
-        self.role = named(spec["recipe"]).role
+        self.role = named(spec["recipe"]).makes(spec["options"])
         self.state = "running"
         self.out, self.partial = Path(spec["out"]), train_left.partial(Path(spec["out"]))
         self.cancel, self.ended = threading.Event(), threading.Event()

@@ -1,6 +1,6 @@
 """Rows {prompt, completions, labels} → packed blocks in which each chain is alone.
 
-labels: 1, 0, or −100 for a step that is not learnt; with soft labels the target is k/n, where the row has counts.
+labels: 1, 0, or −100 for a step that is not learnt; with soft labels the target is k/n of the steps that have counts.
 Several chains share a block, so that every batch has one shape; a mask and positions that start again keep them
 apart, so a chain gets in its block the very scores that it gets by itself (a test holds the two together).
 """
@@ -65,16 +65,25 @@ def _labelled(row: Mapping[str, Any], soft: bool) -> Labelled:
     if not all(label in (0, 1, IGNORED) for label in labels):
         raise StepvizError(f"labels are 1, 0 or {IGNORED} (not learnt), not {sorted(set(map(str, labels)))[:5]}")
     whole = tuple(int(label) for label in labels)
-    return Labelled(prompt, tuple(steps), whole, _soft(row, whole) if soft else tuple(map(float, whole)))
+    targets = _soft(row, whole) if soft else tuple(map(float, whole))
+    known = tuple(IGNORED if target == IGNORED else label for label, target in zip(whole, targets, strict=True))
+    return Labelled(prompt, tuple(steps), known, targets)
 
 
 def _soft(row: Mapping[str, Any], labels: Sequence[int]) -> tuple[float, ...]:
-    """k/n of each step that is learnt; the label itself where nothing was sampled, as from an answer."""
+    """k/n of each step that is learnt, and the last one's label, from which nothing is sampled: it is the answer.
+
+    A label of an earlier step of which nothing was sampled was carried back, or is the chain's own suffix's: it says
+    that V is above 0, and no more.
+    """
     k, n = row.get("k"), row.get("n")
     if not isinstance(k, list) or not isinstance(n, list) or not len(k) == len(n) == len(labels):
         raise StepvizError("this dataset has no counts k and n for each step: train without --soft, or build it again")
     counts = zip(labels, k, n, strict=True)
-    return tuple(float(label) if label == IGNORED or not total else hits / total for label, hits, total in counts)
+    found = [IGNORED if label == IGNORED or not total else hits / total for label, hits, total in counts]
+    if labels and not n[-1]:
+        found[-1] = labels[-1]
+    return tuple(map(float, found))
 
 
 def held_out(chains: Sequence[Labelled], share: float) -> tuple[list[Labelled], list[Labelled]]:

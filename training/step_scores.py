@@ -8,9 +8,10 @@ Choices:
 1. Two labels (wrong, right) and a softmax, as stock losses and servers expect, not one and a sigmoid: the same
    probability, σ(z₁ − z₀), with one row more.
 2. The loss is the mean over the steps that have a label: of a batch, not of each chain.
-3. Soft labels: the target is k/n, so the model estimates V whatever the dataset's recipe; its record says so.
+3. Soft labels: the target is k/n, so the model estimates V whatever the dataset's recipe, and its role is an ORM's.
+   Of a dataset that is balanced by its labels it is V with that balance: build with --no-balance for V itself.
 4. A share of the problems is held out, by a hash of the prompt, and the trained model judged on them; where the
-   labels are balanced by masking, so are those it is judged on.
+   labels are balanced by masking, so are those it is judged on. Soft labels are judged as V: above 1/2 or not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stepviz import glore
 from stepviz.errors import StepvizError
+from stepviz.reward.specs import ESTIMATES
 from training.language_model import LossLog, Report, Settings, arguments, check_memory, cost
 from training.language_model import run as train
 from training.large import head_of, with_exact_head
@@ -42,16 +45,15 @@ HELD_OUT = 0.1
 class Recipe:
     """What `python -m training NAME` reads and makes."""
 
-    role: str  # stepviz.reward.ROLES
+    role: str  # stepviz.reward.ROLES; with soft labels an ORM's
     datasets: tuple[str, ...]  # recipes of datasets that it learns from
-    estimates: str
 
 
 RECIPES = {
-    "orm": Recipe("orm", ("orm",), "V"),
-    "balanced-orm": Recipe("orm", ("balanced-orm",), "V"),
-    "sorm": Recipe("sorm", ("sorm",), "S_K"),
-    "prm": Recipe("prm", ("stepwise",), "correct"),
+    "orm": Recipe("orm", ("orm",)),
+    "balanced-orm": Recipe("orm", ("balanced-orm",)),
+    "sorm": Recipe("sorm", ("sorm",)),
+    "prm": Recipe("prm", ("stepwise",)),
 }
 
 
@@ -64,12 +66,14 @@ def run(
     *,
     soft: bool = False,
     template: str | None = None,
+    counts: Mapping[str, Any] | None = None,
     share: float = HELD_OUT,
     report: Report | None = None,
 ) -> dict[str, Any]:
     """Trains a scorer from the causal checkpoint `base` and writes it to `out`; returns cost and held-out figures.
 
-    `template` is what rendered the rows' prompts (see step_rows.read). StepvizError for rows of another kind.
+    `template` is what rendered the rows' prompts (see step_rows.read), `counts` by which rule their rollouts were
+    counted (see counts_of): it is kept with the cost. StepvizError for rows of another kind.
     """
     chains = read(rows, soft, template)
     learnt, judged = held_out(chains, share)
@@ -83,18 +87,25 @@ def run(
         raise StepvizError(f"every chain is longer than {settings.length} tokens; raise --length")
     check_memory(model)
     spent = _fit(model, tokenizer, pack(fitting, settings.length, settings.seed), out, settings, report)
-    estimates = "V" if soft else recipe.estimates
-    said = {"role": recipe.role, "estimates": estimates} | ({"template": template} if template else {})
+    role = "orm" if soft else recipe.role
+    said = {"role": role, "estimates": ESTIMATES[role]} | ({"template": template} if template else {})
     head_of(model).to(model.dtype)  # as it will be read, and judged below
     save(model, tokenizer, out, said)
     return {
         **said,
+        **({"counts": dict(counts)} if counts else {}),
         "chains": len(fitting),
         "left_out_too_long": len(made) - len(fitting),
         "labelled_steps": sum(label != IGNORED for d in fitting for label in d.labels),
         **spent,
-        "held_out": figures(_scorer(model, tokenizer, recipe.role), judged),
+        "held_out": figures(_scorer(model, tokenizer, role), judged, soft),
     }
+
+
+def counts_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a dataset's configuration the rule by which rollouts were counted; nothing where none were."""
+    names = glore.Counting._fields
+    return {name: config[name] for name in names} if set(names) <= config.keys() else {}
 
 
 def load_base(base: Path | str, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -140,27 +151,39 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path, 
     shutil.rmtree(out / "trainer", ignore_errors=True)  # last: a kill before this can still go on from a checkpoint
 
 
-def figures(scorer: Scorer, chains: Sequence[Labelled]) -> dict[str, Any]:
+def figures(scorer: Scorer, chains: Sequence[Labelled], soft: bool = False) -> dict[str, Any]:
     """How a scorer fares on labelled chains: all steps, and the last one of each chain (the final answer's).
 
-    `auc_position` is what the step's number alone achieves, early steps being right more often.
+    `auc_position` is what the step's number alone achieves, early steps being right more often. Of soft labels the
+    scorer estimates V: it is judged by whether V is above 1/2, and by its squared error, beside that of the mean V.
     """
     asked = [(c.prompt, c.steps) for c in chains]
     scores = scorer.score(asked, on_refused=lambda index, reason: None)
     rows = [
-        (label, score, -i, i == len(chain.labels) - 1)
+        (int(target > 0.5), score, -i, i == len(chain.targets) - 1, target)
         for chain, found in zip(chains, scores, strict=True)
-        for i, (label, score) in enumerate(zip(chain.labels, found, strict=False))
-        if label != IGNORED
+        for i, (target, score) in enumerate(zip(chain.targets, found, strict=False))
+        if target != IGNORED
     ]
     last = [row for row in rows if row[3]]
     return {
         "chains": len(chains),
         "refused": sum(not found for found in scores),
+        **(_of_v([row[4] for row in rows], [row[1] for row in rows]) if soft else {}),
         **_figures([row[0] for row in rows], [row[1] for row in rows]),
         "auc_position": _auc([row[0] for row in rows], [row[2] for row in rows]),
         "last_step": _figures([row[0] for row in last], [row[1] for row in last]),
     }
+
+
+def _of_v(targets: list[float], scores: list[float]) -> dict[str, Any]:
+    """Against V itself; None where nothing is known."""
+    mean = sum(targets) / len(targets) if targets else 0.0
+    errors = [
+        sum((t - s) ** 2 for t, s in zip(targets, guess, strict=True)) for guess in (scores, [mean] * len(targets))
+    ]
+    own, base = (round(error / len(targets), 4) if targets else None for error in errors)
+    return {"against": "V above 1/2", "squared_error": own, "squared_error_of_mean": base}
 
 
 def _figures(labels: list[int], scores: list[float]) -> dict[str, Any]:

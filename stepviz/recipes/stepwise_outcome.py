@@ -15,8 +15,8 @@ Decisions:
 3. The chain's own suffix is one more trace where the chain is right (with (a): and consistent), so that a right
    chain needs no rollouts where it is consistent.
 4. Soft labels (`soft`) are k successes, counted by (a), of n = K independent continuations of P_i. They are
-   measured values: neither the chain's own suffix nor (b) changes them. Where nothing was sampled (n = 0: a
-   terminal prefix, or a step that was not measured) the hard label holds; where that is −100 the step is masked.
+   measured values: neither the chain's own suffix nor (b) changes them. Where nothing was sampled (n = 0) the hard
+   label of a terminal prefix holds; of a step that was not measured it says no V, and the trainer masks it.
 5. A chain that was cut off before its answer, or whose answer cannot be judged, gives no row.
 """
 

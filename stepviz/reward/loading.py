@@ -23,7 +23,7 @@ from stepviz.engines.transformers import identity, load_tokenizer
 from stepviz.errors import StepvizError
 from stepviz.reward.encoding import QWEN_SEPARATOR, Encoder, Lines, Separated, Tagged
 from stepviz.reward.scorer import Read, Scorer
-from stepviz.reward.specs import ROLES, SPECS, Place, place
+from stepviz.reward.specs import ROLES, SPECS, Place, place, role_in
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,7 @@ def load(spec: str, device: str | None = None) -> Scorer:
     with enough_to_load(spec, device):
         model, encode, read = load_kind(where.source, config, tokenizer, device)
     name = identity(where.source, where.name, model.dtype)
-    role = str(noted(config).get("role", "prm"))
+    role = role_in(noted(config))
     return scorer(model, tokenizer, encode, read, spec=spec, model_id=name, role=role, kind=kind, device=device)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,14 @@ ROLES = {
     "sorm": "whether the right answer can still be reached from here",
     "prm": "whether the step is correct",
 }
+
+
+ESTIMATES = {"orm": "V", "sorm": "S_K", "prm": "correct"}  # as our trainer notes it
+
+
+def role_in(noted: Mapping[str, object]) -> str:
+    """The role that a checkpoint of ours notes. What estimates V is an ORM, whatever it was trained as."""
+    return "orm" if noted.get("estimates") == ESTIMATES["orm"] else str(noted.get("role", "prm"))
 
 
 class Place(NamedTuple):

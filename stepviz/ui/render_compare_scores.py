@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stepviz.compare_scores import MOVES, TARGETS, Agreement, Scored
+from stepviz.reward.specs import ROLES
 from stepviz.statistics import Estimate
 from stepviz.ui.address import Address
 from stepviz.ui.render import attrs, esc, number
@@ -30,7 +31,8 @@ def facts(j: Judges, names: tuple[str, str]) -> str:
     return (
         f"{_threshold(j.threshold)}"
         '<section class="agree"><h3>Agreement with what is known of a step</h3><table class="plain"><thead><tr>'
-        f"<th></th><th></th><th>{before}</th><th>{after}</th><th>difference</th></tr></thead><tbody>{rows}</tbody></table>"
+        f"<th></th><th></th>{_judge(before, j.roles[0])}{_judge(after, j.roles[1])}<th>difference</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
         f'<p class="dim fine">{len(j.found.chains):,} chains; intervals by a bootstrap over problems, 95 %; a step is '
         f"called good above {number(j.threshold)}.</p></section>"
     )
@@ -43,6 +45,11 @@ def _threshold(t: float) -> str:
         f'<section class="cut" style="--t:{t:g}"><h3>A step is bad at or below</h3><div class="trk"><div>{_GRID}</div>'
         f'<span class="ends"><span>0</span><span>1</span></span>{hand(does, t)}</div></section>'
     )
+
+
+def _judge(name: str, role: str) -> str:
+    """A column's head: the judge, and what its scores estimate, which is the target that it is for."""
+    return f'<th title="estimates {esc(ROLES[role])}">{name}<small>{esc(role.upper())}</small></th>'
 
 
 def _rows(a: Agreement, threshold: float) -> str:

@@ -176,8 +176,13 @@ def _held_out(o: OpenTraining) -> list[tuple[str, str]]:
     judged = o.model.meta.get("held_out") if o.model else None
     if not isinstance(judged, Mapping) or not judged.get("steps"):
         return []
-    found = [("AUC, held out", judged.get("auc")), ("balanced accuracy", judged.get("balanced_accuracy"))]
-    return [(name, f"{value:.3f}") for name, value in found if isinstance(value, float)]
+    of = f" of {judged['against']}" if judged.get("against") else ""
+    found = [(f"AUC{of}, held out", judged.get("auc")), ("balanced accuracy", judged.get("balanced_accuracy"))]
+    shown = [(name, f"{value:.3f}") for name, value in found if isinstance(value, float)]
+    errors = judged.get("squared_error"), judged.get("squared_error_of_mean")
+    if all(isinstance(error, float) for error in errors):
+        shown.append(("squared error of V, and of its mean", " · ".join(f"{error:.3f}" for error in errors)))
+    return shown
 
 
 def _model(o: OpenTraining) -> str:
@@ -185,7 +190,7 @@ def _model(o: OpenTraining) -> str:
     if o.model is None:
         return '<section class="result" hidden></section>'
     m = o.model
-    words = TRAININGS.get(str(m.meta.get("recipe") or o.line.recipe))
+    words = TRAININGS.get(m.role) or TRAININGS.get(str(m.meta.get("recipe") or o.line.recipe))
     gone = "" if o.there else '<p class="bad">Its folder is gone: it cannot be chosen any more.</p>'
     use = {"generator": "python -m stepviz sample --engine", "refiner": "python -m stepviz refine --refiner"}.get(
         m.role,

@@ -11,7 +11,7 @@ from db.values import ChainRow, ProblemRow
 from stepviz import embedded, jobs
 from stepviz.engines import canonical
 from stepviz.errors import StepvizError
-from stepviz.reward.specs import KINDS, ROLES, SPECS
+from stepviz.reward.specs import KINDS, ROLES, SPECS, role_in
 from stepviz.ui.rows import Scorer
 from stepviz.ui.workbench import Workbench
 
@@ -36,8 +36,8 @@ def shipped() -> tuple[Scorer, ...]:
     found = []
     for name in embedded.names():
         config = json.loads((embedded.path(name) / "config.json").read_text(encoding="utf-8"))
-        role = (config.get("step_scores") or {}).get("role")
-        if role in ROLES:
+        noted = config.get("step_scores")
+        if noted and (role := role_in(noted)) in ROLES:
             found.append(Scorer("", role, f"embedded/{name}", f"embedded:{name}"))
     return tuple(sorted(found, key=lambda s: (s.role != "sorm", s.spec)))
 

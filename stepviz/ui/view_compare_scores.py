@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from stepviz.compare_scored import FoundScores
 from stepviz.compare_scores import Agreement, Move, Scored, agreements, moves
+from stepviz.compare_spec import role_of
 from stepviz.refinement import THRESHOLD
 from stepviz.ui.compare_at import ROWS, At
 
@@ -21,6 +22,7 @@ class Judges:
     rows: tuple[Scored, ...]
     listed: int
     threshold: float
+    roles: tuple[str, str] = ("prm", "prm")  # what each estimates
 
 
 def judges_of(found: FoundScores, at: At) -> Judges:
@@ -34,6 +36,7 @@ def judges_of(found: FoundScores, at: At) -> Judges:
         tuple(shown[skip : skip + ROWS]),
         len(shown),
         t,
+        (role_of(at.before), role_of(at.after)),
     )
 
 
