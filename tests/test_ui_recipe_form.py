@@ -104,6 +104,8 @@ def test_used_again_it_is_the_same_dataset_with_its_prompt_and_all_of_its_models
     style = asdict(PromptStyle("asked", 'Q: {question}\n"A":\n', few_shot=(("1+1?", "2"),)))
     for model in (("gpt 4", cases.MODEL), ("gpt 4",)):
         made = build(school, "rft", {"model": model, "style": style}, name="theirs")
+        shown = send(school, "open", f"?dataset={made.id}").html["dopen"]
+        assert f"<dd>{', '.join(model)}</dd>" in shown
         html = send(school, "like", dataset=str(made.id)).html["build"]
         again = fields_of(html)
         recipe, config, name = config_of(again)

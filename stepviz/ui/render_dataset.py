@@ -147,6 +147,8 @@ def _value(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if name in ("sampling", "rollout_sampling"):
         return str(value)[:8]
+    if isinstance(value, list | tuple):
+        return ", ".join(short(one).partition("@")[0] for one in value)
     return repr(value) if name == "rollout_separator" else short(value).partition("@")[0]
 
 
