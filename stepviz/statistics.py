@@ -6,14 +6,16 @@ judge's counts are kept a problem: its steps are not independent, so problems ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import comb
 
 import numpy as np
 
 DRAWS = 2000
 AT_ONCE = 200  # draws of the bootstrap that are held in memory
+REMEMBERED = 10_000  # problems up to which all draws are
 TP, POSITIVE, TN, NEGATIVE = range(4)  # columns of a judge's counts
 Statistic = Callable[[np.ndarray], np.ndarray]  # sums [..., columns] → values [...]
 
@@ -96,16 +98,28 @@ def difference(
         values = [np.take_along_axis(statistic(s), chosen, axis=1).mean(axis=1) for s in sums]
         return values[0] - values[1] if len(values) == 2 else values[0]
 
-    rng = np.random.default_rng(seed)
     whole = gap([x.sum(axis=1)[None] for x in both], np.arange(seeds)[None])[0]
     found = []
-    for start in range(0, draws, AT_ONCE):
-        some = min(AT_ONCE, draws - start)
-        weights = _drawn_again(rng, problems, some)
-        chosen = rng.integers(seeds, size=(some, seeds))
+    for weights, chosen in (_same_draws if problems <= REMEMBERED else _draws)(seed, problems, seeds, draws):
+        weights = weights.astype(float)
         found.append(gap([np.einsum("dp,spc->dsc", weights, x, optimize=True) for x in both], chosen))
     low, high = np.nanpercentile(np.concatenate(found), [2.5, 97.5])
     return Estimate(float(whole), float(low), float(high))
+
+
+def _draws(seed: int, problems: int, seeds: int, draws: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(how often each problem, which seeds) of the draws, in parts."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, draws, AT_ONCE):
+        some = min(AT_ONCE, draws - start)
+        weights = _drawn_again(rng, problems, some)
+        yield weights, rng.integers(seeds, size=(some, seeds))
+
+
+@lru_cache(maxsize=2)
+def _same_draws(seed: int, problems: int, seeds: int, draws: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For pages of tables, which ask for the same draws many times; small numbers, in an eighth of the memory."""
+    return [(w.astype(np.uint8), c) for w, c in _draws(seed, problems, seeds, draws)]
 
 
 def means(values: np.ndarray, seed: int = 0, draws: int = DRAWS) -> list[Estimate]:

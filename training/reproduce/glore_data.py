@@ -46,7 +46,7 @@ class Scale:
     dev: int = 1_000
     sampled: int = 500
     n: int = 32
-    three: int = 3_000  # the last of test, whose drafts are refined: three samples of each, for best of three
+    three: int = 2_000  # the last of test, whose drafts are refined: three samples of each, for best of three
     measured: int = 1_000
     deep: int = 60
     rollouts: int = 64

@@ -187,9 +187,10 @@ def by_difficulty(shared: Shared, a: Judge, b: Judge, by: Contrast = contrast) -
     return rows
 
 
-def _auc(labels: Labels, judge: Judge) -> float:
+def _auc(labels: Labels, judge: Judge) -> float | None:
+    """Over seeds, on average; None with one class alone."""
     found = [st.auc(*flat(labels, scores)) for scores in judge.scores]
-    return round(average(a for a in found if a is not None), 3)
+    return round(average(a for a in found if a is not None), 3) if set(found) - {None} else None
 
 
 # ---- rerank
