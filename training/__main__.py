@@ -30,7 +30,7 @@ def embedded(
     out: Annotated[Path | None, typer.Option(help="where the models go (default: the package)")] = None,
     db: Db = None,
     write: Annotated[bool, typer.Option("--write", help="also write docs/results/embedded.json")] = False,
-    preset: Annotated[str, typer.Option(help="stage glore: small (about 26 minutes) or full (66)")] = "small",
+    preset: Annotated[str, typer.Option(help="stage glore: small (about 26 minutes) or full (67)")] = "small",
 ) -> None:
     """Make the shipped models again."""
     from db.store import open_store

@@ -47,7 +47,7 @@ Log = Callable[[str], None]
 Start = Callable[[], Engine]
 
 HOT = Sampling(temperature=1.0)  # drafts and rollouts
-RATES = {"sampled": 9_000, "trained": 18_000, "refiner": 12_700}  # tokens a second, two idle cores
+RATES = {"sampled": 9_000, "trained": 16_500, "refiner": 12_700}  # tokens a second, two idle cores
 RESULTS: glore.Results = "last"  # of a prefix, that a consistent trace has to use: see 4
 DRAFT, QUESTION, TRACES = 135, 80, 1_700  # tokens: a draft, its question, the rollouts of a wrong draft backwards
 FULL_TRACES = 2_800  # … of all its prefixes

@@ -35,6 +35,7 @@ from training.reproduce.work import Clock, Work
 
 Log = Callable[[str], None]
 SCORING = 55_000  # tokens a second that a scorer reads on two idle cores
+REFINED = 5_000  # tokens a second that a refiner writes there, its prompts read
 DISTINCT = 0.95  # of a question's samples
 TITLE = "GLoRe on the embedded world"
 COMMAND = "python -m training reproduce glore"
@@ -80,11 +81,10 @@ def budget(settings: Settings) -> list[dict[str, Any]]:
     ]
     for seed in range(settings.seeds):
         scored = read * (QUESTION + DRAFT)
-        refining = _minutes(tries * DRAFT, RATES["sampled"]) + _minutes(tries * (QUESTION + DRAFT), SCORING)  # prompts
         for stage, tokens, minutes in (
             ("models", sum(row["tokens"] for row in data[2:]), sum(row["minutes"] for row in data[2:])),
             ("scores", scored, _minutes(scored, SCORING)),
-            ("refinements", tries * DRAFT, refining),
+            ("refinements", tries * DRAFT, _minutes(tries * DRAFT, REFINED)),
         ):
             rows.append({"stage": f"seed {seed}: {stage}", "tokens": round(tokens), "minutes": round(minutes, 1)})
     return rows

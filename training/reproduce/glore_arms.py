@@ -3,7 +3,7 @@
 orm, sorm, refiner   as shipped (training.glore_models): the method
 balanced-orm         as many right as wrong drafts a question: the paper's baseline
 sorm-any-verifier    SORM without the consistency rule
-sorm-every-result    SORM with the rule read strictly: every result of the prefix has to be used
+sorm-every-result    SORM with the rule read strictly: every result of the prefix has to be used (`--arms more`)
 sorm-as-drawn        SORM without carrying positives back
 sorm-unbalanced      SORM without balance at each prefix length
 orm-traces           drafts and verifying traces, by outcome, for as many steps as the SORM: is it the tokens? A trace
@@ -65,8 +65,8 @@ ORACLES = tuple(
 ORM_TRACES = Arm("orm-traces", "orm", (), SCORER)
 CORE = (ORM, SORM, REFINERS)
 CONTROLS = (*CORE, BALANCED, ORM_TRACES, ORACLES[0])
-ALL = (*CONTROLS, *ABLATIONS)
-SETS = {"core": CORE, "controls": CONTROLS, "all": ALL, "more": (*ALL, ORACLES[1])}
+ALL = (*CONTROLS, *(arm for arm in ABLATIONS if arm.name != EVERY_RESULT))
+SETS = {"core": CORE, "controls": CONTROLS, "all": ALL, "more": (*CONTROLS, *ABLATIONS, ORACLES[1])}
 
 
 @dataclass(frozen=True, slots=True)
