@@ -13,7 +13,10 @@ from stepviz import embedded, jobs
 from stepviz.engines.transformers import fingerprint
 from stepviz.errors import StepvizError
 from stepviz.types import Completion, Problem, Request, SourceItem
+from stepviz.ui.compare_page import Compare
+from stepviz.ui.page import Update
 from stepviz.worker import Worker
+from tests.page_cases import sender
 
 PROBLEMS = tuple(
     Problem(
@@ -24,6 +27,12 @@ PROBLEMS = tuple(
 UNGRADED = Problem("How many are there?", None, source="sums", key="sums/dev/9", split="dev")
 BEFORE, AFTER = "embedded:base", "embedded"
 IDS = {BEFORE: "base", AFTER: "student"}
+HERE = "?" + urlencode({"before": BEFORE, "after": AFTER, "source": "sums", "split": "dev", "k": "4"})
+
+
+def send(store: Store, act: str, at: str = HERE, **sent: object) -> Update:
+    """To the Compare page."""
+    return sender(Compare)(store, act, at, **sent)
 
 
 def model_id(spec: str) -> str:

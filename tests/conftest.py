@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from db.store import Store
+    from tests.compare_cases import Students
     from tests.ui_cases import Filled
 
 pytest_plugins = ["tests.chromium"]
@@ -47,6 +48,21 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
     with open_store(f"sqlite:///{tmp_path}/ui.db") as opened:
         yield opened
+
+
+@pytest.fixture
+def students(store: Store) -> Students:
+    """The two of tests/compare_cases.py, at their problems."""
+    from tests.compare_cases import Students
+
+    return Students(store)
+
+
+@pytest.fixture
+def drawn(students: Students) -> Students:
+    """The same, compared."""
+    students.compare(samples=2)
+    return students
 
 
 @pytest.fixture

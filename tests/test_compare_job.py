@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from db.store import open_store
 from db.values import ModelRow
 from stepviz import compare_job, job_kinds, jobs
 from stepviz.compare import pits
@@ -24,12 +22,6 @@ from tests.job_cases import wait_for
 SPEC = {"before": BEFORE, "after": AFTER, "source": "sums", "split": "dev", "k": 4}
 # of each model and problem: the greedy chain, and 4 continuations of the question and of the first step
 DRAWS = 2 * 3 * (1 + 4 + 4)
-
-
-@pytest.fixture
-def students(tmp_path: Path) -> Iterator[Students]:
-    with open_store(f"sqlite:///{tmp_path}/s.db") as store:
-        yield Students(store)
 
 
 def found(students: Students, **spec: object):

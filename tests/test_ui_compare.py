@@ -4,47 +4,21 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
-from db.store import Store, open_store
+from db.store import open_store
 from db.values import ModelRow
-from stepviz import jobs
 from stepviz.ui.compare_at import parse
-from stepviz.ui.compare_page import Compare
-from stepviz.ui.page import Update
 from stepviz.ui.runs import Runs
 from stepviz.ui.workbench import Workbench
 from tests import compare_cases as cases
-from tests.compare_cases import AFTER, BEFORE, Students
-from tests.page_cases import said, sender
+from tests.compare_cases import AFTER, BEFORE, HERE, Students, send
+from tests.page_cases import said
 
-HERE = "?" + urlencode({"before": BEFORE, "after": AFTER, "source": "sums", "split": "dev", "k": "4"})
-
-
-@pytest.fixture(autouse=True)
-def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "ensure_worker", lambda *_, **__: True)
-    monkeypatch.setattr("stepviz.ui.status.ensure_worker", lambda *_, **__: True)
-
-
-@pytest.fixture
-def students(tmp_path: Path) -> Iterator[Students]:
-    with open_store(f"sqlite:///{tmp_path}/ui.db") as store:
-        yield Students(store)
-
-
-@pytest.fixture
-def drawn(students: Students) -> Students:
-    students.compare(samples=2)
-    return students
-
-
-def send(store: Store, act: str, at: str = HERE, **sent: object) -> Update:
-    return sender(Compare)(store, act, at, **sent)
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 def chosen(form: str, name: str) -> str:

@@ -7,17 +7,13 @@ import html
 import io
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from db.store import Store, open_store
-from stepviz import jobs
 from stepviz.compare import Pair, Trial
 from stepviz.statistics import Estimate
 from stepviz.types import Annotation, Problem, SourceItem
@@ -25,36 +21,12 @@ from stepviz.ui import render_compare_curve, render_compare_pits
 from stepviz.ui.compare_at import At, parse
 from stepviz.ui.compare_download import compare_route
 from stepviz.ui.compare_page import Compare
-from stepviz.ui.page import Update
 from stepviz.ui.workbench import Workbench
 from tests import compare_cases as cases
-from tests.compare_cases import AFTER, BEFORE, Students, model_id
-from tests.page_cases import sender
+from tests.compare_cases import AFTER, BEFORE, HERE, Students, model_id, send
 from tests.ui_cases import HOSTILE
 
-HERE = "?" + urlencode({"before": BEFORE, "after": AFTER, "source": "sums", "split": "dev", "k": "4"})
-
-
-@pytest.fixture(autouse=True)
-def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "ensure_worker", lambda *_, **__: True)
-    monkeypatch.setattr("stepviz.ui.status.ensure_worker", lambda *_, **__: True)
-
-
-@pytest.fixture
-def students(tmp_path: Path) -> Iterator[Students]:
-    with open_store(f"sqlite:///{tmp_path}/ui.db") as store:
-        yield Students(store)
-
-
-@pytest.fixture
-def drawn(students: Students) -> Students:
-    students.compare(samples=2)
-    return students
-
-
-def send(store: Store, act: str, at: str = HERE, **sent: object) -> Update:
-    return sender(Compare)(store, act, at, **sent)
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 def text(fragment: str) -> str:

@@ -185,6 +185,13 @@ def test_the_sorm_that_ships_says_by_which_rule_it_learnt(filled: Filled):
     assert counting(filled.bench.store, ModelRow("embedded/orm@1", "orm", "embedded:orm")) is None
 
 
+@pytest.mark.parametrize("said", ["[1]", "3", "no JSON", '{"counts": [1]}', '{"counts": {"plain": 1}}'])
+def test_a_strange_file_beside_a_scorer_says_nothing(filled: Filled, tmp_path: Path, said: str):
+    folder = scorer_files(tmp_path / "scorer", "sorm")
+    (folder / "training.json").write_text(said)
+    assert counting(filled.bench.store, ModelRow("tiny/sorm@1", "sorm", f"hf:{folder}")) == Counting()
+
+
 def test_a_prm_is_held_against_the_exact_judge_and_finds_errors(filled: Filled):
     store = filled.bench.store
     store.add_model(ModelRow("tiny/prm@1", "prm", "hf:prm"))

@@ -58,7 +58,8 @@ def _of_folder(spec: str) -> Mapping[str, Any] | None:
     with contextlib.suppress(StepvizError, OSError, ValueError):
         folder = look(spec).folder
         if folder is not None:
-            return json.loads((folder / "training.json").read_text(encoding="utf-8")).get("counts")
+            said = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+            return said.get("counts") if isinstance(said, dict) else None
     return None
 
 
