@@ -141,7 +141,11 @@ def test_a_foreign_model_gets_the_role_it_is_given(bench: Bench, tmp_path: Path)
 
 def test_what_is_no_scorer_is_said(bench: Bench, tmp_path: Path) -> None:
     for spec, message in (
-        ("vllm:x", "unknown scorer"),
+        ("orm:x", "unknown scorer"),
+        ("vllm:hf:", "unknown scorer"),
+        ("vllm:embedded", "which scores no steps: take embedded:sorm"),
+        ("openai:sorm", "write openai:http://HOST:PORT/v1#MODEL"),
+        ("openai:http://127.0.0.1:1/v1", "write openai:http://HOST:PORT/v1#MODEL"),
         ("embedded", "which scores no steps: take embedded:sorm"),
         ("embedded:student", "which scores no steps: take embedded:sorm"),
         ("embedded:none", "no embedded"),

@@ -143,7 +143,7 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path, 
     """An ordinary checkpoint whose config notes what its scores estimate, for stepviz.reward."""
     import shutil
 
-    from stepviz.reward.loading import SETTINGS
+    from stepviz.reward.recognise import SETTINGS
 
     setattr(model.config, SETTINGS, dict(said))
     model.save_pretrained(out)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stepviz.reward.specs import KINDS, ROLES, SPECS
+from stepviz.reward.specs import KINDS, ROLES, SPECS, place
 
 if TYPE_CHECKING:
     from stepviz.reward.scorer import Scorer
@@ -29,9 +29,18 @@ def load_scorer(spec: str, device: str | None = None) -> Scorer:
 
     `device`: "cpu", "cuda", "cuda:1"; by default cuda where there is one. Safetensors only, no remote code.
     """
-    from stepviz.reward.loading import load
+    where = place(spec)
+    if where.runs == "here":
+        from stepviz.reward.loading import load
 
-    return load(spec, device)
+        return load(spec, where, device)
+    if where.runs == "vllm":
+        from stepviz.reward.vllm import load as load_in_vllm
+
+        return load_in_vllm(spec, where, device)
+    from stepviz.reward.served import connect
+
+    return connect(spec, where)
 
 
 __all__ = ["KINDS", "ROLES", "SPECS", "load_scorer"]

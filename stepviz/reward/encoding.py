@@ -100,8 +100,8 @@ class Tagged:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
-        last = tokenizer.encode(f" {SHEPHERD_TAG}", add_special_tokens=False)[-1]
-        if tokenizer.decode([last]).strip() != SHEPHERD_TAG:
+        self.id = tokenizer.encode(f" {SHEPHERD_TAG}", add_special_tokens=False)[-1]
+        if tokenizer.decode([self.id]).strip() != SHEPHERD_TAG:
             raise StepvizError(
                 f"this model's tokenizer has no token for the step tag {SHEPHERD_TAG!r}, which a Math-Shepherd model "
                 "reads its scores at: load it with the tokenizer that it was published with"

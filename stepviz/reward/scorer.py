@@ -1,38 +1,30 @@
 """Many chains → a probability after each of their steps, in batches of chains of about one length.
 
-The backbone is causal, so the pass over the whole chain holds the scores of all its prefixes, and padding on the
-right needs no mask: nothing that is read stands after it.
+This is what all scorers share, whatever computes: forward.py (here, with transformers), vllm.py (here, with vLLM's
+pooling runner), served.py (such a runner behind HTTP).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from stepviz.engines import memory
 from stepviz.errors import StepvizError
 from stepviz.reward.encoding import Encoded, Encoder
 
-if TYPE_CHECKING:
-    import torch
-
 TOKENS = {"cpu": 2048, "cuda": 32768}  # in one batch, padding included: on a CPU what its cache holds
-PAD = 0  # any token that the model has: nothing that is read sees it
 
 Question = str
 Steps = Sequence[str]
-Read = Callable[["torch.Tensor", "torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 OnScores = Callable[[int, list[float]], None]  # (index of the chain, its scores), after its batch
 OnRefused = Callable[[int, str], None]  # (index of the chain, why it cannot be scored)
+Cancelled = Callable[[], bool]
 
 
 @dataclass
-class Scorer:
-    """A loaded model. Calls come from one thread.
-
-    `read(ids, rows, ends)` takes a batch [rows, width] and gives the probability at each (row, end).
-    """
+class Scorer(ABC):
+    """A loaded model. Calls come from one thread."""
 
     spec: str  # as the user wrote it
     model_id: str  # the weights' identity
@@ -40,18 +32,16 @@ class Scorer:
     kind: str  # stepviz.reward.KINDS
     device: str
     context: int  # tokens, question included
-    model: Any
-    tokenizer: Any
     encode: Encoder
-    read: Read
-    room: int = 0  # tokens of a batch; 0: TOKENS. Halved where the memory is too small for it
+    tokens_read: int = field(default=0, kw_only=True)  # since somebody set it to 0
+    notes: list[str] = field(default_factory=list, kw_only=True)  # for people; who reads them takes them away
 
     def score(
         self,
         chains: Sequence[tuple[Question, Steps]],
         on_scores: OnScores | None = None,
         on_refused: OnRefused | None = None,
-        cancelled: Callable[[], bool] | None = None,
+        cancelled: Cancelled | None = None,
     ) -> list[list[float]]:
         """A probability in [0, 1] after each step of each chain, in the order of the chains.
 
@@ -62,22 +52,30 @@ class Scorer:
         """
         encoded = self._encoded(chains, on_refused)
         scores: list[list[float]] = [[] for _ in chains]
-        for batch in self._batches(encoded):
-            if cancelled is not None and cancelled():
-                break
-            for index, found in zip(batch, self._fitting([encoded[i] for i in batch]), strict=True):
-                scores[index] = found
+        for batch, found in self._results(encoded, cancelled or (lambda: False)):
+            self.tokens_read += sum(len(encoded[i].ids) for i in batch)
+            for index, one in zip(batch, found, strict=True):
+                scores[index] = one
                 if on_scores is not None:
-                    on_scores(index, found)
+                    on_scores(index, one)
         return scores
 
+    @abstractmethod
+    def probabilities(self, batch: Sequence[Encoded]) -> list[list[float]]:
+        """Of each chain of a batch, the probabilities at its ends."""
+
+    @abstractmethod
     def close(self) -> None:
         """Frees the model's memory."""
-        import torch
 
-        self.model = self.read = None  # type: ignore[assignment]
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+    def _results(
+        self, encoded: Mapping[int, Encoded], cancelled: Cancelled
+    ) -> Iterator[tuple[list[int], list[list[float]]]]:
+        """Batches of indices with their scores, each as it ends; no further ones after a cancel."""
+        for batch in self._batches(encoded):
+            if cancelled():
+                return
+            yield batch, self.probabilities([encoded[i] for i in batch])
 
     def _encoded(self, chains: Sequence[tuple[Question, Steps]], on_refused: OnRefused | None) -> dict[int, Encoded]:
         encoded = {}
@@ -98,40 +96,17 @@ class Scorer:
             on_refused(i, reason)
         return encoded
 
-    def _batches(self, encoded: dict[int, Encoded]) -> Iterator[list[int]]:
+    def _batches(self, encoded: Mapping[int, Encoded]) -> Iterator[list[int]]:
         """Chains of about one length together, the longest first: what does not fit into memory shows at once."""
         batch: list[int] = []
         for i in sorted(encoded, key=lambda i: -len(encoded[i].ids)):
-            room = self.room or TOKENS[self.device.split(":")[0]]
-            if batch and (len(batch) + 1) * len(encoded[batch[0]].ids) > room:
+            if batch and (len(batch) + 1) * len(encoded[batch[0]].ids) > self._room():
                 yield batch
                 batch = []
             batch.append(i)
         if batch:
             yield batch
 
-    def _fitting(self, batch: Sequence[Encoded]) -> list[list[float]]:
-        """In halves, where the memory is too small for all at once; StepvizError where it is for one chain."""
-        try:
-            return self._forward(batch)
-        except Exception as error:
-            if not memory.is_full(error):
-                raise
-            if len(batch) == 1:
-                what = f"there is not enough memory on {self.device} to score a chain of {len(batch[0].ids)} tokens"
-                raise memory.full(error, f"{what} with {self.spec}") from error
-        memory.release()
-        half = len(batch) // 2
-        self.room = half * len(batch[0].ids)  # the first is the longest
-        return self._fitting(batch[:half]) + self._fitting(batch[half:])
-
-    def _forward(self, batch: Sequence[Encoded]) -> list[list[float]]:
-        import torch
-
-        width = max(len(e.ids) for e in batch)
-        ids = torch.tensor([[*e.ids, *[PAD] * (width - len(e.ids))] for e in batch], device=self.device)
-        rows = torch.tensor([row for row, e in enumerate(batch) for _ in e.ends], device=self.device)
-        ends = torch.tensor([end for e in batch for end in e.ends], device=self.device)
-        with torch.inference_mode():
-            found = iter(self.read(ids, rows, ends).float().tolist())
-        return [[next(found) for _ in e.ends] for e in batch]
+    def _room(self) -> int:
+        """Tokens of a batch."""
+        return TOKENS[self.device.split(":")[0]]

@@ -9,7 +9,11 @@ from typing import NamedTuple
 from stepviz.errors import StepvizError
 
 KINDS = ("lines", "qwen-prm", "math-shepherd")
-SPECS = "embedded:NAME, hf:ID_OR_PATH, " + ", ".join(f"{kind}:ID_OR_PATH" for kind in KINDS)
+SPECS = (
+    "embedded:NAME, hf:ID_OR_PATH, "
+    + ", ".join(f"{kind}:ID_OR_PATH" for kind in KINDS)
+    + ", vllm: before any of these, openai:http://HOST:PORT/v1#MODEL"
+)
 ROLES = {
     "orm": "the student's chance to reach the right answer from here (V)",
     "sorm": "whether the right answer can still be reached from here",
@@ -26,23 +30,48 @@ def role_in(noted: Mapping[str, object]) -> str:
 
 
 class Place(NamedTuple):
-    """Where a spec's checkpoint lies, what it is called, and its kind where the spec says so."""
+    """Where a spec's checkpoint lies, what it is called, and its kind where the spec says so.
+
+    `runs`: "here", "vllm", or the URL of a server, which calls the checkpoint `served_as`.
+    """
 
     source: str
     name: str
     kind: str | None
+    runs: str = "here"
+    served_as: str = ""
 
 
 def place(spec: str) -> Place:
     """StepvizError for a spec that names no checkpoint."""
     kind, _, rest = spec.partition(":")
+    if kind == "vllm" and rest:
+        return _place(rest, spec, bare=True)._replace(runs="vllm")
+    if kind == "openai":
+        url, _, model = rest.partition("#")
+        if not (url.startswith(("http://", "https://")) and model):
+            raise StepvizError(f"{spec!r} names no scorer of a server: write openai:http://HOST:PORT/v1#MODEL")
+        found = _place(model, spec, bare=True)
+        return found._replace(runs=url, served_as=model.removeprefix(f"{found.kind}:"))
+    return _place(spec, spec)
+
+
+def _place(given: str, spec: str, bare: bool = False) -> Place:
+    """Of `embedded:NAME`, `KIND:ID_OR_PATH`, `hf:ID_OR_PATH`, or, `bare`, of an ID_OR_PATH by itself."""
+    kind, _, rest = given.partition(":")
     if kind == "embedded" and rest:
         from stepviz.embedded import path
 
         return Place(str(path(rest)), f"embedded/{rest}", None)
     if kind in ("hf", *KINDS) and rest:
-        name = Path(rest).resolve().name if Path(rest).is_dir() else rest
-        return Place(rest, name, kind if kind in KINDS else None)
-    if spec == "embedded":
+        return Place(rest, named(rest), kind if kind in KINDS else None)
+    if given == "embedded":
         raise StepvizError("embedded:student is a language model, which scores no steps: take embedded:sorm")
+    if bare and given and kind not in ("hf", *KINDS):
+        return Place(given, named(given), None)
     raise StepvizError(f"unknown scorer {spec!r}; supported: {SPECS}")
+
+
+def named(source: str) -> str:
+    """A folder by its last part, a hub id as it is."""
+    return Path(source).resolve().name if Path(source).is_dir() else source
