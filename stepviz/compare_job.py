@@ -109,19 +109,17 @@ class Whole:
     expected: Sequence[int]  # draws of each part
     at: int = -1
     done: int = 0  # of the parts that are through
-    tokens: int = 0
     shown: Mapping[str, Any] = field(default_factory=dict)  # what the part at work told last
     notes: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
 
     def part(self, doing: str) -> Part:
         self.done += int(self.shown.get("done") or 0)
-        self.tokens += int(self.shown.get("tokens") or 0)
         self.at, self.shown = self.at + 1, {}
         self.job.tell(note=doing)
         j = self.job
         made = Part(j.run, j.store, j.load, j.load_scorer, j.let_in, j.worker, j.lease_s, cancel=j.cancel, whole=self)
-        made.progress = {}
+        made.progress, made.bill = {}, j.bill
         return made
 
     def tell(self, part: Mapping[str, Any]) -> None:
@@ -133,7 +131,7 @@ class Whole:
             done=done,
             total=done + left,
             unit=part.get("unit", "continuations"),
-            tokens=self.tokens + int(part.get("tokens") or 0),
+            tokens=int(part.get("tokens") or self.job.progress.get("tokens") or 0),
             tokens_per_s=part.get("tokens_per_s"),
             eta_s=round(seconds * left / done, 1) if done else None,
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from db.store import Store
 from db.values import ChainRow, ContinuationKey, ModelRow, RunRow
+from stepviz.costs import Bill, CountedEngine, CountedScorer
 from stepviz.engines import Engine
 from stepviz.errors import StepvizError
 from stepviz.reward import ROLES
@@ -38,26 +39,39 @@ class Job:
     progress: dict[str, Any] = field(default_factory=dict)
     cancel: threading.Event = field(default_factory=threading.Event)
     let_go: Callable[[], None] = lambda: None  # the models loaded so far are not needed any more
+    bill: Bill = field(default_factory=Bill)
+    scorers: dict[str, tuple[Scorer, CountedScorer]] = field(default_factory=dict)  # by their models' ids
 
     def __post_init__(self) -> None:
         self.spec: Mapping[str, Any] = self.run.spec
         self.progress = {k: v for k, v in self.run.progress.items() if k in ("plan", "there")}
+        self.bill = Bill.of(self.run.progress)
+        self.bill.save, self.bill.log = self.save, lambda line: self.store.log(self.run.id, line)
 
     def tell(self, **progress: Any) -> None:
         """For the next heartbeat; a new dict each time, since another thread reads it."""
         self.progress = {**self.progress, **progress}
 
+    def told(self) -> dict[str, Any]:
+        """What the run's row says of it: its progress, and its cost up to now."""
+        return {**self.progress, **self.bill.told()}
+
+    def save(self) -> None:
+        """Tells it now, not with the next heartbeat, and hears of a cancel."""
+        if self.store.heartbeat(self.run.id, self.worker, self.told(), self.lease_s):
+            self.cancel.set()
+
     def cancelled(self) -> bool:
         return self.cancel.is_set()
 
     def engine(self, spec: str = "", role: str = "generator") -> Engine:
-        """The spec's, else the one that the run's settings name as their engine."""
+        """The spec's, else the one that the run's settings name as their engine. What it draws, this run pays."""
         spec = spec or self.spec["engine"]
         self.tell(note=f"loading {spec}")
         engine = self.load(spec, self.spec.get("device"), self.spec.get("tokenizer"))
         self.store.add_model(ModelRow(engine.model_id, role, engine.spec))
         self.tell(note="")
-        return engine
+        return CountedEngine(engine, self.bill)
 
     def scorer(self, spec: str = "") -> Scorer:
         """With its record in the store, which says what a score estimates."""
@@ -69,7 +83,10 @@ class Job:
         if record is None or record.role not in ROLES:
             raise StepvizError(f"{scorer.model_id} stands in this store as a {record and record.role}, not as a scorer")
         self.tell(note="")
-        return scorer
+        known = self.scorers.get(scorer.model_id)
+        if known is None or known[0] is not scorer:  # one that was loaded anew
+            known = self.scorers[scorer.model_id] = scorer, CountedScorer(scorer, self.bill)
+        return known[1]
 
     def sampling(self) -> Sampling:
         return self.store.sampling(self.spec["sampling"])
@@ -91,7 +108,7 @@ class Job:
         """Numbers that depend on what there was when the job began: stored before the first draw changes them."""
         if "plan" not in self.progress:
             self.tell(plan=dict(plan()))
-            self.store.heartbeat(self.run.id, self.worker, self.progress, self.lease_s)
+            self.save()
         return self.progress["plan"]
 
 
@@ -161,7 +178,7 @@ class Meter:
     total: int  # asked for, without what was there
     drawn: int = 0  # by this run, before it was stopped and resumed
     missing: int = 0  # draws of the chunk at work that were not stored
-    tokens: int = 0
+    tokens: int = 0  # in this life of the run, by which its speed is told
     sampled: int = 0  # of the chunks that are through
     began: float = field(default_factory=time.monotonic)
 
@@ -190,7 +207,7 @@ class Meter:
             done=done,
             total=done + left,
             unit="continuations",
-            tokens=tokens,
+            tokens=self.job.bill.sampled,
             tokens_per_s=round(tokens / seconds),
             eta_s=round(seconds * left / sampled, 1) if sampled else None,
         )
@@ -207,6 +224,10 @@ class Tally:
     new: int = 0  # of those done, the ones that took time
     began: float = field(default_factory=time.monotonic)
     looked: float = field(default_factory=time.monotonic)
+    read: int = 0  # tokens, before this began
+
+    def __post_init__(self) -> None:
+        self.read = self.job.bill.read
 
     def have(self, count: int) -> None:
         """Done before, or not to be done."""
@@ -226,7 +247,9 @@ class Tally:
     def _tell(self) -> None:
         seconds = time.monotonic() - self.began
         eta = round(seconds * (self.total - self.done) / self.new, 1) if self.new else None
-        self.job.tell(done=self.done, total=self.total, unit=self.unit, eta_s=eta)
+        read = self.job.bill.read
+        speed = {"tokens": read, "tokens_per_s": round((read - self.read) / max(seconds, 1e-3))} if read else {}
+        self.job.tell(done=self.done, total=self.total, unit=self.unit, eta_s=eta, **speed)
 
 
 class _Recall:

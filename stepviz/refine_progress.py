@@ -16,7 +16,7 @@ class Progress:
     total: int  # drafts
     done: int = 0
     new: int = 0  # of those done, the ones that took time
-    tokens: int = 0  # decoded by this job
+    tokens: int = 0  # decoded by this job, in this life of its run
     drawing_s: float = 0.0  # in chunks that are through
     part: float = 0.0  # of the drafts at work, how many their draws amount to
     began: float = field(default_factory=time.monotonic)
@@ -78,7 +78,7 @@ class Drawing:
         p.part = self.drafts * done / self.draws
         seconds = max(time.monotonic() - self.began + p.drawing_s, 1e-3)
         speed = round((p.tokens + tokens) / seconds)
-        p._tell(tokens=p.tokens + tokens, tokens_per_s=speed)
+        p._tell(tokens=p.job.bill.sampled, tokens_per_s=speed)
         p.job.tell(note=f"{done:,} of {self.draws:,} draws for {_drafts(self.drafts)}")
         self.began += p._let_in()
 

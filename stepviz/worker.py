@@ -140,7 +140,7 @@ class Worker:
             self.depth -= 1
             self.handed = before
         state = "failed" if error else "cancelled" if job.cancelled() else "done"
-        self.store.heartbeat(run.id, self.name, job.progress, LEASE_S)
+        self.store.heartbeat(run.id, self.name, job.told(), LEASE_S)
         self.store.finish_run(run.id, state, error, worker=self.name)
 
 
@@ -155,7 +155,7 @@ class Beat(threading.Thread):
     def run(self) -> None:
         while not self.ended.wait(BEAT_S):
             with contextlib.suppress(Exception):  # a database that is busy for a while: the next beat will do
-                if self.store.heartbeat(self.job.run.id, self.worker, self.job.progress, LEASE_S):
+                if self.store.heartbeat(self.job.run.id, self.worker, self.job.told(), LEASE_S):
                     self.job.cancel.set()
                     if not self.ended.wait(GRACE_S):
                         self.store.finish_run(self.job.run.id, "cancelled", worker=self.worker)

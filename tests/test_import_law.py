@@ -66,7 +66,7 @@ LEVELS = (
         "stepviz.compare_scored",
         "stepviz.compare_address",
     ),
-    ("stepviz.worker_process",),
+    ("stepviz.worker_process", "stepviz.costs"),
     (
         "stepviz.trainer",
         "stepviz.model_choices",

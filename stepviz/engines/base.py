@@ -19,7 +19,11 @@ CANCELLED = "cancelled"  # the error of a completion that was given up because s
 
 
 class Engine(Protocol):
-    """A loaded model. Calls come from one thread; `generate` may be called from inside `on_batch`."""
+    """A loaded model. Calls come from one thread; `generate` may be called from inside `on_batch`.
+
+    One that has something to say to people meanwhile (that a batch was halved, that a server was asked again) may have
+    a list `notes`: whoever reads it takes the notes away (stepviz.costs), and they stand in the run's log.
+    """
 
     spec: str  # as the user wrote it: "embedded", "hf:…"
     model_id: str  # the weights' identity: same id, same draws

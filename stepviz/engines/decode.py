@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from stepviz.engines import memory
 from stepviz.engines.base import CANCELLED, Cancelled, OnBatch
 from stepviz.engines.draws import pick, uniforms
 from stepviz.types import FinishReason, Sampling
@@ -72,6 +73,7 @@ class Decoder:
     cancelled: Cancelled | None = None
     done: int = 0
     tokens: int = 0
+    notes: list[str] = field(default_factory=list)  # that the memory was too small for a batch
 
     def run(self, rows: Sequence[Row]) -> None:
         """Takes the rows in the order given: equal prompts must be neighbours (see by_trunk, by_length)."""
@@ -171,7 +173,9 @@ class Decoder:
                 self.tokens -= len(row.tokens)
                 row.tokens.clear()
                 waiting.appendleft(row)
-            self.capacity = max(1, min(self.capacity, len(active)) // 2)
+            tried = min(self.capacity, len(active))
+            self.capacity = max(1, tried // 2)
+            self.notes.append(memory.halved(self.device, tried, self.capacity, "continuations"))
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

@@ -27,6 +27,11 @@ def full(error: BaseException, what: str) -> StepvizError:
     return StepvizError(f"{what}: {DO} ({first[:200]})")
 
 
+def halved(device: str, before: int, after: int, of: str) -> str:
+    """The note of who goes on with smaller batches."""
+    return f"the memory of {device} was too small for {before:,} {of} at once: it goes on with {after:,}"
+
+
 @contextlib.contextmanager
 def enough_to_load(spec: str, device: str) -> Iterator[None]:
     """Around the loading of a model: StepvizError where it does not fit."""

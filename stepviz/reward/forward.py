@@ -54,6 +54,7 @@ class ForwardScorer(Scorer):
         memory.release()
         half = len(batch) // 2
         self.room = half * len(batch[0].ids)  # the first is the longest
+        self.notes.append(memory.halved(self.device, len(batch), half, "chains"))
         return self.probabilities(batch[:half]) + self.probabilities(batch[half:])
 
     def _forward(self, batch: Sequence[Encoded]) -> list[list[float]]:
