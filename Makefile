@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: app test test-slow test-all lint results models clean
+.PHONY: app test test-slow test-postgres test-all lint results models clean
 
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || \
@@ -23,6 +23,9 @@ test: $(READY)  ## at most ten minutes on two cores
 
 test-slow: $(READY)  ## what takes longer
 	$(RUN) -m pytest -q -m slow $(ARGS)
+
+test-postgres: $(READY)  ## the store's contract tests on a PostgreSQL of their own, which is gone after
+	$(RUN) tests/postgres.py $(ARGS)
 
 test-all: test test-slow
 

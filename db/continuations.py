@@ -15,7 +15,15 @@ from sqlalchemy import Connection, Select, and_, bindparam, case, func, select, 
 from db.columns import now
 from db.models import ContinuationTable, ModelTable, SamplingTable
 from db.problems import in_source
-from db.rows import continuation_columns, continuation_row, insert_new, insert_or_ignore, read_continuation, table
+from db.rows import (
+    continuation_columns,
+    continuation_row,
+    insert_counted,
+    insert_new,
+    insert_or_ignore,
+    read_continuation,
+    table,
+)
 from db.session import Database
 from db.values import ContinuationKey, Measurement, ModelRow, PrefixCount
 from stepviz.types import Continuation, Sampling, prefix_hash
@@ -33,9 +41,7 @@ class ContinuationQueries(Database):
         rows = [continuation_row(continuation) for continuation in ordered]
         with self.writing() as connection:
             _check_known(connection, continuations)
-            before = _count(connection, continuations)
-            insert_or_ignore(connection, ContinuationTable, rows)
-            return _count(connection, continuations) - before
+            return insert_counted(connection, ContinuationTable, rows)
 
     def continuations(
         self, problem_id: str, prefix_hash: str, model_id: str, sampling_id: str, limit: int | None = None
@@ -183,17 +189,6 @@ def _where(problem_id: str, model_id: str | None, sampling_id: str | None) -> li
 
 def _draws(problem_id: str, model_id: str | None, sampling_id: str | None) -> Select[Any]:
     return select(*continuation_columns()).where(*_where(problem_id, model_id, sampling_id))
-
-
-def _count(connection: Connection, continuations: Sequence[Continuation]) -> int:
-    """How many draws the prefixes in question have; the difference around an insert is what was new."""
-    k = ContinuationTable
-    prefixes = {(c.problem_id, c.prefix_hash) for c in continuations}
-    n = 0
-    for problem_id, prefix in prefixes:
-        query = select(func.count()).where(k.problem_id == problem_id, k.prefix_hash == prefix)
-        n += connection.execute(query).scalar_one()
-    return n
 
 
 def _check_known(connection: Connection, continuations: Sequence[Continuation]) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
 
 from db.caches import refresh_chains, refresh_problems
-from db.columns import now
+from db.columns import encode_text, now
 from db.item_labels import new_labels
 from db.item_refinements import add_ledger
-from db.locks import lock_chains, lock_imports, lock_problems
+from db.locks import lock_chains, lock_imports
 from db.models import AnnotationTable, ChainTable, ContinuationTable, ProblemSourceTable, ProblemTable
 from db.rows import (
     annotation_row,
@@ -30,6 +30,7 @@ from stepviz.errors import StepvizError
 from stepviz.types import Chain, SourceItem, Verdict
 
 UNGRADED = Verdict("unknown", "not graded", "")
+NAMES = 2000  # bytes that rows are found by; an entry of an index takes 2,704 on PostgreSQL
 
 
 @dataclass(slots=True)
@@ -54,15 +55,16 @@ class ItemQueries(Database):
         a gold answer that came later) replaces the grader's old one, never a person's. Labels without a
         key were given live in another store: they count here as if given now, once. Steps are those of the
         item's chain, and are found again where the stored one was cut anew.
-        StepvizError: a label that judges a step its chain has not, or a chain nobody has.
+        StepvizError: a label that judges a step its chain has not, or a chain nobody has; a key too long for an index.
         """
         news = _News()
         for item in items:
             assert all(chain.problem_id == item.problem.id for chain in item.chains), "a chain of another problem"
+            _check_names(item)
         with self.writing() as connection:
             lock_imports(connection)
-            lock_problems(connection, (item.problem.id for item in items))
-            lock_chains(connection, (label.chain_id for item in items for label in item.annotations))
+            labelled = (label.chain_id for item in items for label in item.annotations)
+            lock_chains(connection, labelled, (item.problem.id for item in items))
             _add_problems(connection, items, news)
             _add_chains(connection, items, verdicts or {}, news)
             _add_annotations(connection, items, news)
@@ -88,6 +90,19 @@ class ItemQueries(Database):
                 query = select(p.id).where(p.id.in_(some), func.trim(p.answer) != "", or_(*waits))
                 found += connection.execute(query).scalars()
         return found
+
+
+def _check_names(item: SourceItem) -> None:
+    problem = item.problem
+    indexed = [
+        ("source, split and key", (problem.source, problem.split or "", problem.key)),
+        *(("origin", (chain.origin,)) for chain in item.chains),
+        *(("annotator and key", (label.annotator, label.key)) for label in item.annotations),
+    ]
+    for what, names in indexed:
+        size = sum(len(encode_text(name).encode()) for name in names)
+        if size > NAMES:
+            raise StepvizError(f"line {item.line}: {what} are {size} bytes long; no more than {NAMES} can be stored")
 
 
 def _add_problems(connection: Connection, items: Sequence[SourceItem], news: _News) -> None:

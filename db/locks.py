@@ -45,10 +45,10 @@ def lock_problems(connection: Connection, problem_ids: Iterable[str]) -> None:
             connection.execute(query.with_for_update(key_share=True)).all()
 
 
-def lock_chains(connection: Connection, chain_ids: Iterable[str]) -> None:
-    """Locks the problems of these chains."""
+def lock_chains(connection: Connection, chain_ids: Iterable[str], problem_ids: Iterable[str] = ()) -> None:
+    """Locks the problems of these chains, and with them, in one order, other problems."""
     if connection.dialect.name == "postgresql":
-        c, problem_ids = ChainTable, set()
+        c, problem_ids = ChainTable, set(problem_ids)
         for ids in chunks(set(chain_ids)):
             problem_ids |= set(connection.execute(select(c.problem_id).where(c.id.in_(ids))).scalars())
         lock_problems(connection, problem_ids)

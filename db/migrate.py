@@ -45,6 +45,8 @@ def migrate(url: URL, *, to: str = "head", scripts: Path = SCRIPTS, head: str = 
     except DatabaseError as e:
         if "not a database" in str(e.orig) or "malformed" in str(e.orig):
             raise StepvizError(f"{url.database} is not an SQLite database. Give another file with --db.") from e
+        if url.get_backend_name() == "postgresql":
+            raise StepvizError(_cannot_set_up(url, str(e.orig))) from e
         raise
     finally:
         engine.dispose()
@@ -108,6 +110,13 @@ def _cannot_open(url: URL, why: str) -> str:
     if not folder.is_dir():
         return f"Cannot open {url.database}: there is no folder {folder}. Make it, or give another file with --db."
     return f"Cannot open {url.database}: {why}. Check that file and folder may be written, or give another with --db."
+
+
+def _cannot_set_up(url: URL, why: str) -> str:
+    return (
+        f"Cannot make or update the tables in the database {url}: {why.partition(chr(10))[0]}. Its user has to own it, "
+        "or needs: GRANT CREATE ON SCHEMA public TO the user."
+    )
 
 
 def _write_revision(message: str) -> None:

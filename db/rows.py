@@ -37,6 +37,15 @@ def insert_or_ignore(connection: Connection, model: type[Base], rows: Sequence[M
     connection.execute(dialect.insert(table(model)).on_conflict_do_nothing(), list(rows))
 
 
+def insert_counted(connection: Connection, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> int:
+    """insert_or_ignore; says how many were new, whoever else writes at this moment."""
+    if not rows:
+        return 0
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    query = dialect.insert(table(model)).on_conflict_do_nothing().returning(table(model).c.id)
+    return len(connection.execute(query, list(rows)).all())
+
+
 def insert_new(connection: Connection, model: type[Base], row: Mapping[str, Any]) -> Any:
     """The id of the row, where it is new; None where it collides with a unique key, also of who wrote it just now."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql

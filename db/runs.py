@@ -121,7 +121,7 @@ class RunQueries(Database):
         """A running job hears of it with its next heartbeat; one that nobody works on is cancelled at once."""
         r = table(RunTable)
         with self.writing() as connection:
-            state = _read(_row(connection, run_id)).state
+            state = _read(_row(connection, run_id, hold=True)).state
             if state == "running":
                 values: dict[str, Any] = {"cancel_requested": True}
             elif state in ("queued", "interrupted"):
@@ -195,9 +195,10 @@ def _live(connection: Connection, kind: str) -> list[RunRow]:
     return [_read(row) for row in connection.execute(query)]
 
 
-def _row(connection: Connection, id: int) -> Row[Any]:
+def _row(connection: Connection, id: int, hold: bool = False) -> Row[Any]:
+    """hold: until the transaction ends nobody else changes it."""
     query = select(RunTable.__table__).where(RunTable.id == id)
-    row = connection.execute(query).first()
+    row = connection.execute(query.with_for_update() if hold else query).first()
     if row is None:
         raise StepvizError(f"There is no run {id}.")
     return row

@@ -29,6 +29,8 @@ def store_url(url: str | None = None) -> URL:
     text = url or os.environ.get("STEPVIZ_DB") or DEFAULT_URL
     if "://" not in text:
         text = f"sqlite:///{text}"
+    if text.startswith("postgres://"):  # as PostgreSQL's own programs, and those who rent servers out, may write it
+        text = text.replace("postgres", "postgresql", 1)
     try:
         parsed = make_url(text)
     except ArgumentError as e:

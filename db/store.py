@@ -20,6 +20,8 @@ from db.refinements import RefinementQueries
 from db.runs import RunQueries
 from db.session import make_engine, store_url
 
+LATE = 10_000  # on PostgreSQL a row may be seen after one with a higher number: of who began earlier and ended later
+
 
 class Store(
     ItemQueries,
@@ -50,9 +52,13 @@ class Store(
 
     def stamp(self) -> tuple[int, ...]:
         """Changes with every problem, chain, draw and label that comes in; quick, for those who keep what they read."""
-        newest = (ProblemTable.seq, ChainTable.seq, ContinuationTable.id, AnnotationTable.id)
+        numbers = (ProblemTable.seq, ChainTable.seq, ContinuationTable.id, AnnotationTable.id)
         with self.reading() as connection:
-            return tuple(connection.execute(select(func.max(column))).scalar() or 0 for column in newest)
+            newest = [connection.execute(select(func.max(column))).scalar() or 0 for column in numbers]
+            if connection.dialect.name == "sqlite":
+                return tuple(newest)
+            late = [select(func.count()).where(x > top - LATE) for x, top in zip(numbers, newest, strict=True)]
+            return (*newest, *(connection.execute(query).scalar_one() for query in late))
 
 
 def open_store(url: str | None = None) -> Store:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from db.models import ProblemSourceTable
 from db.store import Store, open_store
 from db.values import ContinuationKey, ModelRow
 from stepviz import exporting, importing
@@ -97,9 +99,10 @@ def test_gold_on_a_later_line_of_the_same_file(store: Store, tmp_path: Path):
 
 
 def _source_rows(store: Store) -> list[tuple[Any, ...]]:
-    query = "SELECT problem_id, source, split, key, question, answer, solution, meta FROM problem_sources ORDER BY id"
+    s = ProblemSourceTable
+    columns = (s.problem_id, s.source, s.split, s.key, s.question, s.answer, s.solution, s.meta)
     with store.reading() as connection:
-        return [tuple(row) for row in connection.exec_driver_sql(query)]
+        return [tuple(row) for row in connection.execute(select(*columns).order_by(s.id))]
 
 
 def test_what_each_source_says_is_carried_over_whole(store: Store, tmp_path: Path):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +55,7 @@ def test_default_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert store_url().database == str(tmp_path / "elsewhere.db")
     assert store_url("given.db").database == str(tmp_path / "given.db")
     assert store_url("postgresql://server/labels").get_backend_name() == "postgresql"
+    assert store_url("postgres://ana@server/labels").render_as_string() == "postgresql://ana@server/labels"
 
 
 def test_a_store_stays_where_it_was_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -174,6 +179,26 @@ def test_a_refused_item_leaves_nothing_of_its_batch(store: Store):
     assert set(store.stats().values()) == {0}
 
 
+@pytest.mark.parametrize("length, fits", [(1900, True), (3000, False)])
+def test_a_key_too_long_for_an_index_is_refused_on_every_database(store: Store, length: int, fits: bool):
+    """PostgreSQL's entries end at 2,704 bytes, of words that cannot be compressed; nobody's file comes in here only."""
+    words = "".join(hashlib.sha256(bytes([i])).hexdigest() for i in range(50))[:length]
+    long = problem(key=words)
+    told = chain(long, origin=words)
+    label = Annotation(told.id, "ana", "correct", 1, 1, key=words)
+    for brought in (
+        SourceItem(long, line=3),
+        SourceItem(long, (told,), line=3),
+        SourceItem(long, (told,), (label,), 3),
+    ):
+        if fits:
+            assert store.add_items([brought]).unchanged == 0
+        else:
+            with pytest.raises(StepvizError, match=r"line 3: .* bytes long; no more than 2000"):
+                store.add_items([brought])
+    assert store.stats()["annotations"] == fits
+
+
 def test_a_branch_may_come_before_its_trunk(store: Store):
     p = problem()
     trunk = chain(p, "trunk")
@@ -207,3 +232,12 @@ def _dump(store: Store) -> dict[str, list[tuple]]:
             table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key.columns))]
             for table in Base.metadata.sorted_tables
         }
+
+
+def test_where_postgresqls_programs_are_missing_the_make_target_says_what_to_install(tmp_path: Path):
+    script = Path(__file__).parent / "postgres.py"
+    bare = {**os.environ, "POSTGRES_BIN": str(tmp_path)}
+    told = subprocess.run([sys.executable, script], env=bare, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "apt-get install postgresql" in told.stderr
+    assert "Traceback" not in told.stderr
