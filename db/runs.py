@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from db.columns import now
 from db.locks import lock_runs
@@ -24,6 +24,7 @@ from db.values import RunRow, RunState
 from stepviz.errors import StepvizError
 
 LEASE_SECONDS = 15.0
+MANY = " many"  # the end of a kind whose runs are over more than somebody's click
 _ENDED = ("done", "failed", "cancelled")
 
 
@@ -68,13 +69,25 @@ class RunQueries(Database):
         with self.reading() as connection:
             return _read(_row(connection, id))
 
-    def runs(self, limit: int = 100, kind: str | None = None) -> list[RunRow]:
-        """Newest first."""
-        query = select(RunTable.__table__).order_by(RunTable.id.desc()).limit(limit)
-        if kind is not None:
-            query = query.where(RunTable.kind == kind)
+    def runs(
+        self, limit: int = 100, kind: str | None = None, state: RunState | None = None, offset: int = 0
+    ) -> list[RunRow]:
+        """Newest first. kind: "sample" is also "sample many"."""
+        query = select(RunTable.__table__).where(*_chosen(kind, state)).order_by(RunTable.id.desc())
         with self.reading() as connection:
-            return [_read(row) for row in connection.execute(query)]
+            return [_read(row) for row in connection.execute(query.limit(limit).offset(offset))]
+
+    def count_runs(self, kind: str | None = None, state: RunState | None = None) -> int:
+        """How many `runs` would give without a limit."""
+        query = select(func.count()).select_from(RunTable.__table__).where(*_chosen(kind, state))
+        with self.reading() as connection:
+            return connection.execute(query).scalar_one()
+
+    def run_kinds(self) -> list[str]:
+        """Of all runs there are, in the alphabet's order."""
+        query = select(RunTable.kind).distinct()
+        with self.reading() as connection:
+            return sorted({kind.removesuffix(MANY) for kind in connection.execute(query).scalars()})
 
     def claim_run(
         self, worker: str, lease_s: float = LEASE_SECONDS, kinds: Sequence[str] | None = None, id: int | None = None
@@ -187,6 +200,19 @@ def _add(connection: Connection, kind: str, spec: Mapping[str, Any], worker: str
             "lease_until": at + timedelta(seconds=lease_s),
         }
     return connection.execute(insert(table(RunTable)).values(row).returning(RunTable.id)).scalar_one()
+
+
+def _chosen(kind: str | None, state: RunState | None) -> list[ColumnElement[bool]]:
+    """What a run must be. One whose lease has run out is in no state of its own in the table."""
+    r = RunTable
+    found: list[ColumnElement[bool]] = []
+    if kind is not None:
+        found.append(r.kind.in_((kind, kind + MANY)))
+    if state in ("running", "interrupted"):
+        found += [r.state == "running", r.lease_until >= now() if state == "running" else r.lease_until < now()]
+    elif state is not None:
+        found.append(r.state == state)
+    return found
 
 
 def _live(connection: Connection, kind: str) -> list[RunRow]:

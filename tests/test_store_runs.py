@@ -155,3 +155,25 @@ def test_log(store: Store):
     lines = store.log_lines(id_)
     assert [line for _, line in lines] == ["one", "two\x00", "three"]
     assert [line for _, line in store.log_lines(id_, after=lines[0][0])] == ["two\x00", "three"]
+
+
+def test_runs_are_found_by_kind_and_state_page_by_page(store: Store):
+    """One that is long is of its kind all the same; a lease that ran out is an interruption, and nothing running."""
+    ids = [store.add_run(kind, {"n": i}) for i, kind in enumerate(("sample", "sample many", "train", "sample"))]
+    store.claim_run("w", id=ids[0])
+    store.claim_run("w", lease_s=-1, id=ids[1])
+    store.finish_run(ids[2], "failed", error="out of memory")
+
+    def found(**chosen: object) -> list[int]:
+        rows = [run.id for run in store.runs(**chosen)]
+        assert store.count_runs(**{k: v for k, v in chosen.items() if k in ("kind", "state")}) == len(rows)
+        return rows
+
+    assert found() == ids[::-1]
+    assert found(kind="sample") == [ids[3], ids[1], ids[0]]
+    assert found(state="running") == [ids[0]]
+    assert found(state="interrupted") == [ids[1]]
+    assert found(state="queued", kind="sample") == [ids[3]]
+    assert found(state="failed", kind="sample") == []
+    assert [run.id for run in store.runs(2, offset=1)] == [ids[2], ids[1]]
+    assert store.run_kinds() == ["sample", "train"]
