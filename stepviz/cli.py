@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepviz import cli_compare, cli_datasets, cli_jobs, cli_refine, cli_regrade, cli_world
+from stepviz import cli_compare, cli_datasets, cli_jobs, cli_pits, cli_refine, cli_regrade, cli_world
 from stepviz.cli_output import Db, Json, emit, fail
 from stepviz.errors import StepvizError
 
@@ -24,6 +24,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.command("sample")(cli_jobs.sample)
 app.command("measure")(cli_jobs.measure)
 app.command("score")(cli_jobs.score)
+app.command("pits")(cli_pits.pits)
 app.command("refine")(cli_refine.refine)
 app.command("compare")(cli_compare.compare)
 app.add_typer(cli_jobs.runs, name="run")

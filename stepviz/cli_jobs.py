@@ -10,14 +10,17 @@ import typer
 
 from stepviz.cli_chains import ChainChoice, Limit, Source, Split, of_chains
 from stepviz.cli_output import Db, Json, bar, emit
+from stepviz.engines import SPECS
 from stepviz.errors import StepvizError
+from stepviz.strategies import NAMES as STRATEGIES
 
 if TYPE_CHECKING:
     from db.store import Store
     from db.values import RunRow
     from stepviz.types import Sampling
 
-Engine = Annotated[str, typer.Option(help="embedded, embedded:NAME, hf:ID_OR_PATH")]
+Engine = Annotated[str, typer.Option(help=SPECS)]
+Tokenizer = Annotated[str | None, typer.Option(help="hub id or folder, where the model or server brings none")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: cuda where there is one)")]
 Temperature = Annotated[float, typer.Option(help="0 is greedy")]
 Style = Annotated[str, typer.Option(help="prompt style: plain, chat, or a .json file")]
@@ -36,6 +39,7 @@ def sample(
     limit: Limit = 100,
     engine: Engine = "embedded",
     device: Device = None,
+    tokenizer: Tokenizer = None,
     temperature: Temperature = 0.7,
     max_tokens: MaxTokens = 300,
     style: Style = "plain",
@@ -50,7 +54,8 @@ def sample(
         chosen = problem or [r.id for r in store.problems(ProblemFilter(source=source, split=split), limit=limit)]
         if not chosen:
             raise StepvizError("no problem fits: import some first, or change --source and --split")
-        drawing = {"engine": engine, "device": device, "sampling": sampling_of(temperature, max_tokens, style)}
+        drawing = {"engine": engine, "device": device, "tokenizer": tokenizer}
+        drawing["sampling"] = sampling_of(temperature, max_tokens, style)
         through(store, "sample", {"problems": chosen, "n": n, **drawing}, json)
 
 
@@ -58,21 +63,30 @@ def sample(
 def measure(
     db: Db = None,
     json: Json = False,
-    k: Annotated[int, typer.Option(help="continuations each prefix shall have")] = 8,
+    k: Annotated[int, typer.Option(help="continuations each prefix shall have; with a strategy, at most")] = 8,
+    strategy: Annotated[str, typer.Option(help=", ".join(STRATEGIES))] = "exhaustive",
     *,
     chains: ChainChoice,
+    results: Annotated[str | None, typer.Option(help="backward: a success uses every or the last result")] = None,
+    scorer: Annotated[str | None, typer.Option(help="adaptive: a SORM that says where to begin")] = None,
+    pits: Annotated[str | None, typer.Option(help="adaptive: a pit model's file")] = None,
+    confidence: Annotated[float | None, typer.Option(help="adaptive: of a certain pit (0.95)")] = None,
+    budget: Annotated[float | None, typer.Option(help="adaptive: share of its exhaustive cost (0.25)")] = None,
     engine: Engine = "embedded",
     device: Device = None,
+    tokenizer: Tokenizer = None,
     temperature: Temperature = 0.7,
     max_tokens: MaxTokens = 300,
     style: Style = "plain",
 ) -> None:
-    """Measure V at every prefix of chains by rollouts; shared prefixes are measured once."""
+    """Measure V at the prefixes of chains by rollouts: at every one, or where a strategy asks; shared ones once."""
     from db.store import open_store
 
+    how = {"strategy": strategy, "results": results, "scorer": scorer, "pits": pits, "confidence": confidence}
     with open_store(db) as store:
-        drawing = {"engine": engine, "device": device, "sampling": sampling_of(temperature, max_tokens, style)}
-        through(store, "measure", {"chains": chains.ids(store), "n": k, **drawing}, json)
+        drawing = {"engine": engine, "device": device, "tokenizer": tokenizer}
+        drawing["sampling"] = sampling_of(temperature, max_tokens, style)
+        through(store, "measure", {"chains": chains.ids(store), "n": k, **how, "budget": budget, **drawing}, json)
 
 
 @of_chains

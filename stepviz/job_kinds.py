@@ -20,6 +20,7 @@ from stepviz.engines import Engine
 from stepviz.errors import StepvizError
 from stepviz.importing import import_path
 from stepviz.job import Job, Tally, draw_all, draw_chains
+from stepviz.measure_job import by_strategy
 from stepviz.refine_job import refine
 from stepviz.rollouts import PrefixKey, Want, wanted
 from stepviz.sampling import Start, branch, continue_from, finished
@@ -47,7 +48,10 @@ def sample(job: Job) -> None:
 
 
 def measure(job: Job) -> None:
-    """Continuations of the prefixes of chains."""
+    """Continuations of the prefixes of chains: of all alike, or where a strategy asks for them."""
+    if "strategy" in job.spec:
+        by_strategy(job, score)
+        return
     engine, sampling = job.engine(), job.sampling()
     wants, left_out = [], 0
     for id in dict.fromkeys(job.spec["chains"]):
@@ -88,9 +92,11 @@ def edit(job: Job) -> None:
     _branch_off(job, row, sampling, start)
 
 
-def score(job: Job) -> None:
-    """A model's probability after each step of chains; those it has scored already are not scored again."""
-    scorer, ids = job.scorer(), list(dict.fromkeys(job.spec["chains"]))
+def score(job: Job, spec: str = "") -> None:
+    """A model's probability after each step of chains; those it has scored already are not scored again.
+
+    spec: the scorer's, where the job's settings do not name it as their model."""
+    scorer, ids = job.scorer(spec), list(dict.fromkeys(job.spec["chains"]))
     tally = Tally(job, len(ids))
     refused: dict[str, str] = {}
     for start in range(0, len(ids), SCORED_AT_ONCE):

@@ -16,6 +16,8 @@ process a store, claims it, draws, and writes its progress into the row. Nobody 
 | `dataset`  | `recipe`, `config`, `name`: see stepviz.datasets.build                                         |
 | `train`    | `recipe`, `datasets`, `base`, `name`, `settings`, `options`: see stepviz.train_job              |
 
+`measure` takes the settings of stepviz.measure_spec, too: a strategy chooses prefixes itself.
+
 `train` is done by a process of its own, which the trainer (stepviz.trainer) starts; all else by the worker.
 
 All but `score`, `import`, `dataset` and `train` take `device` and `sampling` (a Sampling, its id, or nothing for the
@@ -38,7 +40,7 @@ from typing import Any
 
 from db.store import Store
 from db.values import RunRow
-from stepviz import compare_spec, engines, refine_spec, train_job, train_left
+from stepviz import compare_spec, engines, measure_spec, refine_spec, train_job, train_left
 from stepviz.errors import StepvizError
 from stepviz.reward.specs import ROLES, place
 from stepviz.types import Sampling
@@ -56,7 +58,7 @@ OnProgress = Callable[[Mapping[str, Any]], None]
 _DRAWING = ("engine", "device", "tokenizer", "sampling")
 _KEYS: dict[str, tuple[str, ...]] = {
     "sample": ("problems", "n", "add", *_DRAWING),
-    "measure": ("chains", "n", "add", "steps", *_DRAWING),
+    "measure": ("chains", "n", "add", "steps", *measure_spec.NAMES, *_DRAWING),
     "continue": ("chain", "step", "n", *_DRAWING),
     "branch": ("chain", "step", "text", "n", "author", *_DRAWING),
     "score": ("chains", "model", "device", "role"),
@@ -184,6 +186,8 @@ def normalised(store: Store, kind: str, spec: Mapping[str, Any]) -> tuple[str, d
     named |= {"engine": engines.canonical(str(named.get("engine", "embedded"))), "sampling": _sampling_id(store, named)}
     if base in ("sample", "measure"):
         _check_size(base, named)
+    if base == "measure":
+        named = measure_spec.written_out(named)
     return (f"{base} many" if _is_long(base, named) else base), _plain(named)
 
 

@@ -1,0 +1,70 @@
+"""A chain under measurement by a strategy: what it wants next, and what the draws so far have said.
+
+Between the pure strategies (stepviz.strategies), which know counts, and the drawing (stepviz.rollouts), which knows
+texts. Knows no database and no job: draws are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from stepviz.glore import Results, consistent, own_suffix
+from stepviz.rollouts import Drawn, Want, prefix_of, terminal
+from stepviz.strategies import Seen, Strategy, Walk
+from stepviz.types import Chain, Continuation, Problem, Verdict
+
+
+@dataclass
+class Walking:
+    """One chain. consistent_only: a success counts if GLoRe's rule accepts it, as SORM labels ask; else every one."""
+
+    chain: Chain
+    problem: Problem
+    verdict: Verdict
+    strategy: Strategy
+    k: int
+    scores: tuple[float, ...] = ()
+    consistent_only: bool = False
+    results: Results = "every"
+    separator: str = "\n"
+    draws: dict[int, Sequence[Continuation]] = field(default_factory=dict)  # step → the draws asked for
+    failed: dict[int, str] = field(default_factory=dict)  # step → why it cannot be continued
+
+    @cached_property
+    def walk(self) -> Walk:
+        open_ = tuple(i for i in range(1, self.chain.n + 1) if not terminal(self.chain, i))
+        own = own_suffix(self.chain, self.verdict, results=self.results) if self.consistent_only else ()
+        return Walk(open_, self.k, self.verdict.value != "correct", own, self.scores, lengths(self.chain, open_))
+
+    def want(self, step: int, n: int) -> Want:
+        return Want(self.problem, prefix_of(self.chain, step, self.separator), n)
+
+    def wants(self) -> dict[int, Want]:
+        """Of the next turn; empty where the strategy is done."""
+        return {i: self.want(i, n) for i, n in self.strategy(self.walk, self.seen()).items()}
+
+    def hear(self, wants: Mapping[int, Want], drawn: Drawn) -> None:
+        for i, want in wants.items():
+            if want.key in drawn.failed:
+                self.failed[i] = drawn.failed[want.key]
+            else:
+                self.draws[i] = drawn.continuations.get(want.key, ())
+
+    def seen(self) -> dict[int, Seen]:
+        steps = self.draws.keys() | self.failed.keys()
+        return {i: Seen(len(d := self.draws.get(i, ())), self._successes(i, d), i in self.failed) for i in steps}
+
+    def _successes(self, i: int, draws: Sequence[Continuation]) -> int:
+        right = [c for c in draws if c.verdict == "correct"]
+        if not self.consistent_only:
+            return len(right)
+        steps = self.chain.steps[:i]
+        return sum(consistent(steps, c.text, results=self.results) for c in right)
+
+
+def lengths(chain: Chain, open_: Sequence[int]) -> tuple[float, ...]:
+    """Of prefix 0 and the open ones: characters that the chain itself goes on for, what a continuation may take."""
+    step = max(1.0, len(chain.text) / max(chain.n, 1))  # a chain that was cut off would still have written something
+    return tuple(max(step, float(len(chain.text) - len(chain.prefix(i)))) for i in (0, *open_))

@@ -1,0 +1,181 @@
+"""`measure` by a strategy, through the worker: what is drawn is what the strategy asks for, killed or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from db.store import Store, open_store
+from stepviz import jobs, measure_job, pits
+from stepviz.adaptive import Adaptive
+from stepviz.errors import StepvizError
+from stepviz.measuring import Walking
+from stepviz.strategies import STRATEGIES, Strategy, replay
+from stepviz.types import SourceItem, StepScore, Verdict, prefix_hash
+from tests.job_cases import CHAIN, OTHER, PROBLEM, WRONG, Bench
+from tests.rollout_cases import chain_of
+
+LONG = chain_of("Tom has 3 apples.\n3+12=16\n16 apples are in the box.\nSo it is 16.\n#### 16\n", "long")
+RIGHT = chain_of("3+12=15\n#### 15\n", "right")
+NAMES = (*(name for name in STRATEGIES if name != "exhaustive"), "adaptive")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with open_store(f"sqlite:///{tmp_path}/store.db") as store:
+        made = Bench(store)
+        right = Verdict("correct", "", "test", "15")
+        store.add_items([SourceItem(PROBLEM, (LONG, RIGHT))], {LONG.id: WRONG, RIGHT.id: right})
+        yield made
+
+
+def outcomes(store: Store, k: int) -> dict[str, dict[int, list[bool]]]:
+    """Chain → step → whether its draws 0 … k-1 succeed, by the engine's script alone: even seeds are right."""
+    from stepviz.types import Sampling, continuation_seed
+
+    return {
+        chain.id: {
+            i: [
+                continuation_seed(PROBLEM.id, prefix_hash(chain.prefix(i)), "scripted@1", Sampling().hash, j) % 2 == 0
+                for j in range(k)
+            ]
+            for i in range(chain.n)
+        }
+        for chain in (CHAIN, LONG, RIGHT)
+    }
+
+
+def strategy_of(name: str) -> Strategy:
+    return Adaptive(pits.shipped()) if name == "adaptive" else STRATEGIES[name]
+
+
+def wanted(bench: Bench, name: str, k: int = 8) -> set[tuple[str, int]]:
+    keys = set()
+    for chain, verdict in ((CHAIN, WRONG), (LONG, WRONG), (RIGHT, Verdict("correct", "", "", "15"))):
+        walk = Walking(chain, PROBLEM, verdict, strategy_of(name), k, consistent_only=name == "backward").walk
+        # the script's continuations say 3+12=15: by the rule of consistency they use what CHAIN and LONG have computed
+        table = outcomes(bench.store, k)[chain.id]
+        if name == "backward":
+            table = {i: [x and _uses(chain.steps[:i]) for x in row] for i, row in table.items()}
+        seen = replay(strategy_of(name), walk, table)
+        keys |= {(prefix_hash(chain.prefix(i)), j) for i, at in seen.items() for j in range(at.n)}
+    return keys
+
+
+def _uses(steps: tuple[str, ...]) -> bool:
+    """Whether "3+12=15, #### 15" uses the results of these steps, by hand: 3 yes; 16 is used in the chain but for the
+    last step's, which only the continuation could use, and does not."""
+    return "16" not in "".join(steps)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_drawn_is_what_the_strategy_asks_for(bench: Bench, name: str) -> None:
+    run = bench.do("measure", chains=[CHAIN.id, LONG.id, RIGHT.id], n=8, strategy=name)
+    assert (run.state, run.error) == ("done", None)
+    assert set(bench.draws()) == wanted(bench, name)
+    assert (run.progress["done"], run.progress["total"], run.progress["unit"]) == (3, 3, "chains")
+    drawn = len(bench.draws())
+    again = bench.do("measure", chains=[CHAIN.id, LONG.id, RIGHT.id], n=8, strategy=name)
+    assert again.state == "done"
+    assert len(bench.draws()) == drawn
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_that_was_cut_short_goes_on_to_the_same_draws(
+    bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails after one, two and three writes; what the last run leaves is what an undisturbed one asks for."""
+    whole = bench.store.add_continuations
+    for lives in range(1, 4):
+        written = 0
+
+        def write(new: object, lives: int = lives) -> int:
+            nonlocal written
+            written += 1
+            if written > lives:
+                raise RuntimeError("the power is gone")
+            return whole(new)
+
+        monkeypatch.setattr(bench.store, "add_continuations", write)
+        bench.do("measure", chains=[LONG.id], n=8, strategy=name)
+    monkeypatch.setattr(bench.store, "add_continuations", whole)
+    assert bench.do("measure", chains=[LONG.id, CHAIN.id, RIGHT.id], n=8, strategy=name).state == "done"
+    assert set(bench.draws()) == wanted(bench, name)
+
+
+def test_more_chains_than_are_under_way_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure_job, "WINDOW", 1)
+    assert bench.do("measure", chains=[CHAIN.id, LONG.id, RIGHT.id], n=8, strategy="forward").state == "done"
+    assert set(bench.draws()) == wanted(bench, "forward")
+
+
+def test_adaptive_begins_where_the_scores_expect_the_pit(bench: Bench) -> None:
+    """Two models scored the chain: the newest SORM's scores are read, and a step it condemns is drawn first."""
+    from db.values import ModelRow
+
+    for name, scores in (("old", [0.9, 0.9, 0.9, 0.9, 0.1]), ("new", [0.9, 0.01, 0.01, 0.01, 0.01])):
+        bench.store.add_model(ModelRow(f"{name}@1", "sorm", f"hf:{name}"))
+        bench.store.add_scores(LONG.id, f"{name}@1", scores)
+    models = measure_job.newest_sorm(bench.store)
+    assert models == ["new@1", "old@1"]
+    assert measure_job.scores_of(bench.store, LONG.id, 5, models) == (0.9, 0.01, 0.01, 0.01, 0.01)
+    assert measure_job.scores_of(bench.store, CHAIN.id, 3, models) == ()
+    assert StepScore(1, 0.9, "old@1") in bench.store.scores(LONG.id)
+
+
+def test_without_a_gold_answer_there_is_nothing_to_measure(bench: Bench) -> None:
+    from stepviz.types import Problem
+
+    unknown = Problem("How many?", source="mine", key="9")
+    chain = chain_of("3+12=15\n#### 15\n", "unknown")
+    chain = type(chain)(unknown.id, chain.origin, chain.key, chain.text, chain.spans, chain.rule)
+    bench.store.add_items([SourceItem(unknown, (chain,))])
+    run = bench.do("measure", chains=[chain.id], n=8, strategy="adaptive")
+    assert run.state == "failed"
+    assert "gold answer" in run.error
+    run = bench.do("measure", chains=[chain.id, LONG.id], n=8, strategy="adaptive")
+    assert run.state == "done"
+    assert "1 of the chains were left out" in run.progress["note"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"n": 8, "strategy": "magic"}, "there is no strategy 'magic'; there are: exhaustive, backward"),
+        ({"n": 8, "strategy": "backward", "scorer": "embedded:sorm"}, "scorer is a setting of the adaptive strategy"),
+        ({"n": 8, "budget": 0.2}, "budget is a setting of the adaptive strategy, not of exhaustive"),
+        ({"add": 8, "strategy": "forward"}, "give n, the most draws of a prefix"),
+        ({"n": 8, "steps": [1], "strategy": "forward"}, "chooses its steps itself"),
+        ({"n": 8, "strategy": "adaptive", "confidence": 1.0}, "confidence is a share above 0, such as 0.95"),
+        ({"n": 8, "strategy": "backward", "results": "some"}, "results is every or last"),
+        ({"n": 8, "strategy": "adaptive", "scorer": "nonsense"}, "unknown scorer"),
+    ],
+)
+def test_settings_that_do_not_go_together(bench: Bench, spec: dict[str, object], said: str) -> None:
+    with pytest.raises(StepvizError, match=said):
+        jobs.start(bench.store, "measure", {"chains": [LONG.id], **spec}, worker=False)
+
+
+def test_a_file_that_is_no_pit_model_fails_the_run_with_what_to_do(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "pits.json").write_text('{"model": {"alive": [1, 2]}}')
+    run = bench.do("measure", chains=[LONG.id], n=8, strategy="adaptive", pits=str(tmp_path / "pits.json"))
+    assert run.state == "failed"
+    assert "python -m stepviz pits" in run.error
+
+
+def test_exhaustive_by_name_is_the_measurement_without_one(bench: Bench) -> None:
+    first = jobs.start(bench.store, "measure", {"chains": [LONG.id], "n": 8}, worker=False)
+    again = {"chains": [LONG.id], "n": 8, "strategy": "exhaustive"}
+    assert jobs.start(bench.store, "measure", again, worker=False) == first
+
+
+def test_problems_of_other_runs_are_let_go(bench: Bench) -> None:
+    from stepviz.types import Sampling
+
+    known = measure_job.Known(bench.store, bench.load("embedded", None, None), Sampling())
+    known.recall(PROBLEM.id, prefix_hash(""))
+    known.recall(OTHER.id, prefix_hash(""))
+    known.keep({OTHER.id})
+    assert set(known.problems) == {OTHER.id}
