@@ -8,6 +8,7 @@ import sys
 
 from db.session import store_url
 from db.store import open_store
+from stepviz.engines import SPECS
 from stepviz.errors import StepvizError
 
 
@@ -17,7 +18,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--db", metavar="URL", help="database (default: STEPVIZ_DB, else sqlite:///stepviz.db)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; this machine's only (127.0.0.1)")
     parser.add_argument("--port", type=int, default=7860)
-    parser.add_argument("--engine", default="embedded", metavar="SPEC", help="embedded, embedded:NAME, hf:ID_OR_PATH")
+    parser.add_argument("--engine", default="embedded", metavar="SPEC", help=SPECS)
+    parser.add_argument("--tokenizer", metavar="ID_OR_PATH", help="where the model or server brings none")
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1 (default: cuda where there is one)")
     parser.add_argument("--style", default="plain", help="prompt style: plain, chat, or a .json file")
     parser.add_argument("--temperature", type=float, default=0.7)
@@ -60,7 +62,7 @@ def main() -> None:
         sampling = Sampling(given.temperature, max_tokens=given.max_tokens, style=prompt_style(given.style))
         say(f"building the pages and starting the worker process ({given.engine})")
         first_screen.seed(store)  # where they are missing: embedded problems, some sampled and measured already
-        app = build_app(store, given.engine, given.device, sampling, warm=True)
+        app = build_app(store, given.engine, given.device, sampling, given.tokenizer, warm=True)
         options = {"inbrowser": given.open, "prevent_thread_lock": True, **launch_options(store, host)}
         app.launch(server_name=host, server_port=given.port, **options)
         say(f"ready: open http://{host}:{given.port} (Ctrl+C ends it)")

@@ -7,12 +7,13 @@ import math
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from stepviz.engines import canonical, is_causal
+from stepviz.engines.server import served
 from stepviz.errors import StepvizError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -73,9 +74,17 @@ class Checkpoint:
 
 
 def look(given: str) -> Checkpoint:
-    """`embedded:NAME`, `hf:ID_OR_PATH`, a folder or a hub id. StepvizError where there is none, saying what to give."""
+    """`embedded:NAME`, `hf:ID_OR_PATH`, a folder or a hub id, or `vllm:` before any of these; of a server's model
+    (`openai:…`) no more is known than its name. StepvizError where there is none, saying what to give.
+    """
     given = given.strip()
     kind, _, rest = given.partition(":")
+    if kind == "openai":
+        asked = served(given)
+        return Checkpoint(asked.spec, asked.model, asked.model, None)
+    if kind == "vllm" and rest:
+        found = look(rest)
+        return replace(found, spec=f"vllm:{found.spec.removeprefix('hf:')}")
     if kind == "embedded":
         from stepviz.embedded import path
 

@@ -10,6 +10,7 @@ import typer
 from stepviz.cli_chains import ChainChoice, of_chains
 from stepviz.cli_jobs import Device, through
 from stepviz.cli_output import Db, Json, bar
+from stepviz.engines import SPECS
 
 
 @of_chains
@@ -18,7 +19,7 @@ def refine(
     json: Json = False,
     *,
     chains: ChainChoice,
-    refiner: Annotated[str, typer.Option(help="embedded:NAME, hf:ID_OR_PATH")] = "embedded:refiner",
+    refiner: Annotated[str, typer.Option(help=SPECS)] = "embedded:refiner",
     orm: Annotated[
         str, typer.Option(help="ranks draft and refinements, says when: a scorer, or none")
     ] = "embedded:orm",

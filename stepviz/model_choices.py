@@ -47,8 +47,9 @@ def refiners(store: Store) -> list[ModelChoice]:
 
 
 def bases(store: Store) -> list[ModelChoice]:
-    """Language models: a training puts its own head on one."""
-    return [c for c in _all(store) if c.role in ("generator", "refiner")]
+    """Language models: a training puts its own head on one. Where they run makes no difference to it."""
+    trained = ("embedded", "hf")
+    return [c for c in _all(store) if c.role in ("generator", "refiner") and c.spec.partition(":")[0] in trained]
 
 
 def _all(store: Store) -> list[ModelChoice]:
@@ -74,14 +75,16 @@ def _shipped(name: str) -> ModelChoice:
 def _stored(model: ModelRow) -> ModelChoice | None:
     """None where its files are gone, or where it was never a folder of this machine."""
     kind, _, source = model.spec.partition(":")
-    if kind == "embedded" or not source:
+    if kind == "embedded" or not source:  # one that ships stands in the list
         return None
     folder = Path(source)
     if folder.is_absolute() and not (folder / "config.json").is_file():
         return None
     parts = [f"trained on {d['name']}" for d in _datasets(model)]
     parts += [f"from {parent.partition('@')[0]}" for parent in model.parents]
-    return ModelChoice(model.spec, model.id.partition("@")[0], model.role, " ".join(parts), model.id)
+    runs = {"vllm": " (vLLM)", "openai": " (a server’s)"}.get(kind, "")
+    name = model.id.removesuffix("+openai").partition("@")[0]
+    return ModelChoice(model.spec, name + runs, model.role, " ".join(parts), model.id)
 
 
 def _datasets(model: ModelRow) -> Iterator[dict[str, str]]:

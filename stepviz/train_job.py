@@ -71,6 +71,8 @@ def normalised(store: Store, spec: Mapping[str, Any]) -> dict[str, Any]:
         raise StepvizError(f"a train job does not know {', '.join(unknown)}")
     training = named(str(spec.get("recipe", "")))
     base = look(str(spec.get("base") or ""))
+    if base.spec.startswith("openai:"):
+        raise StepvizError("a server's model cannot be trained: name its checkpoint, a folder or a hub id")
     ids = [int(id) for id in spec.get("datasets") or [spec[k] for k in ("dataset",) if k in spec]]
     if training.asks and ids:
         raise StepvizError(f"{training.name} reads questions of the store and freezes its own datasets: give none")

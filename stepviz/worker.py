@@ -167,8 +167,12 @@ class Beat(threading.Thread):
 
 
 def _stamp(spec: str) -> str:
-    """Of the weights' files where they lie in a folder; loading says what is wrong with a spec."""
+    """Of the weights' files where they lie in a folder, or of what a server serves; loading says what is wrong."""
     kind, _, rest = spec.partition(":")
+    if kind == "openai":
+        from stepviz.engines.openai import stamp
+
+        return stamp(spec)
     with contextlib.suppress(StepvizError, OSError):
         return str(look(rest if kind in KINDS else spec).weights_stamp)
     return ""
@@ -177,6 +181,8 @@ def _stamp(spec: str) -> str:
 def _light(spec: str) -> bool:
     """Whether a second model beside it costs next to nothing; what is not on this machine yet may be any size."""
     kind, _, rest = spec.partition(":")
+    if kind in ("openai", "vllm"):  # a server holds nothing here; vLLM takes its share of the device, however small
+        return kind == "openai"
     try:
         return (look(rest if kind in KINDS else spec).parameters or LIGHT + 1) <= LIGHT
     except StepvizError:
@@ -202,6 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--parent", type=int, help="a process for whose life it stays")
     parser.add_argument("--warm", metavar="SPEC", help="an engine to load at once")
     parser.add_argument("--device", help="where to load it")
+    parser.add_argument("--tokenizer", help="its tokenizer, where it brings none")
     options: Any = parser.parse_args(arguments)
     with open_store(options.db) as store, worker_lock(store) as held:
         if not held:
@@ -213,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         worker = Worker(store)
         if options.warm:
             with contextlib.suppress(StepvizError):  # the run that needs it will say what is wrong
-                worker.engine(engines.canonical(options.warm), options.device, None)
+                worker.engine(engines.canonical(options.warm), options.device, options.tokenizer)
         worker.serve(options.idle, options.parent)
 
 

@@ -20,7 +20,7 @@ from typing import Literal
 from db.store import Store
 from stepviz.types import digest
 
-Warm = tuple[str, str | None]  # an engine's canonical spec, and its device
+Warm = tuple[str, str | None, str | None]  # an engine's canonical spec, its device, its tokenizer
 TRIES = 3  # starts that fail in a row before ensure_worker gives up
 
 # The two processes that do runs: `python -m stepviz.worker` draws and scores, `python -m stepviz.trainer` trains.
@@ -88,8 +88,9 @@ def _spawn(store: Store, parent: int | None, warm: Warm | None, who: Who) -> sub
     command = [sys.executable, "-m", f"stepviz.{who}"]
     command += ["--parent", str(parent)] if parent else []
     if warm:
-        spec, device = warm
+        spec, device, tokenizer = warm
         command += ["--warm", spec, *(["--device", device] if device else [])]
+        command += ["--tokenizer", tokenizer] if tokenizer else []
     with log_file(store, who).open("wb") as log:
         return subprocess.Popen(
             command,

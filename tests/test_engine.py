@@ -241,7 +241,7 @@ def test_new_weights_are_a_new_model(folder: Path, tmp_path: Path) -> None:
     assert one.model_id.startswith(f"{folder.name}@")
 
 
-@pytest.mark.parametrize("spec", ["", "hf:", "vllm:some/model", "openai:http://localhost/v1#m", "gpt"])
+@pytest.mark.parametrize("spec", ["", "hf:", "vllm:", "openai:", "gpt"])
 def test_an_unknown_spec_names_the_known_ones(spec: str) -> None:
     with pytest.raises(StepvizError, match="supported: embedded"):
         engines.load(spec)

@@ -25,10 +25,14 @@ class Base(NamedTuple):
 
 
 def base_of(given: str) -> Base:
-    """`embedded:NAME`, `hf:ID_OR_PATH`, a folder or a hub id."""
+    """`embedded:NAME`, `hf:ID_OR_PATH`, a folder or a hub id; `vllm:` before these says where it samples."""
     from stepviz.embedded import path
 
     kind, _, rest = given.partition(":")
+    if kind == "vllm" and rest:
+        return base_of(rest)
+    if kind == "openai":
+        raise StepvizError("a server's model cannot be trained: name its checkpoint, a folder or a hub id")
     if kind == "embedded":
         name = rest or "student"
         return Base(canonical(given), str(path(name)), id_of(path(name), f"embedded/{name}"))

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from stepviz.engines.base import Engine
+from stepviz.engines.server import FORM, served
 from stepviz.errors import StepvizError
 
-SPECS = "embedded, embedded:NAME, hf:ID_OR_PATH"
+SPECS = f"embedded, embedded:NAME, hf:ID_OR_PATH, {FORM}"
 
 
 def canonical(spec: str) -> str:
-    """One spelling of a spec, the same from any directory: "embedded:student" is "embedded", a folder is absolute.
+    """One spelling of a spec, the same from any directory: "embedded:student" is "embedded", a folder is absolute, a
+    server's URL ends without a slash.
 
     For scorers' specs too (stepviz.reward.specs); whether there is such an engine or scorer is not asked here.
     """
     kind, _, rest = spec.partition(":")
     if kind == "embedded":
         return "embedded" if rest in ("", "student") else spec
+    if kind == "vllm" and rest.startswith("embedded"):
+        return f"vllm:{canonical(rest)}"
+    if kind == "openai":
+        with contextlib.suppress(StepvizError):  # who loads it says what is wrong
+            return served(spec).spec
+        return spec
     return f"{kind}:{Path(rest).absolute()}" if rest and Path(rest).exists() else spec
 
 
@@ -48,6 +57,10 @@ def load(spec: str, device: str | None = None, tokenizer: str | None = None) -> 
     if kind == "hf" and rest:
         name = Path(rest).resolve().name if Path(rest).is_dir() else rest
         return _transformers(spec, rest, name, device, tokenizer)
+    if kind == "openai" and rest:
+        from stepviz.engines.openai import OpenAIEngine
+
+        return OpenAIEngine(spec, tokenizer)
     raise StepvizError(f"unknown engine {spec!r}; supported: {SPECS}")
 
 

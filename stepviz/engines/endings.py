@@ -28,14 +28,13 @@ class Endings:
             return "stop"
         return "length" if len(tokens) >= room else None
 
-    def completion(self, prompt: Sequence[int], tokens: Sequence[int], reason: FinishReason) -> Completion:
-        ended = reason == "stop" and tokens[-1] in self.end_ids
-        text = self._text(prompt, tokens[:-1] if ended else tokens)
-        cuts = [at for at in (text.find(s) for s in self.stop) if at >= 0]
-        if cuts:
-            text = text[: min(cuts)]
-        elif reason == "length":
-            text = text.rstrip("\ufffd")  # half a character, cut by the limit
+    def completion(
+        self, prompt: Sequence[int], tokens: Sequence[int], reason: FinishReason, ended: bool | None = None
+    ) -> Completion:
+        """`ended`: whether the last token is an end token, where who decoded knows better than our end ids."""
+        if ended is None:
+            ended = reason == "stop" and tokens[-1] in self.end_ids
+        text = cut(self._text(prompt, tokens[:-1] if ended else tokens), self.stop, reason)
         return Completion(text, reason, len(tokens), tuple(tokens), len(prompt))
 
     def _stopped(self, prompt: Sequence[int], tokens: Sequence[int]) -> bool:
@@ -62,3 +61,11 @@ class Endings:
 
     def _decode(self, ids: Sequence[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+def cut(text: str, stop: Sequence[str], reason: FinishReason) -> str:
+    """Without the first stop string and what follows; without half a character where the limit cut one."""
+    cuts = [at for at in (text.find(s) for s in stop if s) if at >= 0]
+    if cuts:
+        return text[: min(cuts)]
+    return text.rstrip("\ufffd") if reason == "length" else text

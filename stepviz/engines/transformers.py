@@ -18,7 +18,7 @@ from stepviz.engines.decode import Batch, Decoder, Row, by_length, by_trunk
 from stepviz.engines.endings import Endings
 from stepviz.engines.memory import enough_to_load
 from stepviz.engines.precision import named_by, precision
-from stepviz.engines.prompts import encode
+from stepviz.engines.rows import rows_of
 from stepviz.errors import StepvizError
 from stepviz.types import Completion, Request, Sampling
 
@@ -49,6 +49,8 @@ class TransformersEngine:
         positions = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         self.context = int(min(positions or self.tokenizer.model_max_length, self.tokenizer.model_max_length))
         self.end_ids = _end_ids(self.model, self.tokenizer)
+        self.notes: list[str] = []
+        self._room: int | None = None  # tokens of a batch's cache, where its memory has turned out to be too small
         self._weights = self._fused_weights()
 
     def generate(
@@ -71,7 +73,7 @@ class TransformersEngine:
             if on_completion is not None:
                 on_completion(row.request, done)
 
-        rows = self._rows(requests, sampling)
+        rows = rows_of(self.tokenizer, self.context, requests, sampling)
         decoder = Decoder(
             new_batch=self._new_batch,
             sampling=sampling,
@@ -81,8 +83,12 @@ class TransformersEngine:
             device=self.device,
             on_batch=on_batch,
             cancelled=cancelled,
+            notes=self.notes,
         )
+        capacity = decoder.capacity
         decoder.run(by_trunk(rows) if self._weights is not None else by_length(rows))
+        if decoder.capacity < capacity:
+            self._room = decoder.capacity * _longest(rows)
         return [completions[i] for i in range(len(requests))]
 
     def close(self) -> None:
@@ -91,24 +97,6 @@ class TransformersEngine:
         self.model = self._weights = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-    def _rows(self, requests: Sequence[Request], sampling: Sampling) -> list[Row]:
-        """Encodes each prompt once. Rows that do not fit into the context carry their error from the start."""
-        if sampling.max_tokens < 1:
-            raise StepvizError(f"max_tokens is {sampling.max_tokens}: ask for at least one new token")
-        prompts: dict[tuple[str, str], tuple[int, ...]] = {}
-        rows = []
-        for i, request in enumerate(requests):
-            key = request.question, request.prefix
-            if key not in prompts:
-                prompts[key] = encode(self.tokenizer, sampling.style, *key)
-            prompt = prompts[key]
-            room = min(sampling.max_tokens, self.context - len(prompt))
-            rows.append(Row(i, request.seed, prompt, room))
-            if room < 1:
-                read = f"the model reads {self.context}: take one that reads more"
-                rows[-1].error = f"the prompt has {len(prompt)} tokens, {read}"
-        return rows
 
     def _new_batch(self) -> Batch:
         if self._weights is not None:
@@ -134,9 +122,17 @@ class TransformersEngine:
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         a_token = 2 * config.num_hidden_layers * heads * dim * self.model.dtype.itemsize
-        longest = max((len(r.prompt) + max(r.room, 0) for r in rows), default=1)
+        longest = _longest(rows)
         free = torch.cuda.mem_get_info()[0] if self.device.startswith("cuda") else CACHE_BYTES
-        return max(1, min(ROWS[self.device.split(":")[0]], int(0.4 * free / (a_token * longest))))
+        most = [ROWS[self.device.split(":")[0]], int(0.4 * free / (a_token * longest))]
+        if self._room is not None:
+            most.append(self._room // longest)
+        return max(1, min(most))
+
+
+def _longest(rows: Sequence[Row]) -> int:
+    """Tokens of the longest row, with all that it has room for."""
+    return max((len(r.prompt) + max(r.room, 0) for r in rows), default=1)
 
 
 def _load_model(source: str, device: str) -> PreTrainedModel:

@@ -36,6 +36,7 @@ def build_app(
     engine: str = "embedded",
     device: str | None = None,
     sampling: Sampling | None = None,
+    tokenizer: str | None = None,
     warm: bool = False,
 ) -> gr.Blocks:
     """Explore at /, Refine at /refine, Import at /import, Datasets at /datasets, Train at /train, Compare at
@@ -43,7 +44,7 @@ def build_app(
 
     The engine lives in the worker process; `warm` starts that now, to stay as long as this one.
     """
-    bench = Workbench(store, engine, device, sampling or Sampling())
+    bench = Workbench(store, engine, device, sampling or Sampling(), tokenizer)
     if warm:
         ensure_worker(store, stay=True, warm=bench.warm)
     with gr.Blocks(title="stepviz", fill_width=True, fill_height=True, analytics_enabled=False) as app:

@@ -6,6 +6,7 @@ out of, unless another is chosen; a chain that no model of this store drew, with
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +15,7 @@ from db.values import ChainRow, Measurement, ModelRow
 from stepviz import model_choices
 from stepviz.checkpoints import look
 from stepviz.engines import SPECS, canonical
+from stepviz.engines.server import served
 from stepviz.errors import StepvizError
 from stepviz.model_choices import ModelChoice
 from stepviz.reward.specs import KINDS
@@ -57,6 +59,12 @@ def name_of(spec: str) -> str:
     kind, _, rest = spec.partition(":")
     if kind == "embedded":
         return f"embedded/{rest or 'student'}"
+    if kind == "vllm":
+        return f"{name_of(rest if rest.startswith('embedded') else f'hf:{rest}')} (vLLM)"
+    if kind == "openai":
+        with contextlib.suppress(StepvizError):
+            asked = served(spec)
+            return f"{asked.model.rstrip('/').rsplit('/', 1)[-1]} ({asked.host})"
     return rest.rstrip("/").rsplit("/", 1)[-1] if rest.startswith(("/", "~", ".")) else rest or spec
 
 
@@ -75,7 +83,7 @@ def checked(given: str) -> str:
     kind = given.partition(":")[0] if ":" in given else ""
     if kind in KINDS:
         raise StepvizError(f"{given} gives scores, it does not write solutions: choose it under Score.")
-    if kind not in ("", "hf", "embedded") and not given.startswith(("/", "~", ".")):
+    if kind not in ("", "hf", "embedded", "vllm", "openai") and not given.startswith(("/", "~", ".")):
         raise StepvizError(f"There is no engine {given!r}: give {SPECS}, a folder or a hub id.")
     found = look("embedded" if given == "embedded" else given)
     if found.config.get("step_scores") or found.causal is False:

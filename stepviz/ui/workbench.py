@@ -23,6 +23,7 @@ class Workbench:
     engine: str = "embedded"
     device: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    tokenizer: str | None = None  # of `engine`, where that does not bring its own
     dismissed: set[int] = field(default_factory=set)  # stopped runs whose notice was closed
 
     def __post_init__(self) -> None:
@@ -30,16 +31,17 @@ class Workbench:
 
     def drawn_by(self, engine: str) -> Workbench:
         """The same with another engine; empty: this one. What was dismissed stays one set for all."""
-        return replace(self, engine=engine) if engine else self
+        return replace(self, engine=engine, tokenizer=None) if engine and engine != self.engine else self
 
     def drawing(self) -> dict[str, Any]:
         """What every run that draws is told: whose continuations, and how."""
-        return {"engine": self.engine, "device": self.device, "sampling": self.sampling}
+        own = {"tokenizer": self.tokenizer} if self.tokenizer else {}
+        return {"engine": self.engine, "device": self.device, "sampling": self.sampling, **own}
 
     @property
-    def warm(self) -> tuple[str, str | None]:
+    def warm(self) -> tuple[str, str | None, str | None]:
         """The engine that a new worker loads at once."""
-        return self.engine, self.device
+        return self.engine, self.device, self.tokenizer
 
     @property
     def embedded(self) -> bool:

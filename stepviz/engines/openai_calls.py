@@ -1,0 +1,204 @@
+"""What a server of OpenAI's protocol answers, through the `openai` client: asked many at a time, told apart by fate.
+
+An answer concerns one request (it is too long), the server for now (it failed), or everything that is asked of it (it
+is gone, it does not know us). The client tries again by itself what may pass: 408, 409, 429, 500 and a connection that
+broke; nobody else does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import threading
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from stepviz.engines.server import FORM, Served
+from stepviz.errors import StepvizError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    import openai
+
+KEY, IN_FLIGHT, TIMEOUT = "OPENAI_API_KEY", "STEPVIZ_OPENAI_REQUESTS", "STEPVIZ_OPENAI_TIMEOUT"
+DEFAULTS = {IN_FLIGHT: 256, TIMEOUT: 600}
+RETRIES = 4  # of the client, half a second to eight apart: a server that another one stands in for has that long
+LOOK_RETRIES, LOOK_S = 1, 10.0  # when a model is looked for, somebody waits
+GARBAGE = (ValueError, TypeError, AttributeError)  # the client's, over a body that it does not understand
+_REFUSED = (400, 413, 422)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """`fate`: what it is the end of."""
+
+    fate: Literal["request", "server", "everything"]
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a server says of a model. Only vLLM's says where it lies and how much it reads."""
+
+    id: str
+    vllm: bool = False
+    root: str = ""
+    context: int | None = None
+
+
+def setting(name: str) -> int:
+    """A whole number from the environment."""
+    given = os.environ.get(name, "").strip()
+    if not given:
+        return DEFAULTS[name]
+    if not given.isdecimal() or int(given) < 1:
+        raise StepvizError(f"{name} is {given[:40]!r}: give a whole number of at least 1")
+    return int(given)
+
+
+def options(served: Served, **more: Any) -> dict[str, Any]:
+    """Of a client. Without a key a word stands in its place: a server that asks for one says so."""
+    return {"base_url": served.url, "api_key": os.environ.get(KEY) or "none", **more}
+
+
+def card_of(served: Served) -> Card:
+    """The model's card. StepvizError where nobody answers, or it is not served: with those that are."""
+    openai = library()
+    client = openai.OpenAI(**options(served, max_retries=LOOK_RETRIES, timeout=LOOK_S))
+    try:
+        listed = client.models.list()
+        cards = [_card(model) for model in getattr(listed, "data", None) or ()]
+    except openai.NotFoundError:
+        raise StepvizError(f"{served.url} lists no models: does the URL end in /v1? ({FORM})") from None
+    except (openai.OpenAIError, *GARBAGE) as error:
+        raise StepvizError(failure(error, served).said) from None
+    finally:
+        client.close()
+    found = next((card for card in cards if card and card.id == served.model), None)
+    if found is None:
+        names = ", ".join(card.id[:80] for card in cards[:20] if card) or "none"
+        raise StepvizError(f"{served.url} does not serve {served.model!r}; it serves: {said(names, 600)}")
+    return found
+
+
+def _card(model: Any) -> Card | None:
+    id, root = getattr(model, "id", None), getattr(model, "root", None)
+    context = getattr(model, "max_model_len", None)
+    if not isinstance(id, str):
+        return None
+    known = isinstance(context, int) and context > 0
+    return Card(
+        id,
+        vllm=getattr(model, "owned_by", None) == "vllm",
+        root=root if isinstance(root, str) else "",
+        context=context if known else None,
+    )
+
+
+def library() -> Any:
+    try:
+        import openai
+    except ImportError:
+        raise StepvizError(
+            "the client library for servers is missing: .venv/bin/pip install -r requirements.txt"
+        ) from None
+    return openai
+
+
+def failure(error: Exception, served: Served) -> Failure:
+    """What the client's exception says, and of what it is the end."""
+    openai, url = library(), served.url
+    if isinstance(error, openai.APITimeoutError):
+        wait = f"{TIMEOUT}, now {setting(TIMEOUT)} s"
+        return Failure("everything", f"{url} did not answer in time: wait longer ({wait}) or ask less ({IN_FLIGHT})")
+    if isinstance(error, openai.APIConnectionError):
+        why = said(str(error.__cause__ or error), 120)
+        return Failure("everything", f"{url} cannot be reached, or breaks off ({why}): is the server running?")
+    if not isinstance(error, openai.APIStatusError):
+        return Failure("server", f"{url} answered what is not of OpenAI's protocol: {said(str(error))}")
+    status, words = error.status_code, said(_message(error))
+    if status in _REFUSED:
+        return Failure("request", f"the server refused this: {words}")
+    if status >= 500:
+        return Failure("server", f"{url} failed ({status}): {words}")
+    do = {
+        401: f"it wants a key: set {KEY} before stepviz (or the app) is started",
+        403: f"this key may not do that: set another {KEY} before stepviz (or the app) is started",
+        404: f"it does not know {served.model!r} or no /completions: does the URL end in /v1? ({FORM})",
+        429: f"too many requests: lower {IN_FLIGHT}, or run this again later",
+    }.get(status, "it does not take this request")
+    return Failure("everything", f"{url} answered {status}, {do} ({words})")
+
+
+def _message(error: openai.APIStatusError) -> str:
+    """The server's own words: OpenAI's form of an error, vLLM's, or whatever text came."""
+    body = error.body
+    if isinstance(body, dict):
+        inner = body.get("error")
+        body = body.get("message") or (inner.get("message") if isinstance(inner, dict) else inner) or body
+    return str(body or error.message)
+
+
+def said(text: str, most: int = 300) -> str:
+    """Words of a server as one line, without our key and without what a terminal would obey."""
+    key = os.environ.get(KEY)
+    text = text.replace(key, "…") if key else text
+    return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()[:most] or "no words"
+
+
+def here(card: Card, served: Served) -> str:
+    """Folder or hub id of the served model where that is on this machine; "" elsewhere."""
+    if not served.here or not card.root:
+        return ""
+    if (Path(card.root) / "config.json").is_file():
+        return card.root
+    from stepviz.engines.transformers import commit
+
+    try:
+        return card.root if "/" in card.root and not card.root.startswith("/") and commit(card.root) else ""
+    except ValueError:  # no hub id
+        return ""
+
+
+class Lines:
+    """An event loop in a thread of its own, where requests wait for their answers."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True, name="requests in flight")
+        self.thread.start()
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> Future[None]:
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+    def end(self, last: Coroutine[Any, Any, None]) -> None:
+        """After `last`, which closes what is open."""
+        try:
+            self.begin(last).result(timeout=5)
+        finally:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.thread.join(timeout=5)
+            if not self.thread.is_alive():
+                self.loop.close()
+
+
+async def together(work: Iterable[Coroutine[Any, Any, None]], most: int) -> None:
+    """All of these, at most `most` at a time, begun in their order; a cancel ends them all."""
+    waiting = iter(work)
+
+    async def line() -> None:
+        for one in waiting:
+            await one
+
+    lines = [asyncio.ensure_future(line()) for _ in range(most)]
+    try:
+        await asyncio.gather(*lines)
+    finally:
+        for one in lines:
+            one.cancel()
+        for one in waiting:
+            one.close()
