@@ -81,6 +81,7 @@ LEVELS = (
         "stepviz.refine_job",
         "stepviz.refine_progress",
         "stepviz.run_report",
+        "stepviz.run_report",
         "stepviz.refine_spec",
         "stepviz.compare_job",
         "stepviz.worker",

@@ -23,6 +23,7 @@ from stepviz.ui import render_runs
 from stepviz.ui.explore import Explore
 from stepviz.ui.page import Update, guarded
 from stepviz.ui.render_chain import DOING, progress
+from stepviz.ui.rows import RunList
 from stepviz.ui.runs import Runs
 from stepviz.ui.status import run_line
 from stepviz.ui.view_import import form_of, import_spec, preview_of
@@ -180,7 +181,7 @@ def test_every_kind_of_job_has_its_word(store: Store):
     for kind, word in words.items():
         line = run_line(replace(store.run(store.add_run(kind, {})), state="running"))
         assert progress(line) == word
-        assert f"<b>{word}</b>" in render_runs.runs((line,))
+        assert f"<b>{word}</b>" in render_runs.runs(RunList((line,), 1), lambda **_: "")
     assert {kind.removesuffix(" many") for kind in JOBS} <= DOING.keys()
 
 

@@ -29,6 +29,11 @@ class RunLine:
     link: str = ""  # to the problem or chain it works on
     what: str = ""  # "chain 3", "this problem", where a page says what it worked on
     part: float = 0.0  # of what is at work, how much is done: it moves the bar alone
+    tokens: int | None = None  # that it is about: sampled, trained on, else read
+    notes: tuple[str, ...] = ()  # of its engines
+    facts: tuple[tuple[str, str], ...] = ()  # its cost and its times, where it is opened
+    results: tuple[tuple[str, str], ...] = ()  # (what, address)
+    more: int = 0  # results that are not listed
 
     @property
     def active(self) -> bool:
@@ -37,6 +42,20 @@ class RunLine:
     @property
     def share(self) -> float | None:
         return min(1.0, (self.done + self.part) / self.total) if self.total else None
+
+
+@dataclass(frozen=True, slots=True)
+class RunList:
+    """The runs of one page of the list, newest first, and how they were chosen."""
+
+    lines: tuple[RunLine, ...]
+    total: int  # of the chosen
+    skip: int = 0
+    limit: int = 100
+    kinds: tuple[str, ...] = ()  # that there are
+    kind: str = ""
+    state: str = ""
+    opened: RunLine | None = None  # also where it is on another page
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from db.values import ChainRow, ProblemRow, RunRow
-from stepviz import jobs
+from stepviz import jobs, run_report
 from stepviz.compare_address import link_of as compare_link
 from stepviz.types import Sampling
 from stepviz.ui.address import Address
@@ -96,13 +96,15 @@ def run_line(row: RunRow, log: tuple[str, ...] = (), samplings: Mapping[str, Sam
         unit=str(p.get("unit") or ""),
         tokens_per_s=p.get("tokens_per_s"),
         eta_s=p.get("eta_s"),
-        note=str(p.get("note") or _nothing_new(p)),
+        note=str(p.get("note") or _nothing_new(p) or next(reversed(p.get("notes") or []), "")),
         error=row.error or "",
         settings=settings_of(row, samplings or {}),
         created=(row.started_at or row.created_at).astimezone().strftime("%d %b %H:%M"),
         took=took(row),
         log=log,
         link=link(row),
+        tokens=run_report.cost_of(row).tokens,
+        notes=tuple(map(str, p.get("notes") or ())),
     )
 
 
@@ -129,18 +131,9 @@ def spelled(s: Sampling) -> str:
 
 
 def took(row: RunRow) -> str:
-    if row.started_at is None:
-        return ""
-    stopped = row.lease_until if row.state == "interrupted" else None  # the worker died about then
-    end = row.finished_at or stopped or now()
-    seconds = (end - row.started_at).total_seconds()
-    return (
-        f"{seconds:.1f} s"
-        if seconds < 60
-        else f"{seconds / 60:.0f} min"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} h"
-    )
+    """How long somebody was at work on it."""
+    seconds = run_report.seconds_of(row)
+    return "" if seconds is None else run_report.lasting(seconds)
 
 
 def link(row: RunRow) -> str:

@@ -6,14 +6,33 @@
   const $ = (s) => document.querySelector(s);
   const start = () => sv.act("open");
 
-  // Runs: a click opens a run's settings; the address says which.
+  // Runs: a click opens a run's settings, a choice filters the list; the address says which.
+  const turn = (change) => {
+    const at = new URLSearchParams(location.search);
+    change(at);
+    history.replaceState(null, "", at.size ? "?" + at : location.pathname);
+    sv.act("open");
+  };
   document.addEventListener("click", (e) => {
     const row = e.target.closest(".rrow[data-run]");
     if (!row || e.target.closest("a, button") || !getSelection().isCollapsed) return;
-    const same = new URLSearchParams(location.search).get("run") === row.dataset.run;
-    history.replaceState(null, "", same ? location.pathname : "?run=" + row.dataset.run);
-    sv.act("open");
+    const { run } = row.dataset;
+    turn((at) => at.get("run") === run ? at.delete("run") : at.set("run", run));
   });
+  document.addEventListener("change", (e) => {
+    if (!e.target.matches(".rfilter select")) return;
+    const { name, value } = e.target;
+    turn((at) => { at.delete("skip"); at.delete("run"); value ? at.set(name, value) : at.delete(name); });
+  });
+  // A log that is read stays where it is when the page comes anew.
+  let log = null;
+  document.addEventListener("scroll", (e) => {
+    if (e.target.matches?.(".rmore pre")) log = { run: new URLSearchParams(location.search).get("run"), top: e.target.scrollTop };
+  }, true);
+  sv.on_page = (page) => {
+    const pre = page.querySelector(".rmore pre");
+    if (pre && log?.run === new URLSearchParams(location.search).get("run")) pre.scrollTop = log.top;
+  };
   document.addEventListener("keydown", (e) => { if (e.key === "Enter" && e.target.matches?.(".rrow[data-run]")) e.target.click(); });
   addEventListener("popstate", start);
 

@@ -1,0 +1,147 @@
+"""What is told of a run beside how far it is: its cost in tokens, how long it was at work, and where its results are.
+
+For the Runs page and for `run show`. Runs from before costs were counted tell what their progress says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from db.store import Store
+from db.values import RunRow
+from stepviz import jobs
+from stepviz.compare_address import link_of
+from stepviz.import_report import source_of
+
+SHOWN = 12  # problems or chains that are linked one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Tokens; None for what is not known. read: prompts, each once where continuations share it, and scored chains."""
+
+    sampled: int | None = None
+    read: int | None = None
+    trained: int | None = None
+    seconds: float | None = None  # that somebody was at work on it, over all of its lives
+    per_second: float | None = None  # tokens of the kind that this run is about
+
+    @property
+    def tokens(self) -> int | None:
+        """Those that the run is about; the others come with them."""
+        return self.sampled or self.trained or self.read or None
+
+    def words(self) -> str:
+        """`12,345 tokens sampled · 1,200 read`; empty where none are known."""
+        kinds = (("sampled", self.sampled), ("read", self.read), ("trained on", self.trained))
+        known = [(n, kind) for kind, n in kinds if n]
+        return " · ".join(f"{n:,} {kind}" if i else f"{n:,} tokens {kind}" for i, (n, kind) in enumerate(known))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Something that a run made, and its address in the app."""
+
+    label: str
+    address: str
+
+
+def cost_of(row: RunRow) -> Cost:
+    spent = row.progress.get("spent") or {}
+    sampled, read, trained = (spent.get(name) for name in ("sampled", "read", "trained"))
+    if not spent and row.progress.get("tokens"):
+        sampled, trained = (None, row.progress["tokens"]) if row.kind == jobs.TRAIN else (row.progress["tokens"], None)
+    seconds = seconds_of(row)
+    cost = Cost(sampled, read, trained, seconds)
+    return replace(cost, per_second=round(cost.tokens / seconds, 1)) if cost.tokens and seconds else cost
+
+
+def seconds_of(row: RunRow) -> float | None:
+    """At work, without the time between a kill and a resume; None before it begins."""
+    if row.started_at is None:
+        return None
+    spent = row.progress.get("spent") or {}
+    if "seconds" in spent:
+        return float(spent["seconds"])
+    stopped = row.lease_until if row.state == "interrupted" else None  # the worker died about then
+    return ((row.finished_at or stopped or datetime.now(UTC)) - row.started_at).total_seconds()
+
+
+def lasting(seconds: float) -> str:
+    """`8.4 s`, `12 min`, `2.5 h`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def results_of(store: Store, row: RunRow) -> tuple[list[Result], int]:
+    """(the first of them, how many there are beyond those)."""
+    spec, progress = row.spec, row.progress
+    base = row.kind.removesuffix(" many")
+    if base == jobs.TRAIN:
+        return _one(
+            f"the model {progress['model']}" if progress.get("model") else "the training", f"/train?run={row.id}"
+        )
+    if base == "refine":
+        return _one("its refinements", f"/refine?run={row.id}")
+    if base == "compare":
+        address = link_of(spec)
+        return _one("the comparison", address) if address else ([], 0)
+    if base == "dataset":
+        return _dataset(store, progress.get("dataset"))
+    if base == "import":
+        return _imported(spec, progress)
+    if base == "sample":
+        ids = list(dict.fromkeys(spec.get("problems", ())))
+        return _listed([_problem(store, id) for id in ids[:SHOWN]], len(ids))
+    ids = list(spec.get("chains") or [spec[name] for name in ("chain",) if name in spec])
+    ids = list(dict.fromkeys(ids))
+    scorer = str(spec.get("model", "")) if base == "score" else ""
+    return _listed([_chain(store, id, scorer) for id in ids[:SHOWN]], len(ids))
+
+
+def _one(label: str, address: str) -> tuple[list[Result], int]:
+    return [Result(label, address)], 0
+
+
+def _listed(found: list[Result | None], of: int) -> tuple[list[Result], int]:
+    there = [result for result in found if result is not None]
+    return there, max(0, of - SHOWN)
+
+
+def _dataset(store: Store, id: object) -> tuple[list[Result], int]:
+    if not isinstance(id, int):
+        return [], 0
+    made = store.dataset(id)
+    return _one(f"{made.name} v{made.version}, {made.n_rows:,} rows", f"/datasets?dataset={id}")
+
+
+def _imported(spec: Mapping[str, Any], progress: Mapping[str, Any]) -> tuple[list[Result], int]:
+    if not progress.get("report"):
+        return [], 0
+    source = source_of(str(spec.get("format", "")), Path(str(spec.get("path", ""))))
+    return _one(f"the problems of {source}", "/?" + urlencode({"source": source})) if source else _one("Explore", "/")
+
+
+def _problem(store: Store, id: str) -> Result | None:
+    row = store.problem(id)
+    return None if row is None else Result(_begun(row.question), "/?" + urlencode({"problem": id}))
+
+
+def _chain(store: Store, id: str, scorer: str) -> Result | None:
+    row = store.chain(id)
+    problem = store.problem(row.chain.problem_id) if row else None
+    if row is None or problem is None:
+        return None
+    at = {"chain": id} | ({"scorer": scorer} if scorer else {})
+    return Result(f"chain {row.number} of {_begun(problem.question)}", "/?" + urlencode(at))
+
+
+def _begun(text: str, most: int = 64) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= most else words[:most].rsplit(" ", 1)[0] + " …"
