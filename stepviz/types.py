@@ -219,6 +219,36 @@ class StepValue:
         half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
         return max(0.0, centre - half), min(1.0, centre + half)
 
+    def any_time_interval(self, alpha: float = 0.05) -> tuple[float, float] | None:
+        """A confidence sequence: valid also where the draws decided when to stop, or somebody looked and drew more.
+
+        All p with p^k (1 − p)^(n − k) ≥ α B(k + ½, n − k + ½) / B(½, ½). Under the true p the right side without α,
+        over the left, is a martingale that begins at 1 (Robbins 1970, mixed over Beta(½, ½); Howard et al., arXiv
+        1810.08240); by Ville's inequality it ever exceeds 1/α with probability α at most. At n = 8 it is 35 to 42 %
+        wider than Wilson's. None without a sample.
+        """
+        if self.terminal is not None or self.n == 0:
+            return None
+        k, rest = self.k, self.n - self.k
+        least = math.log(alpha) + _log_beta(k + 0.5, rest + 0.5) - _log_beta(0.5, 0.5)
+
+        def inside(p: float) -> bool:
+            return (k * math.log(p) if k else 0.0) + (rest * math.log1p(-p) if rest else 0.0) >= least
+
+        def edge(inner: float, outer: float) -> float:
+            """Between a p that belongs to the interval, and 0 or 1, which does not."""
+            for _ in range(60):
+                middle = (inner + outer) / 2
+                inner, outer = (middle, outer) if inside(middle) else (inner, middle)
+            return inner
+
+        p = k / self.n
+        return edge(p, 0.0) if k else 0.0, edge(p, 1.0) if rest else 1.0
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
 
 @dataclass(frozen=True, slots=True)
 class StepScore:
