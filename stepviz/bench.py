@@ -6,8 +6,8 @@ import json
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -21,6 +21,8 @@ class Result:
     title: str
     tables: dict[str, Rows]
     note: str = ""
+    json: Any = None  # what --json prints, where that is not the tables
+    pictures: Mapping[str, str] = field(default_factory=dict)  # file name → SVG
 
 
 def data_file(folder: Path | None, name: str) -> Path:
@@ -164,8 +166,17 @@ def score(engine: str = "embedded", **_: Any) -> Result:
     return Result(title, {"seconds": rows}, "All ways give the same scores, to a thousandth.")
 
 
+def measure(engine: str = "embedded", db: str | None = None, each: int = 500, **_: Any) -> Result:
+    """What each strategy of `measure` costs, and how well it agrees with the exact judge."""
+    from stepviz.bench_measure import measure as found
+
+    tables, summary, picture = found(engine, db, each)
+    title = f"Strategies of `measure` on {each} wrong and {each} right chains of unseen test problems"
+    return Result(title, tables, "docs/measuring.md says what the columns mean.", summary, {"measure.svg": picture})
+
+
 BENCHES: dict[str, Callable[..., Result]] = {
-    f.__name__: f for f in (engine, equivalence, equations, gsm8k, score, student)
+    f.__name__: f for f in (engine, equivalence, equations, gsm8k, measure, score, student)
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,7 @@ from stepviz.errors import StepvizError
 
 if TYPE_CHECKING:
     from db.store import Store
-    from stepviz.posterior_fit import Measured
+    from stepviz.strategies import Seen, Walk
     from stepviz.types import Sampling
 
 FEWEST = 50  # wrong chains: with fewer the weights say little beyond the ridge
@@ -40,7 +41,8 @@ def pits(
 
     with open_store(db) as store:
         sampling, of = sampling_of(temperature, max_tokens, style), model_id(store, engine)
-        found = [m for id in chains.ids(store) if (m := measured(store, id, of, sampling))]
+        every = [m for id in chains.ids(store) if (m := measured(store, id, of, sampling))]
+    found, tokens = [(walk, seen) for walk, seen, _ in every], sum(tokens for *_, tokens in every)
     if len(found) < FEWEST:
         raise StepvizError(
             f"{len(found)} wrong chains are measured with {of} and this sampling, {FEWEST} at least are needed: "
@@ -49,8 +51,16 @@ def pits(
     halves = found[::2], found[1::2]
     held = sum(log_likelihood(fit(a), b) for a, b in (halves, halves[::-1])) / len(found)
     scored, draws = sum(bool(walk.scores) for walk, _ in found), sum(s.n for _, seen in found for s in seen.values())
-    made = {"chains": len(found), "scored": scored, "draws": draws, "engine": of, "temperature": temperature,
-            "held_out_log_likelihood_a_chain": round(held, 3), "date": date.today().isoformat()}  # fmt: skip
+    made = {
+        "chains": len(found),
+        "scored": scored,
+        "draws": draws,
+        "tokens": tokens,
+        "engine": of,
+        "temperature": temperature,
+        "held_out_log_likelihood_a_chain": round(held, 3),
+        "date": date.today().isoformat(),
+    }
     models.save(fit(found), out, made)
     emit({"out": str(out), **made}, json, lambda: f"{out}: fitted to {len(found)} chains, {scored} of them scored")
 
@@ -66,8 +76,10 @@ def model_id(store: Store, spec: str) -> str:
     return known[-1]
 
 
-def measured(store: Store, chain_id: str, model: str, sampling: Sampling) -> Measured | None:
-    """A wrong chain with what its draws say; None for another, or without draws after its first step."""
+def measured(
+    store: Store, chain_id: str, model: str, sampling: Sampling
+) -> tuple[Walk, Mapping[int, Seen], int] | None:
+    """A wrong chain with what its draws say, and their tokens; None for another, or one without draws."""
     from stepviz.measure_job import newest_sorm, scores_of
     from stepviz.measuring import Walking
     from stepviz.rollouts import by_prefix
@@ -85,4 +97,5 @@ def measured(store: Store, chain_id: str, model: str, sampling: Sampling) -> Mea
     for i in walking.walk.open:
         walking.draws[i] = draws.get(walking.want(i, 1).key.prefix_hash, ())
     seen = walking.seen()
-    return (walking.walk, seen) if any(s.n for s in seen.values()) else None
+    tokens = sum(c.tokens for some in walking.draws.values() for c in some)
+    return (walking.walk, seen, tokens) if any(s.n for s in seen.values()) else None

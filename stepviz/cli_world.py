@@ -85,10 +85,12 @@ def problems(
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="engine, equations, equivalence, gsm8k, score, student")],
+    name: Annotated[str, typer.Argument(help="engine, equations, equivalence, gsm8k, measure, score, student")],
     data: Annotated[Path | None, typer.Option(help="folder of public data sets")] = None,
     problems: Annotated[int, typer.Option(help="student: unseen problems, greedily")] = 5000,
     sampled: Annotated[int, typer.Option(help="student: problems with eight samples each")] = 1000,
+    each: Annotated[int, typer.Option(help="measure: wrong chains, and as many right ones")] = 500,
+    db: Annotated[str | None, typer.Option(help="measure: a store that keeps its draws; else none is kept")] = None,
     engine: str = "embedded",
     json: Json = False,
     write: Write = False,
@@ -99,14 +101,16 @@ def bench(
 
     if name not in BENCHES:
         raise StepvizError(f"no benchmark {name!r}; there are: {', '.join(names())}")
-    found = BENCHES[name](data=data, problems=problems, sampled=sampled, engine=engine)
+    found = BENCHES[name](data=data, problems=problems, sampled=sampled, engine=engine, each=each, db=db)
     if write:
         given = {"data": (data, None), "problems": (problems, 5000), "sampled": (sampled, 1000),
-                 "engine": (engine, "embedded")}  # fmt: skip
+                 "each": (each, 500), "engine": (engine, "embedded")}  # fmt: skip
         options = "".join(f" --{option} {value}" for option, (value, default) in given.items() if value != default)
         results.write(name, found.title, f"python -m stepviz bench {name} --write{options}", found.tables, found.note)
+        for file, picture in found.pictures.items():
+            (results.FOLDER / file).write_text(picture, encoding="utf-8")
     text = "\n\n".join(f"{caption}\n{results.table(rows)}" for caption, rows in found.tables.items())
-    emit(found.tables, json, lambda: f"{found.title}\n\n{text}")
+    emit(found.json or found.tables, json, lambda: f"{found.title}\n\n{text}")
 
 
 def results(json: Json = False) -> None:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up. A module's level is that of the longest name here that it starts with.
 LEVELS = (
-    ("stepviz.types", "stepviz.identity", "stepviz.errors", "stepviz.label_rules", "stepviz.statistics"),
+    ("stepviz.types", "stepviz.identity", "stepviz.errors", "stepviz.label_rules", "stepviz.statistics", "stepviz.svg"),
     ("stepviz.numbers", "stepviz.final_answer", "stepviz.arithmetic", "db"),
     (
         "stepviz.steps",
@@ -81,7 +81,6 @@ LEVELS = (
         "stepviz.refine_job",
         "stepviz.refine_progress",
         "stepviz.run_report",
-        "stepviz.run_report",
         "stepviz.refine_spec",
         "stepviz.compare_job",
         "stepviz.worker",
@@ -89,6 +88,8 @@ LEVELS = (
         "stepviz.bench_engine",
         "stepviz.bench_score",
         "stepviz.bench_measure",
+        "stepviz.bench_measure_data",
+        "stepviz.bench_measure_ways",
         "stepviz.measure_job",
         "stepviz.notebook",
     ),

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stepviz.svg import chart
 from stepviz.types import Problem
 from stepviz.world import exact_for, problem
 from training.reproduce import label_errors as le
 from training.reproduce import statistics as st
-from training.reproduce.svg import chart
 from training.reproduce.work import Work
 
 # ---- judges

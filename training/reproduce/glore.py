@@ -22,6 +22,7 @@ from db.store import Store
 from stepviz import results
 from stepviz.engines import load
 from stepviz.results import Rows
+from stepviz.svg import chart
 from training.glore_models import DRAFT, FULL_TRACES, QUESTION, RATES, plan, told
 from training.glore_models import collect as collect_training
 from training.record import base_of
@@ -30,7 +31,6 @@ from training.reproduce import glore_refine as refine
 from training.reproduce.glore_arms import AS_DRAWN, SETS, Trained, train_all
 from training.reproduce.glore_data import BO, Scale, collect
 from training.reproduce.glore_tables import report
-from training.reproduce.svg import chart
 from training.reproduce.work import Clock, Work
 
 Log = Callable[[str], None]
