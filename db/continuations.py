@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, case, func, select, update
@@ -53,11 +54,17 @@ class ContinuationQueries(Database):
             return [read_continuation(row) for row in connection.execute(query.order_by(k.j).limit(limit))]
 
     def continuations_for(
-        self, problem_id: str, model_id: str | None = None, sampling_id: str | None = None
+        self,
+        problem_id: str,
+        model_id: str | None = None,
+        sampling_id: str | None = None,
+        before: datetime | None = None,
     ) -> list[Continuation]:
-        """All draws from a problem's prefixes, in the order of their keys."""
+        """All draws from a problem's prefixes, in the order of their keys; before: those stored before this time."""
         k = ContinuationTable
         query = _draws(problem_id, model_id, sampling_id)
+        if before is not None:
+            query = query.where(k.created_at < before)
         query = query.order_by(k.prefix_hash, k.model_id, k.sampling_id, k.j)
         with self.reading() as connection:
             return [read_continuation(row) for row in connection.execute(query)]

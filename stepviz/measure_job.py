@@ -1,8 +1,9 @@
 """The job `measure` by a strategy, turn by turn: each chain under way says what it wants next, all of it is drawn in
 one call of the engine, and each hears what came of it. Chains that are done give their place to the next ones.
 
-What is stored is what the strategy asked for, whether the run was killed or not: asked again it walks over the stored
-draws, and only what is missing is drawn.
+A strategy begins with what was drawn before the run was asked for, an earlier measurement, and walks on from there. So
+what is stored in the end is the same whether the run was killed or not: resumed, it begins at the same place, walks
+over what it has drawn itself, and draws only what is missing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from stepviz.job import Job
 from stepviz.measuring import Walking
 from stepviz.rollouts import PrefixKey, by_prefix, draw
 from stepviz.strategies import STRATEGIES, Strategy
-from stepviz.types import Continuation, Problem, Sampling
+from stepviz.types import Continuation, Sampling
 
 WINDOW = 512  # chains under way at once: what fills an engine's batches
 
@@ -36,7 +37,7 @@ def by_strategy(job: Job, score: Callable[[Job, str], None]) -> None:
         return
     engine, sampling, ids = job.engine(), job.sampling(), list(dict.fromkeys(job.spec["chains"]))
     known, turns = Known(job.store, engine, sampling), Turns(job, len(ids))
-    walks = _walks(job, ids, chosen(job.spec), sampling, job.scorer(scorer).model_id if scorer else "", turns)
+    walks = _walks(job, ids, engine, sampling, job.scorer(scorer).model_id if scorer else "", turns)
     active: list[Walking] = []
     while not job.cancelled():
         active += islice(walks, WINDOW - len(active))
@@ -83,21 +84,30 @@ def scores_of(store: Store, chain_id: str, steps: int, models: Sequence[str]) ->
 
 
 def _walks(
-    job: Job, ids: Iterable[str], strategy: Strategy, sampling: Sampling, scorer: str, turns: Turns
+    job: Job, ids: Iterable[str], engine: Engine, sampling: Sampling, scorer: str, turns: Turns
 ) -> Iterator[Walking]:
-    models = [scorer] if scorer else newest_sorm(job.store)
+    store, strategy, models = job.store, chosen(job.spec), [scorer] if scorer else newest_sorm(job.store)
     backward, adaptive = (job.spec["strategy"] == name for name in ("backward", "adaptive"))
     for id in ids:
         row = job.chain(id)
-        problem: Problem = job.problem(row.chain.problem_id)
+        problem = job.problem(row.chain.problem_id)
         if not problem.answer:
             turns.left_out += 1
             continue
-        yield Walking(
-            row.chain, problem, row.verdict, strategy, int(job.spec["n"]),
-            scores=scores_of(job.store, id, row.chain.n, models) if adaptive else (),
-            consistent_only=backward, results=job.spec.get("results", "every"), separator=sampling.style.separator,
-        )  # fmt: skip
+        walking = Walking(
+            row.chain,
+            problem,
+            row.verdict,
+            strategy,
+            int(job.spec["n"]),
+            scores=scores_of(store, id, row.chain.n, models) if adaptive else (),
+            consistent_only=backward,
+            results=job.spec.get("results", "every"),
+            separator=sampling.style.separator,
+        )
+        earlier = store.continuations_for(problem.id, engine.model_id, sampling.hash, before=job.run.created_at)
+        walking.remember(by_prefix(earlier))
+        yield walking
 
 
 @dataclass

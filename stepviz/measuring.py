@@ -38,6 +38,14 @@ class Walking:
         own = own_suffix(self.chain, self.verdict, results=self.results) if self.consistent_only else ()
         return Walk(open_, self.k, self.verdict.value != "correct", own, self.scores, lengths(self.chain, open_))
 
+    def remember(self, draws: Mapping[str, Sequence[Continuation]]) -> None:
+        """Of an earlier measurement: its draws 0, 1, … < k of the open prefixes, by prefix hash in the order of j."""
+        for i in self.walk.open:
+            found = draws.get(self.want(i, self.k).key.prefix_hash, ())
+            whole = [c for place, c in enumerate(found) if c.j == place < self.k]
+            if whole:
+                self.draws[i] = whole
+
     def want(self, step: int, n: int) -> Want:
         return Want(self.problem, prefix_of(self.chain, step, self.separator), n)
 
@@ -54,14 +62,14 @@ class Walking:
 
     def seen(self) -> dict[int, Seen]:
         steps = self.draws.keys() | self.failed.keys()
-        return {i: Seen(len(d := self.draws.get(i, ())), self._successes(i, d), i in self.failed) for i in steps}
+        found = {i: self.draws.get(i, ()) for i in steps}
+        return {i: Seen(len(d), sum(self.succeeds(i, c) for c in d), i in self.failed) for i, d in found.items()}
 
-    def _successes(self, i: int, draws: Sequence[Continuation]) -> int:
-        right = [c for c in draws if c.verdict == "correct"]
-        if not self.consistent_only:
-            return len(right)
-        steps = self.chain.steps[:i]
-        return sum(consistent(steps, c.text, results=self.results) for c in right)
+    def succeeds(self, i: int, draw: Continuation) -> bool:
+        """Whether a continuation of prefix(i) counts."""
+        if draw.verdict != "correct" or not self.consistent_only:
+            return draw.verdict == "correct"
+        return consistent(self.chain.steps[:i], draw.text, results=self.results)
 
 
 def lengths(chain: Chain, open_: Sequence[int]) -> tuple[float, ...]:

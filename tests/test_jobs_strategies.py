@@ -12,6 +12,7 @@ from stepviz import jobs, measure_job, pits
 from stepviz.adaptive import Adaptive
 from stepviz.errors import StepvizError
 from stepviz.measuring import Walking
+from stepviz.rollouts import by_prefix
 from stepviz.strategies import STRATEGIES, Strategy, replay
 from stepviz.types import SourceItem, StepScore, Verdict, prefix_hash
 from tests.job_cases import CHAIN, OTHER, PROBLEM, WRONG, Bench
@@ -80,6 +81,27 @@ def test_what_is_drawn_is_what_the_strategy_asks_for(bench: Bench, name: str) ->
     again = bench.do("measure", chains=[CHAIN.id, LONG.id, RIGHT.id], n=8, strategy=name)
     assert again.state == "done"
     assert len(bench.draws()) == drawn
+
+
+def test_what_an_earlier_measurement_says_costs_nothing(bench: Bench) -> None:
+    """Every prefix has its eight draws: no strategy has anything to ask, and adaptive knows them all at once."""
+    bench.do("measure", chains=[LONG.id], n=8)
+    there = bench.draws()
+    for name in NAMES:
+        assert bench.do("measure", chains=[LONG.id], n=8, strategy=name).progress["spent"]["sampled"] == 0
+    assert bench.draws() == there
+
+
+def test_a_resumed_run_begins_with_what_was_there_when_it_was_asked_for(bench: Bench) -> None:
+    """Draws of its own are walked over one by one: `remember` takes those alone that are older than the run."""
+    old = bench.do("measure", chains=[LONG.id], n=2, steps=[3])
+    before = bench.store.continuations_for(PROBLEM.id, before=old.created_at)
+    assert before == []
+    new = bench.do("measure", chains=[LONG.id], n=8, strategy="backward")
+    assert len(bench.store.continuations_for(PROBLEM.id, before=new.created_at)) == 2
+    walking = Walking(LONG, PROBLEM, WRONG, STRATEGIES["backward"], 8)
+    walking.remember(by_prefix(bench.store.continuations_for(PROBLEM.id, before=new.created_at)))
+    assert {i: len(draws) for i, draws in walking.draws.items()} == {3: 2}
 
 
 @pytest.mark.parametrize("name", NAMES)
