@@ -1,4 +1,4 @@
-"""`sample`, `measure`, `score`, `run …`: long work through the worker; each can be stopped and goes on where it was."""
+"""`sample`, `measure`, `score`: long work through the worker; each can be stopped and goes on where it was."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 (default: cu
 Temperature = Annotated[float, typer.Option(help="0 is greedy")]
 Style = Annotated[str, typer.Option(help="prompt style: plain, chat, or a .json file")]
 MaxTokens = Annotated[int, typer.Option(help="new tokens a sample")]
-
-runs = typer.Typer(no_args_is_help=True, help="Long jobs: list, cancel, resume.")
 
 
 def sample(
@@ -143,39 +141,3 @@ def ended(store: Store, kind: str, spec: Mapping[str, Any]) -> RunRow:
     if run.state != "done":
         raise StepvizError(run.error or f"run {run_id} is {run.state}; the same command goes on where it was")
     return run
-
-
-@runs.command("list")
-def list_runs(db: Db = None, json: Json = False, limit: int = 30) -> None:
-    """The latest jobs, newest first."""
-    from db.store import open_store
-
-    with open_store(db) as store:
-        rows = [{"id": r.id, "kind": r.kind, "state": r.state, "progress": dict(r.progress), "error": r.error}
-                for r in store.runs(limit)]  # fmt: skip
-    emit(
-        rows, json, lambda: "\n".join(f"{r['id']:5} {r['kind']:14} {r['state']:12} {bar(r['progress'])}" for r in rows)
-    )
-
-
-@runs.command()
-def cancel(id: int, db: Db = None, json: Json = False) -> None:
-    """Ask a job to stop; what it finished stays."""
-    from db.store import open_store
-    from stepviz import jobs
-
-    with open_store(db) as store:
-        jobs.cancel(store, id)
-        state = store.run(id).state
-    emit({"run": id, "state": state}, json, lambda: f"run {id} is asked to stop")
-
-
-@runs.command()
-def resume(id: int, db: Db = None, json: Json = False) -> None:
-    """Let a stopped job go on where it was."""
-    from db.store import open_store
-    from stepviz import jobs
-
-    with open_store(db) as store:
-        jobs.resume(store, id)
-    emit({"run": id, "state": "queued"}, json, lambda: f"run {id} is queued again")

@@ -17,6 +17,7 @@ from db.values import RunRow
 from stepviz import jobs
 from stepviz.compare_address import link_of
 from stepviz.import_report import source_of
+from stepviz.types import Sampling
 
 SHOWN = 12  # problems or chains that are linked one by one
 
@@ -145,3 +146,34 @@ def _chain(store: Store, id: str, scorer: str) -> Result | None:
 def _begun(text: str, most: int = 64) -> str:
     words = " ".join(text.split())
     return words if len(words) <= most else words[:most].rsplit(" ", 1)[0] + " …"
+
+
+# ---- its settings
+
+
+def settings_of(row: RunRow, samplings: Mapping[str, Sampling]) -> tuple[tuple[str, str], ...]:
+    """In words; samplings: by id, to be spelled out."""
+    found = []
+    for name, value in sorted(row.spec.items()):
+        if name == "sampling" and value in samplings:
+            value = spelled(samplings[value])
+        if value not in (None, "", [], {}):
+            found.append((name, short(value)))
+    return tuple(found)
+
+
+def spelled(s: Sampling) -> str:
+    """`temperature 0.7 · at most 300 tokens · prompt plain`: what differs from doing nothing."""
+    parts = [f"temperature {s.temperature:g}"]
+    parts += [f"top-p {s.top_p:g}"] if s.top_p < 1 else []
+    parts += [f"top-k {s.top_k}"] if s.top_k else []
+    return " · ".join([*parts, f"at most {s.max_tokens} tokens", f"prompt {s.style.name}"])
+
+
+def short(value: Any) -> str:
+    """A setting on one line."""
+    if isinstance(value, list | tuple):
+        return f"{len(value)} of them" if len(value) > 3 else ", ".join(map(short, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {short(v)}" for k, v in value.items() if v not in (None, "", [], {}))[:200]
+    return str(value)[:120]

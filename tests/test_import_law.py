@@ -104,6 +104,7 @@ LEVELS = (
         "stepviz.cli_output",
         "stepviz.cli_pits",
         "stepviz.cli_regrade",
+        "stepviz.cli_runs",
         "stepviz.cli_refine",
         "stepviz.cli_world",
     ),

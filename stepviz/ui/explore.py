@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from db.values import ChainRow, ProblemRow
+from stepviz.run_report import spelled
 from stepviz.ui import (
     actions,
     render_chain,
@@ -25,7 +26,7 @@ from stepviz.ui.engine_choice import asked, name_of, offers, settled, whose
 from stepviz.ui.opening import opening_chain, opening_problem
 from stepviz.ui.page import Update, connect, no_action, reply, widget
 from stepviz.ui.rows import ChainPage, Head, RunLine
-from stepviz.ui.status import head_of, run_here, spelled
+from stepviz.ui.status import head_of, run_here
 from stepviz.ui.view_chain import chain_page, missing_page, problem_page
 from stepviz.ui.views import chain_list, problem_list
 from stepviz.ui.workbench import SAMPLE_N, Workbench

@@ -10,11 +10,11 @@ from db.values import DatasetRow
 from stepviz.datasets_config import Selection
 from stepviz.import_report import counted
 from stepviz.recipes import RECIPES
+from stepviz.run_report import short
 from stepviz.trainings import learns_from
 from stepviz.ui.recipe_words import option_words
 from stepviz.ui.render import button, esc
 from stepviz.ui.render_dataset_rows import legend, row
-from stepviz.ui.status import short
 from stepviz.ui.view_datasets import ROWS, DatasetsPage, Ingredients, OpenDataset
 
 _FILES = (

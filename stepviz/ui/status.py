@@ -98,7 +98,7 @@ def run_line(row: RunRow, log: tuple[str, ...] = (), samplings: Mapping[str, Sam
         eta_s=p.get("eta_s"),
         note=str(p.get("note") or _nothing_new(p) or next(reversed(p.get("notes") or []), "")),
         error=row.error or "",
-        settings=settings_of(row, samplings or {}),
+        settings=run_report.settings_of(row, samplings or {}),
         created=(row.started_at or row.created_at).astimezone().strftime("%d %b %H:%M"),
         took=took(row),
         log=log,
@@ -110,24 +110,6 @@ def run_line(row: RunRow, log: tuple[str, ...] = (), samplings: Mapping[str, Sam
 
 def _nothing_new(p: Mapping[str, Any]) -> str:
     return f"nothing to draw, {p['there']:,} were there" if p.get("there") and p.get("total") == 0 else ""
-
-
-def settings_of(row: RunRow, samplings: Mapping[str, Sampling]) -> tuple[tuple[str, str], ...]:
-    found = []
-    for name, value in sorted(row.spec.items()):
-        if name == "sampling" and value in samplings:
-            value = spelled(samplings[value])
-        if value not in (None, "", [], {}):
-            found.append((name, short(value)))
-    return tuple(found)
-
-
-def spelled(s: Sampling) -> str:
-    """`temperature 0.7 · at most 300 tokens · prompt plain`: what differs from doing nothing."""
-    parts = [f"temperature {s.temperature:g}"]
-    parts += [f"top-p {s.top_p:g}"] if s.top_p < 1 else []
-    parts += [f"top-k {s.top_k}"] if s.top_k else []
-    return " · ".join([*parts, f"at most {s.max_tokens} tokens", f"prompt {s.style.name}"])
 
 
 def took(row: RunRow) -> str:
@@ -154,15 +136,6 @@ def link(row: RunRow) -> str:
         if isinstance(ids, list | tuple) and len(ids) == 1 and isinstance(ids[0], str):
             return f"/?{name}={ids[0]}"
     return ""
-
-
-def short(value: Any) -> str:
-    """A setting on one line."""
-    if isinstance(value, list | tuple):
-        return f"{len(value)} of them" if len(value) > 3 else ", ".join(map(short, value))
-    if isinstance(value, Mapping):
-        return ", ".join(f"{k} {short(v)}" for k, v in value.items() if v not in (None, "", [], {}))[:200]
-    return str(value)[:120]
 
 
 def now() -> datetime:

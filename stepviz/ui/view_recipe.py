@@ -17,10 +17,10 @@ from stepviz.datasets_config import PLAIN, Selection, options_of
 from stepviz.errors import StepvizError
 from stepviz.prompt_styles import styled
 from stepviz.recipes import RECIPES, Recipe, is_test, named
+from stepviz.run_report import spelled
 from stepviz.types import PromptStyle
 from stepviz.ui.recipe_kept import kept, several, style_in
 from stepviz.ui.recipe_words import OPTIONS, SELECTION, VALUES, option_words
-from stepviz.ui.status import spelled
 
 Kind = Literal["number", "share", "switch", "choice"]
 FIRST = "sft"

@@ -1,0 +1,132 @@
+"""`run …`: what every long job has done, what it cost, where its results are; cancel and resume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+
+from stepviz.cli_output import Db, Json, bar, emit
+from stepviz.errors import StepvizError
+
+if TYPE_CHECKING:
+    from db.store import Store
+    from db.values import RunRow
+
+runs = typer.Typer(no_args_is_help=True, help="Long jobs: list, show, cancel, resume.")
+_OURS = ("plan", "planned")  # of the progress: what a run remembers for itself
+
+
+@runs.command("list")
+def list_runs(
+    db: Db = None,
+    json: Json = False,
+    limit: Annotated[int, typer.Option(min=1)] = 30,
+    skip: Annotated[int, typer.Option(min=0, help="the newest so many are left out")] = 0,
+    kind: Annotated[str | None, typer.Option(help="sample, measure, score, refine, compare, train, …")] = None,
+    state: Annotated[str | None, typer.Option(help="queued, running, done, failed, cancelled, interrupted")] = None,
+) -> None:
+    """The latest jobs, newest first."""
+    from db.store import open_store
+    from db.values import RunState
+
+    if state is not None and state not in get_args(RunState):
+        raise StepvizError(f"no state {state!r}; there are: {', '.join(get_args(RunState))}")
+    with open_store(db) as store:
+        rows = store.runs(limit, kind, state, skip)  # type: ignore[arg-type]
+    emit([_listed(row) for row in rows], json, lambda: "\n".join(map(_line, rows)))
+
+
+@runs.command()
+def show(id: int, db: Db = None, json: Json = False) -> None:
+    """A job's settings, progress, cost, log, and where its results are in the app."""
+    from db.store import open_store
+
+    with open_store(db) as store:
+        row = store.run(id)
+        value, text = _shown(store, row), _told(store, row)
+    emit(value, json, lambda: text)
+
+
+@runs.command()
+def cancel(id: int, db: Db = None, json: Json = False) -> None:
+    """Ask a job to stop; what it finished stays."""
+    from db.store import open_store
+    from stepviz import jobs
+
+    with open_store(db) as store:
+        jobs.cancel(store, id)
+        state = store.run(id).state
+    emit({"run": id, "state": state}, json, lambda: f"run {id} is asked to stop")
+
+
+@runs.command()
+def resume(id: int, db: Db = None, json: Json = False) -> None:
+    """Let a stopped job go on where it was."""
+    from db.store import open_store
+    from stepviz import jobs
+
+    with open_store(db) as store:
+        jobs.resume(store, id)
+    emit({"run": id, "state": "queued"}, json, lambda: f"run {id} is queued again")
+
+
+def _listed(row: RunRow) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from stepviz.run_report import cost_of
+
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "state": row.state,
+        "progress": {k: v for k, v in row.progress.items() if k not in _OURS},
+        "error": row.error,
+        "cost": asdict(cost_of(row)),
+        "created_at": row.created_at.isoformat(),
+    }
+
+
+def _shown(store: Store, row: RunRow) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from stepviz.run_report import results_of
+
+    results, more = results_of(store, row)
+    times = {"started_at": row.started_at, "finished_at": row.finished_at}
+    return {
+        **_listed(row),
+        **{name: at and at.isoformat() for name, at in times.items()},
+        "settings": dict(row.spec),
+        "results": [asdict(result) for result in results],
+        "more_results": more,
+        "log": [line for _, line in store.log_lines(row.id)],
+    }
+
+
+def _line(row: RunRow) -> str:
+    from stepviz.run_report import cost_of, lasting
+
+    cost = cost_of(row)
+    spent = f"{cost.tokens:,} tokens" if cost.tokens else ""
+    worked = lasting(cost.seconds) if cost.seconds is not None else ""
+    said = row.error.splitlines()[0] if row.error else bar(dict(row.progress))
+    return f"{row.id:5} {row.kind:14} {row.state:12} {spent:>18} {worked:>8}  {said}"
+
+
+def _told(store: Store, row: RunRow) -> str:
+    from stepviz.run_report import cost_of, lasting, results_of, settings_of
+
+    cost = cost_of(row)
+    per_second = f"{cost.per_second:,.0f} tokens a second" if cost.per_second else ""
+    at_work = f"{lasting(cost.seconds)} at work" if cost.seconds is not None else ""
+    lines = [f"run {row.id} · {row.kind} · {row.state}", bar(dict(row.progress))]
+    lines += [" · ".join(part for part in (cost.words(), per_second, at_work) if part)]
+    lines += [str(row.error or ""), *map(str, row.progress.get("notes") or ())]
+    results, more = results_of(store, row)
+    settings = [f"  {name}: {value}" for name, value in settings_of(row, store.samplings())]
+    found = [f"  {result.label}: {result.address}" for result in results] + ([f"  and {more:,} more"] if more else [])
+    log = [f"  {line}" for _, line in store.log_lines(row.id)]
+    for title, part in (("settings", settings), ("results, in the app", found), ("log", log)):
+        lines += [title, *part] if part else []
+    return "\n".join(line for line in lines if line)
