@@ -161,8 +161,8 @@ def _others(way: Reading, cases: Sequence[Case]) -> np.ndarray:
     """Against GLoRe's labels of eight draws that no strategy has seen: what V says, and not what is solvable."""
     truth, said = [], []
     for case, labels in zip(cases, way.labels, strict=True):
-        if case.wrong:
-            positive = [any(case.accepted[i][K : 2 * K]) for i in case.walk.open]
+        if case.wrong and all(len(draws) == 2 * K for draws in case.draws.values()):
+            positive = [any(case.accepted[i][K:]) for i in case.walk.open]
             truth.append([int(any(positive[place:])) for place in range(len(positive))])
             said.append([bool(x) for x in labels])
     return st.counts(truth, said)

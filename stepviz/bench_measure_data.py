@@ -1,8 +1,8 @@
 """Chains of the embedded student with every draw that any strategy may ask for: the table that `bench measure` replays.
 
 Of unseen test problems one chain each at the default sampling, until there are enough wrong and right ones; of each
-prefix K draws, and of wrong chains as many again, which no strategy sees: what these say of V is what a label is to
-foretell. Everything is a draw in a store, so that a bench that was stopped goes on.
+prefix K draws, and of the first wrong chains as many again, which no strategy sees: what these say of V is what a label
+is to foretell. Everything is a draw in a store, so that a bench that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from stepviz.world import ExactJudge, Judgement, embedded_problems, exact_for
 
 K = 8
 RESULTS = "last"  # which of a prefix's results a consistent success uses: as the embedded SORM learnt
+TWICE = 200  # wrong chains with 2K draws a prefix
 PROBLEMS = 200  # at once
 AT_ONCE = 50  # chains measured in one call of the engine
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A chain, what the exact judge and the SORM say of it, and its draws: of step 0 … m, 2K of a wrong chain."""
+    """A chain, what the exact judge and the SORM say of it, and its draws of steps 0 … m."""
 
     problem: Problem
     sample: Sample
@@ -94,7 +95,8 @@ def collect(store: Store, engine: Engine, scorer: str, each: int) -> list[Case]:
     cases = []
     for start in range(0, len(chosen), AT_ONCE):
         _say(f"measuring {start} of {len(chosen)} chains")
-        cases += _measured(chosen[start : start + AT_ONCE], engine, sampling, known)
+        twice = max(0, min(each, TWICE) - start)  # the wrong ones come first
+        cases += _measured(chosen[start : start + AT_ONCE], twice, engine, sampling, known)
     scores = load_scorer(scorer, "cpu").score([(c.problem.question, c.sample.chain.steps) for c in cases])
     return [Case(c.problem, c.sample, c.draws, c.prompt, tuple(s)) for c, s in zip(cases, scores, strict=True)]
 

@@ -76,6 +76,7 @@ def test_too_few_chains_say_what_to_do(url: str, tmp_path: Path) -> None:
 
 def test_nothing_drawn_with_this_engine(url: str, tmp_path: Path) -> None:
     with open_store(url) as store:
+        store.add_model(ModelRow("embedded/student", "generator", "embedded"))
         store.add_sampling(SAMPLING)
         measured(store, 1)
     code, _, said = run("--db", url, "--source", "gsm8k", "--engine", "hf:other", "--out", str(tmp_path / "pits.json"))
