@@ -89,7 +89,9 @@ def measure(
 
 @of_chains
 def score(
-    model: Annotated[str, typer.Option(help="embedded:NAME, hf:ID_OR_PATH, qwen-prm:…, math-shepherd:…")],
+    model: Annotated[
+        str, typer.Option(help="embedded:NAME, hf:ID_OR_PATH, qwen-prm:…, math-shepherd:…, vllm:…, openai:URL#MODEL")
+    ],
     db: Db = None,
     json: Json = False,
     *,

@@ -19,7 +19,7 @@ from stepviz.checkpoints import look
 from stepviz.compare import Pair, Trial, trial
 from stepviz.compare_spec import CompareSettings, greedy_of
 from stepviz.errors import StepvizError
-from stepviz.reward.specs import KINDS
+from stepviz.reward.specs import plain
 from stepviz.rollouts import by_prefix, missing, wanted
 from stepviz.types import Continuation, Sampling, SourceItem, prefix_hash
 from stepviz.world import embedded_problems
@@ -159,8 +159,7 @@ def known_as(store: Store, spec: str) -> str:
     """
     from stepviz.engines.transformers import fingerprint
 
-    kind, _, rest = spec.partition(":")
-    found = look(f"hf:{rest}" if kind in KINDS else spec)
+    found = look(plain(spec))
     of_spec = [model.id for model in store.models() if model.spec == spec]
     if found.folder is not None and found.source == str(found.folder):
         weights = fingerprint(found.folder)

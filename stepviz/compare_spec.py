@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from stepviz.checkpoints import Checkpoint, look
 from stepviz.errors import StepvizError
-from stepviz.reward.specs import KINDS, ROLES, role_in
+from stepviz.reward.specs import ROLES, plain, role_in
 from stepviz.types import Sampling
 
 LIMIT, K = 40, 8
@@ -70,9 +71,8 @@ def greedy_of(sampling: Sampling) -> Sampling:
 
 def checked(given: str) -> str:
     """The canonical spec of a model that can be loaded as far as its files say; StepvizError, saying what to do."""
-    kind, _, rest = given.strip().partition(":")
-    if kind in KINDS and rest:
-        look(f"hf:{rest}")
+    if plain(given.strip()) != given.strip():
+        look(plain(given.strip()))
         return given.strip()
     found = look(given)
     if found.causal is False and not _scores(found):
@@ -83,9 +83,13 @@ def checked(given: str) -> str:
 
 def role_of(spec: str) -> str:
     """ "generator", or what a score of it estimates."""
-    if spec.partition(":")[0] in KINDS:
+    if plain(spec) != spec:
         return "prm"
-    return _scores(look(spec)) or "generator"
+    found = look(spec)
+    if spec.startswith("openai:"):  # a server does not say what it serves; the files do, where they are here
+        with contextlib.suppress(StepvizError):
+            found = look(found.name)
+    return _scores(found) or "generator"
 
 
 def _scores(found: Checkpoint) -> str:

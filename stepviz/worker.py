@@ -26,7 +26,7 @@ from stepviz.errors import StepvizError
 from stepviz.job import Job
 from stepviz.job_kinds import JOBS
 from stepviz.jobs import QUICK
-from stepviz.reward.specs import KINDS
+from stepviz.reward.specs import plain
 from stepviz.worker_process import worker_lock
 
 if TYPE_CHECKING:
@@ -168,23 +168,22 @@ class Beat(threading.Thread):
 
 def _stamp(spec: str) -> str:
     """Of the weights' files where they lie in a folder, or of what a server serves; loading says what is wrong."""
-    kind, _, rest = spec.partition(":")
-    if kind == "openai":
+    if spec.startswith("openai:"):
         from stepviz.engines.openai import stamp
 
-        return stamp(spec)
+        return stamp(plain(spec))
     with contextlib.suppress(StepvizError, OSError):
-        return str(look(rest if kind in KINDS else spec).weights_stamp)
+        return str(look(plain(spec)).weights_stamp)
     return ""
 
 
 def _light(spec: str) -> bool:
     """Whether a second model beside it costs next to nothing; what is not on this machine yet may be any size."""
-    kind, _, rest = spec.partition(":")
+    kind = spec.partition(":")[0]
     if kind in ("openai", "vllm"):  # a server holds nothing here; vLLM takes its share of the device, however small
         return kind == "openai"
     try:
-        return (look(rest if kind in KINDS else spec).parameters or LIGHT + 1) <= LIGHT
+        return (look(plain(spec)).parameters or LIGHT + 1) <= LIGHT
     except StepvizError:
         return False
 

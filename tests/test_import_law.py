@@ -87,6 +87,7 @@ LEVELS = (
         "stepviz.bench",
         "stepviz.bench_engine",
         "stepviz.bench_score",
+        "stepviz.bench_server",
         "stepviz.bench_measure",
         "stepviz.bench_measure_data",
         "stepviz.bench_measure_ways",

@@ -144,8 +144,8 @@ def test_what_is_no_scorer_is_said(bench: Bench, tmp_path: Path) -> None:
         ("orm:x", "unknown scorer"),
         ("vllm:hf:", "unknown scorer"),
         ("vllm:embedded", "which scores no steps: take embedded:sorm"),
-        ("openai:sorm", "write openai:http://HOST:PORT/v1#MODEL"),
-        ("openai:http://127.0.0.1:1/v1", "write openai:http://HOST:PORT/v1#MODEL"),
+        ("openai:sorm", "openai:http://HOST:PORT/v1#MODEL"),
+        ("openai:http://127.0.0.1:1/v1", "which of the models"),
         ("embedded", "which scores no steps: take embedded:sorm"),
         ("embedded:student", "which scores no steps: take embedded:sorm"),
         ("embedded:none", "no embedded"),
@@ -166,6 +166,8 @@ def test_one_model_has_one_spelling_and_many_chains_wait(
     assert jobs.normalised(bench.store, "score", spec) == ("score", {"chains": [CHAIN.id], "model": f"hf:{sorm}"})
     assert engines.canonical(f"qwen-prm:{sorm.name}") == f"qwen-prm:{sorm}"
     assert engines.canonical("math-shepherd:someone/prm") == "math-shepherd:someone/prm"
+    assert engines.canonical(f"vllm:qwen-prm:{sorm.name}") == f"vllm:qwen-prm:{sorm}"
+    assert engines.canonical("openai:HTTP://Host:1/v1/#lines:m") == "openai:http://host:1/v1#lines:m"
     many = {**spec, "chains": [str(i) for i in range(jobs.MANY + 1)]}
     assert jobs.normalised(bench.store, "score", many)[0] == "score many"
 

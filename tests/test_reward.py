@@ -17,6 +17,7 @@ from transformers import (
 from stepviz.errors import StepvizError
 from stepviz.reward import load_scorer
 from stepviz.reward.encoding import encode_steps
+from stepviz.reward.specs import place, plain
 from tests import tiny, tiny_scorers
 
 QUESTION = "Tom has 3 apples and buys 12 more. How many?"
@@ -202,6 +203,33 @@ def test_a_model_that_does_not_fit_says_what_to_do(make, spec: str, message: str
 def test_a_spec_that_names_nothing_is_said(spec: str) -> None:
     with pytest.raises(StepvizError):
         load_scorer(spec, "cpu")
+
+
+@pytest.mark.parametrize(
+    "spec, checkpoint, kind, runs",
+    [
+        ("hf:a/b", "a/b", None, "here"),
+        ("math-shepherd:a/b", "a/b", "math-shepherd", "here"),
+        ("vllm:a/b", "a/b", None, "vllm"),
+        ("vllm:hf:a/b", "a/b", None, "vllm"),
+        ("vllm:qwen-prm:a/b", "a/b", "qwen-prm", "vllm"),
+        ("openai:http://host:1/v1/#a/b", "a/b", None, "http://host:1/v1"),
+        ("openai:http://host:1/v1#lines:a/b", "a/b", "lines", "http://host:1/v1"),
+    ],
+)
+def test_a_spec_says_which_checkpoint_what_kind_and_what_computes_it(
+    spec: str, checkpoint: str, kind: str | None, runs: str
+) -> None:
+    found = place(spec)
+    assert (found.source, found.name, found.kind, found.runs) == (checkpoint, checkpoint, kind, runs)
+    assert found.served_as == ("a/b" if runs.startswith("http") else "")
+    assert (plain(spec) == spec) == (kind is None)
+    assert kind is None or kind not in plain(spec)
+
+
+def test_a_model_of_ours_keeps_its_name_at_a_server() -> None:
+    found = place("openai:http://host:1/v1#embedded:sorm")
+    assert (found.name, found.served_as) == ("embedded/sorm", "embedded:sorm")
 
 
 def _tokenizer(folder: Path):  # noqa: ANN202

@@ -9,6 +9,8 @@
 | `lines:ID_OR_PATH`        | a causal backbone with a token classification head, read at the newline after a step  |
 | `qwen-prm:ID_OR_PATH`     | a Qwen2.5-Math-PRM: `<extra_0>` after each step, two labels                           |
 | `math-shepherd:ID_OR_PATH`| a Math-Shepherd: a causal model, the tag `ки` after each step, `+` against `-`        |
+| `vllm:` before any of them| the same on vLLM's pooling runner, in this process; also `vllm:ID_OR_PATH`            |
+| `openai:URL#MODEL`        | a pooling model that vLLM serves; a kind may stand before MODEL                       |
 
 What a score estimates is the scorer's `role`: an "orm" V of the student, a "sorm" whether the problem can still be
 solved, a "prm" whether the step is correct (design.md, section 1). They are never drawn as one quantity.

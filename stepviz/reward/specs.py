@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from stepviz.engines.server import FORM, served
 from stepviz.errors import StepvizError
 
 KINDS = ("lines", "qwen-prm", "math-shepherd")
 SPECS = (
     "embedded:NAME, hf:ID_OR_PATH, "
     + ", ".join(f"{kind}:ID_OR_PATH" for kind in KINDS)
-    + ", vllm: before any of these, openai:http://HOST:PORT/v1#MODEL"
+    + f", vllm: before any of these, {FORM}"
 )
 ROLES = {
     "orm": "the student's chance to reach the right answer from here (V)",
@@ -48,11 +49,9 @@ def place(spec: str) -> Place:
     if kind == "vllm" and rest:
         return _place(rest, spec, bare=True)._replace(runs="vllm")
     if kind == "openai":
-        url, _, model = rest.partition("#")
-        if not (url.startswith(("http://", "https://")) and model):
-            raise StepvizError(f"{spec!r} names no scorer of a server: write openai:http://HOST:PORT/v1#MODEL")
-        found = _place(model, spec, bare=True)
-        return found._replace(runs=url, served_as=model.removeprefix(f"{found.kind}:"))
+        asked = served(spec)
+        found = _place(asked.model, spec, bare=True)
+        return found._replace(runs=asked.url, served_as=asked.model.removeprefix(f"{found.kind}:"))
     return _place(spec, spec)
 
 
@@ -70,6 +69,17 @@ def _place(given: str, spec: str, bare: bool = False) -> Place:
     if bare and given and kind not in ("hf", *KINDS):
         return Place(given, named(given), None)
     raise StepvizError(f"unknown scorer {spec!r}; supported: {SPECS}")
+
+
+def plain(spec: str) -> str:
+    """Without the kind, as engines name the same checkpoint: vllm:math-shepherd:PATH is vllm:PATH."""
+    kind, _, rest = spec.partition(":")
+    if kind in KINDS and rest:
+        return f"hf:{rest}"
+    before, mark, model = spec.partition(":") if kind == "vllm" else spec.partition("#")
+    if kind not in ("vllm", "openai") or plain(model) == model:
+        return spec
+    return f"{before}{mark}{plain(model).removeprefix('hf:')}"
 
 
 def named(source: str) -> str:

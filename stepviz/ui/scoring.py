@@ -15,7 +15,7 @@ from stepviz.reward.specs import KINDS, ROLES, SPECS, role_in
 from stepviz.ui.rows import Scorer
 from stepviz.ui.workbench import Workbench
 
-_PREFIXES = ("embedded", "hf", *KINDS)
+_PREFIXES = ("embedded", "hf", *KINDS, "vllm", "openai")
 
 
 def offered(store: Store) -> tuple[Scorer, ...]:
