@@ -54,9 +54,12 @@ def test_no_pit_and_a_pit_at_the_answer_line_only_are_left_out():
 
 def test_what_is_not_measured_with_k_continuations_gives_nothing():
     dropped = Dropped()
-    half = {**AFTER, "2*3=6\n": (LONG,)}
+    half = {**AFTER, "2*3=6\n": BAD[:1]}
     assert pairs(attempt(GOOD, "r"), attempt(LOST, "w"), rollouts=half, dropped=dropped) == []
     assert dropped.reasons == {"a chain not measured with enough rollouts a step": 1}
+    # a right one is enough to know that step 1 is no pit: `measure --strategy forward` goes on there
+    (row,) = pairs(attempt(GOOD, "r"), attempt(LOST, "w"), rollouts={**AFTER, "2*3=6\n": (LONG,)})
+    assert (row["origin"]["step"], row["chosen"]) == (2, LONG)
     # of more than k continuations the first k are the walk's: step 2 is a pit, whatever draw 2 says
     more = {**AFTER, "2*3=6\n6-4=2\n": (*BAD, LONG)}
     assert pairs(attempt(GOOD, "r"), attempt(LOST, "w"), rollouts=more)[0]["origin"]["step"] == 2

@@ -72,15 +72,31 @@ def test_a_right_chain_is_its_own_verifier_where_it_is_consistent():
         Sorm(results="none")
 
 
-def test_a_step_with_fewer_than_k_draws_is_not_measured():
-    half = {**AFTER, "2*3=6\n6-4=2\n": ("2+8=10\n#### 10",)}
+def test_a_step_with_fewer_than_k_draws_is_not_measured_unless_one_succeeds():
+    half = {**AFTER, "2*3=6\n6-4=2\n": ("2+1=3\n#### 3",)}
     assert labels(sorm(RAW, attempt(LOST), rollouts=half)) == [[0, MASK, 0, 0]]
+    one = {**AFTER, "2*3=6\n6-4=2\n": ("2+8=10\n#### 10",)}
+    assert labels(sorm(RAW, attempt(LOST), rollouts=one)) == [[0, 1, 0, 0]]
+    # a success that the rule does not count decides nothing: it uses neither 6 nor 2
+    bypass = {**AFTER, "2*3=6\n6-4=2\n": ("3+7=10\n#### 10",)}
+    assert labels(sorm(Sorm(k=2, balance=False), attempt(LOST), rollouts=bypass)) == [[0, MASK, 0, 0]]
     more = {**AFTER, "2*3=6\n6-4=2\n2+7=9\n": ("#### 9", "#### 0", "9+1=10\n#### 10")}
     assert labels(sorm(RAW, attempt(LOST), rollouts=more)) == [[0, 1, 0, 0]]  # draw 2 is none of the first two
     dropped = Dropped()
     unmeasured = Attempt(chain("2*3=6\n6-4=2"), Verdict("wrong", "by hand", "person:ana"))  # no answer line
     assert list(recipes.sorm(case(unmeasured), RAW, dropped)) == []
     assert dropped.reasons == {"a chain not measured with enough rollouts a step": 1}
+
+
+def test_what_backward_has_drawn_gives_the_labels_of_all_draws():
+    """From the last step back: two failures after step 3, and after step 2 its first draw, which succeeds."""
+    backward = {prefix: AFTER[prefix] for prefix in ("2*3=6\n6-4=2\n2+7=9\n",)}
+    backward["2*3=6\n6-4=2\n"] = ("2+8=10\n#### 10",)
+    for options in (Sorm(k=2, balance=False), Sorm(k=2, consistent=False, balance=False)):
+        assert labels(sorm(options, attempt(LOST), rollouts=backward)) == [[1, 1, 0, 0]]
+        assert labels(sorm(options, attempt(LOST), rollouts=AFTER)) == [[1, 1, 0, 0]]
+    (row,) = sorm(Sorm(k=2, soft=True, balance=False), attempt(LOST), rollouts=backward)
+    assert (row["labels"], row["k"], row["n"]) == ([1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 2, 0])  # 1 of 1 is no V
 
 
 def test_soft_labels_are_k_of_n_and_are_not_carried_back():

@@ -95,9 +95,10 @@ class Case:
         return found
 
     def measured(self, k: int) -> Case:
-        """With draws 0 … k-1 of each prefix, and none of a prefix that has fewer: that one is not measured."""
+        """With draws 0 … k-1 of each prefix. One that has fewer is not measured, unless a draw is right: a strategy
+        stops there, for one success is all that a label asks for (stepviz.strategies)."""
         first = {prefix: [c for c in draws if c.j < k] for prefix, draws in self.draws.items()}
-        kept = {prefix: draws for prefix, draws in first.items() if len(draws) == k}
+        kept = {prefix: draws for prefix, draws in first.items() if len(draws) == k or _any_right(draws)}
         return Case(self.problem, self.attempts, kept, self.style, self.separator, self.places)
 
     def values(self, attempt: Attempt) -> list[StepValue]:
@@ -108,6 +109,10 @@ class Case:
         """prefix(i) as it was continued, and its continuations."""
         prefix = rollouts.prefix_of(attempt.chain, i, self.separator)
         return prefix, self.draws.get(prefix_hash(prefix), ())
+
+
+def _any_right(draws: Iterable[Continuation]) -> bool:
+    return any(draw.verdict == "correct" for draw in draws)
 
 
 def is_test(split: str | None) -> bool:

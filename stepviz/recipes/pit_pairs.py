@@ -25,7 +25,8 @@ Decisions:
 7. Used and equal texts are remembered by question, not by the first line of the prompt.
 8. `paired=False` explores every distinct wrong chain; for t = 1 its right solution is then the kept one with the
    largest edit distance.
-9. A wrong chain with a step measured with fewer than k continuations before its pit gives nothing.
+9. A wrong chain with a step before its pit that has fewer than k continuations, none of them right, gives nothing. With
+   a right one it is known to be no pit; the candidates of (6) are then those that were drawn.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def granular_pair(case: Case, original: Attempt, bad: Attempt, k: int, used: set
     values = case.values(bad)
     pit = paper.first_pit(values, k).step
     if pit is None:
-        measured = all(value.n >= k or value.terminal for value in values[1:])
+        measured = all(value.n >= k or value.k or value.terminal for value in values[1:])
         dropped.add(NO_PIT if measured else NOT_MEASURED)
         return None
     if values[pit].terminal is not None:

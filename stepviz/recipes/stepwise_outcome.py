@@ -7,9 +7,11 @@ string, `results` for which results have to be used), (b) a positive makes all e
 deviations.
 
 Decisions:
-1. Draws 0 … K−1 of a prefix count, whatever else was drawn; a prefix with fewer than K is not measured. Its label
-   is −100 unless a later positive is carried back to it. A chain of which no step before its answer has a label
-   gives no row: of an unmeasured chain only the outcome is known, and that is an ORM's label.
+1. Draws 0 … K−1 of a prefix count, whatever else was drawn; a prefix with fewer than K is not measured, unless a
+   success by (a) is among them: then its label is 1, as with all K (so `measure --strategy backward` gives the labels
+   of `exhaustive`). Otherwise its label is −100 unless a later positive is carried back to it. A chain of which no
+   step before its answer has a label gives no row: of an unmeasured chain only the outcome is known, and that is an
+   ORM's label.
 2. A prefix that holds the final answer is not continued: its label is 1 for a right answer (with (a): of a
    consistent chain), else 0. So every wrong chain has a negative.
 3. The chain's own suffix is one more trace where the chain is right (with (a): and consistent), so that a right
@@ -23,7 +25,7 @@ Decisions:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, get_args
 
 from stepviz import glore
@@ -68,14 +70,17 @@ def sorm(case: Case, options: Sorm, dropped: Dropped) -> Iterator[Row]:
         if open_steps and all(labels[i] is None for i in open_steps):
             dropped.add(NOT_MEASURED)
             continue
-        more = {"k": _successes(values), "n": [value.n for value in values[1:]]} if options.soft else {}
+        whole = [value if value.n >= options.k else _unmeasured(value) for value in values]
+        more = {"k": _successes(whole), "n": [value.n for value in whole[1:]]} if options.soft else {}
         hard = [MASK if label is None else label for label in labels]
         yield stepwise_row(case, attempt, hard, **more, origin=origin(case.problem, attempt))
 
 
 class Rule(Protocol):
-    """(a) of a recipe's options."""
+    """(a) of a recipe's options, and its K."""
 
+    @property
+    def k(self) -> int: ...
     @property
     def consistent(self) -> bool: ...
     @property
@@ -85,11 +90,12 @@ class Rule(Protocol):
 
 
 def verified(case: Case, attempt: Attempt, rule: Rule) -> list[StepValue]:
-    """V[0 … n], with the consistent successes counted where they are asked for."""
+    """V[0 … n], with the consistent successes counted where they are asked for; of fewer than K draws without a
+    success nothing is known."""
     values = case.values(attempt)
-    if not rule.consistent:
-        return values
-    return glore.with_consistency(attempt.chain, values, case.draws, case.separator, rule.plain, rule.results)
+    if rule.consistent:
+        values = glore.with_consistency(attempt.chain, values, case.draws, case.separator, rule.plain, rule.results)
+    return [value if value.n >= rule.k or _counted(value) else _unmeasured(value) for value in values]
 
 
 def step_labels(attempt: Attempt, values: Sequence[StepValue], options: Sorm) -> tuple[int | None, ...]:
@@ -102,4 +108,12 @@ def step_labels(attempt: Attempt, values: Sequence[StepValue], options: Sorm) ->
 
 
 def _successes(values: Sequence[StepValue]) -> list[int]:
-    return [value.k if value.consistent is None else value.consistent for value in values[1:]]
+    return [_counted(value) for value in values[1:]]
+
+
+def _counted(value: StepValue) -> int:
+    return value.k if value.consistent is None else value.consistent
+
+
+def _unmeasured(value: StepValue) -> StepValue:
+    return replace(value, k=0, n=0, unfinished=0, consistent=None if value.consistent is None else 0)
