@@ -70,6 +70,7 @@ def measure(
     pits: Annotated[str | None, typer.Option(help="adaptive: a pit model's file")] = None,
     confidence: Annotated[float | None, typer.Option(help="adaptive: of a certain pit (0.95)")] = None,
     budget: Annotated[float | None, typer.Option(help="adaptive: share of its exhaustive cost (0.25)")] = None,
+    estimate: Annotated[bool, typer.Option("--estimate", help="say what it is expected to cost; draw nothing")] = False,
     engine: Engine = "embedded",
     device: Device = None,
     tokenizer: Tokenizer = None,
@@ -84,7 +85,31 @@ def measure(
     with open_store(db) as store:
         drawing = {"engine": engine, "device": device, "tokenizer": tokenizer}
         drawing["sampling"] = sampling_of(temperature, max_tokens, style)
-        through(store, "measure", {"chains": chains.ids(store), "n": k, **how, "budget": budget, **drawing}, json)
+        spec = {"chains": chains.ids(store), "n": k, **how, "budget": budget, **drawing}
+        if estimate:
+            _emit_cost(store, spec, json)
+        else:
+            through(store, "measure", spec, json)
+
+
+def _emit_cost(store: Store, spec: Mapping[str, Any], json: bool) -> None:
+    from stepviz.measure_cost import cost_of
+    from stepviz.run_report import lasting
+
+    cost = cost_of(store, spec)
+    draws, tokens, speed = cost.expected.continuations, cost.expected.tokens, cost.speed
+
+    def text() -> str:
+        took = f"{lasting(cost.seconds)} at {speed:,.0f} tokens/s" if cost.seconds is not None else "time unknown: "
+        took += "" if speed else f"{spec['engine']} has drawn nothing in this store yet"
+        left_out = f"; {cost.left_out} left out: no gold answer" if cost.left_out else ""
+        of = f"{spec['strategy']}, {cost.chains} chain{'' if cost.chains == 1 else 's'}{left_out}"
+        return f"{of}: {'' if cost.expected.exact else '≈ '}{draws:,.0f} continuations, ≈ {tokens:,.0f} tokens, {took}"
+
+    told = {"strategy": spec["strategy"], "chains": cost.chains, "left_out": cost.left_out,
+            "continuations": round(draws, 1), "exact": cost.expected.exact, "tokens": round(tokens),
+            "seconds": None if cost.seconds is None else round(cost.seconds, 1), "tokens_per_s": speed}  # fmt: skip
+    emit(told, json, text)
 
 
 @of_chains
