@@ -97,7 +97,15 @@ class Posterior:
         )  # a dead V may lie far below 1e-6
 
     def found(self, question: Seen = NOTHING, mass: float = CONFIDENCE) -> Found:
-        """The likeliest pit. certain: both sides have `mass`; needs more: no step has half of it; else possible.
+        """The likeliest pit. certain: both sides have `mass`; needs more: no step has half of it; else possible."""
+        i, here, before = self.sides(question)
+        chance = float(self.pit[i - 1])
+        if here >= mass and before >= mass:
+            return Found(i, "certain", chance)
+        return Found(i, "possible" if chance >= 0.5 else "needs more", chance)
+
+    def sides(self, question: Seen = NOTHING) -> tuple[int, float, float]:
+        """The likeliest pit i, P(V[i] ≤ 0.05) and P(V[i−1] > 0.05).
 
         question: draws from the bare question, which is alive by assumption; with V[0] it says whether a pit at step 1
         has anything before it.
@@ -107,10 +115,7 @@ class Posterior:
         here = below[i - 1] if i <= len(below) else 1.0  # behind the open prefixes stands a wrong answer
         a, b = self.model.alive
         before = below[i - 2] if i > 1 else betainc(a + question.k, b + question.n - question.k, NEARLY_0)
-        chance = float(self.pit[i - 1])
-        if here >= mass and 1 - before >= mass:
-            return Found(i, "certain", chance)
-        return Found(i, "possible" if chance >= 0.5 else "needs more", chance)
+        return i, float(here), float(1 - before)
 
 
 def posterior(model: PitModel, walk: Walk, seen: Mapping[int, Seen]) -> Posterior:
