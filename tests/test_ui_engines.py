@@ -168,7 +168,7 @@ def test_any_spec_can_be_typed_in(filled: Filled, checkpoint: Path, tmp_path: Pa
         (f"hf:{tmp_path}/nothing", "there is no model"),
         ("embedded:nobody", "no embedded model 'nobody'"),
         ("qwen-prm:x/y", "gives scores"),
-        ("vllm:x/y", "There is no engine"),
+        ("sglang:x/y", "There is no engine"),
         (str(tiny_scorers.lines(tmp_path / "sorm", role="sorm")), "sorm gives scores"),
     ):
         with pytest.raises(StepvizError, match=why):

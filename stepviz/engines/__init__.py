@@ -10,7 +10,7 @@ from stepviz.engines.base import Engine
 from stepviz.engines.server import FORM, served
 from stepviz.errors import StepvizError
 
-SPECS = f"embedded, embedded:NAME, hf:ID_OR_PATH, {FORM}"
+SPECS = f"embedded, embedded:NAME, hf:ID_OR_PATH, vllm:ID_OR_PATH, {FORM}"
 
 
 def canonical(spec: str) -> str:
@@ -22,7 +22,7 @@ def canonical(spec: str) -> str:
     kind, _, rest = spec.partition(":")
     if kind == "embedded":
         return "embedded" if rest in ("", "student") else spec
-    if kind == "vllm" and rest.startswith("embedded"):
+    if kind == "vllm" and (rest == "embedded" or ":" in rest):
         return f"vllm:{canonical(rest)}"
     if kind == "openai":
         with contextlib.suppress(StepvizError):  # who loads it says what is wrong
@@ -49,25 +49,29 @@ def load(spec: str, device: str | None = None, tokenizer: str | None = None) -> 
     where the model does not bring its own.
     """
     kind, _, rest = spec.partition(":")
-    if kind == "embedded":
-        from stepviz.embedded import path
+    if kind == "vllm" and rest:
+        from stepviz.engines.vllm import VllmEngine
 
-        name = rest or "student"
-        return _transformers(spec, str(path(name)), f"embedded/{name}", device, tokenizer)
-    if kind == "hf" and rest:
-        name = Path(rest).resolve().name if Path(rest).is_dir() else rest
-        return _transformers(spec, rest, name, device, tokenizer)
+        return VllmEngine(spec, *_place(rest), device, tokenizer)
     if kind == "openai" and rest:
         from stepviz.engines.openai import OpenAIEngine
 
         return OpenAIEngine(spec, tokenizer)
+    if kind == "embedded" or (kind == "hf" and rest):
+        from stepviz.engines.transformers import TransformersEngine
+
+        return TransformersEngine(spec, *_place(spec if kind == "embedded" else rest), device, tokenizer)
     raise StepvizError(f"unknown engine {spec!r}; supported: {SPECS}")
 
 
-def _transformers(spec: str, source: str, name: str, device: str | None, tokenizer: str | None) -> Engine:
-    from stepviz.engines.transformers import TransformersEngine
+def _place(given: str) -> tuple[str, str]:
+    """Folder or hub id, and what the model is called."""
+    kind, _, name = given.partition(":")
+    if kind == "embedded":
+        from stepviz.embedded import path
 
-    return TransformersEngine(spec, source, name, device, tokenizer)
+        return str(path(name or "student")), f"embedded/{name or 'student'}"
+    return given, Path(given).resolve().name if Path(given).is_dir() else given
 
 
 __all__ = ["SPECS", "Engine", "canonical", "load"]

@@ -24,7 +24,7 @@ from stepviz.types import Completion, Request, Sampling
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 ROWS = {"cpu": 256, "cuda": 256}  # in one batch, where the memory allows
 CACHE_BYTES = 2 << 30  # for the attention cache on a CPU
@@ -48,7 +48,7 @@ class TransformersEngine:
         self.model_id = identity(source, name, self.model.dtype) + (f"+{Path(tokenizer).name}" if tokenizer else "")
         positions = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         self.context = int(min(positions or self.tokenizer.model_max_length, self.tokenizer.model_max_length))
-        self.end_ids = _end_ids(self.model, self.tokenizer)
+        self.end_ids = end_ids(self.model.generation_config, self.tokenizer)
         self.notes: list[str] = []
         self._room: int | None = None  # tokens of a batch's cache, where its memory has turned out to be too small
         self._weights = self._fused_weights()
@@ -135,20 +135,31 @@ def _longest(rows: Sequence[Row]) -> int:
     return max((len(r.prompt) + max(r.room, 0) for r in rows), default=1)
 
 
+def causal_config(source: str) -> PreTrainedConfig:
+    """StepvizError where there is none, or where it is no language model's."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise _unloadable(source, error) from error
+    if is_causal(config.architectures) is False:
+        named = ", ".join(config.architectures)
+        does = "scores steps and writes none" if named.endswith(_SCORES) else "has no head that writes"
+        raise StepvizError(
+            f"{source} is no language model but a {named}, which {does}: choose a model that writes "
+            "(embedded:student, embedded:refiner)"
+        )
+    return config
+
+
 def _load_model(source: str, device: str) -> PreTrainedModel:
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    config = causal_config(source)
     try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-        if is_causal(config.architectures) is False:
-            named = ", ".join(config.architectures)
-            does = "scores steps and writes none" if named.endswith(_SCORES) else "has no head that writes"
-            raise StepvizError(
-                f"{source} is no language model but a {named}, which {does}: choose a model that writes "
-                "(embedded:student, embedded:refiner)"
-            )
         model = AutoModelForCausalLM.from_pretrained(
             source,
             config=config,
@@ -158,8 +169,12 @@ def _load_model(source: str, device: str) -> PreTrainedModel:
             attn_implementation="sdpa",
         )
     except (OSError, ValueError) as error:
-        raise StepvizError(f"cannot load a model from {source!r} (safetensors, no remote code): {error}") from error
+        raise _unloadable(source, error) from error
     return model.eval().requires_grad_(False).to(device)
+
+
+def _unloadable(source: str, error: Exception) -> StepvizError:
+    return StepvizError(f"cannot load a model from {source!r} (safetensors, no remote code): {error}")
 
 
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
@@ -171,9 +186,9 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
         raise StepvizError(f"cannot load a tokenizer from {source!r}: {error}") from error
 
 
-def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+def end_ids(config: GenerationConfig, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """All tokens that end a text: chat models have several."""
-    listed = model.generation_config.eos_token_id
+    listed = config.eos_token_id
     ids = listed if isinstance(listed, list) else [listed]
     return frozenset(i for i in (*ids, tokenizer.eos_token_id) if i is not None)
 
