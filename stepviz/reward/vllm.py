@@ -8,27 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stepviz.engines import memory
+from stepviz.engines import vllm_here
 from stepviz.engines.precision import named_by, precision
 from stepviz.engines.transformers import identity
 from stepviz.errors import StepvizError
 from stepviz.reward.encoding import Encoded, Tagged
-from stepviz.reward.loading import chosen_device
 from stepviz.reward.logits import TASK, at_ends
 from stepviz.reward.probe import refuse_looking_ahead
 from stepviz.reward.recognise import Recognised, recognise
 from stepviz.reward.scorer import Scorer
 from stepviz.reward.specs import Place
 
+if TYPE_CHECKING:
+    import torch
+
+CACHED = 65536  # tokens
+
 
 def load(spec: str, where: Place, device: str | None = None) -> VllmScorer:
     """See stepviz.reward.load_scorer. The id is that of the same weights with transformers: scores are the same."""
-    device = chosen_device(device)
+    device = vllm_here.prepare(device)
     found = recognise(where, spec)
     dtype = precision(found.config, device)
-    llm = _open(spec, found, str(dtype).removeprefix("torch."))
     made = VllmScorer(
         spec=spec,
         model_id=identity(found.source, found.name, dtype),
@@ -37,10 +40,16 @@ def load(spec: str, where: Place, device: str | None = None) -> VllmScorer:
         device=device,
         context=found.context,
         encode=found.encode,
-        llm=llm,
+        llm=_open(spec, found, device, dtype),
     )
-    close = 1e-4 if named_by(dtype) == "" else 2e-2
-    refuse_looking_ahead(made, found.config.get_text_config().vocab_size, close)
+    try:
+        close = 1e-4 if named_by(dtype) == "" else 2e-2
+        refuse_looking_ahead(made, found.config.get_text_config().vocab_size, close)
+    except (StepvizError, RuntimeError) as error:
+        made.close()
+        if isinstance(error, StepvizError):
+            raise
+        raise vllm_here.failed(error, spec, device) from error
     return made
 
 
@@ -60,29 +69,43 @@ class VllmScorer(Scorer):
             raise StepvizError(f"vLLM does not run {self.spec} so that steps can be scored: {error}") from None
 
     def close(self) -> None:
-        self.llm = None
-        memory.release()
+        if self.llm is not None:
+            llm, self.llm = self.llm, None
+            vllm_here.let_go(llm.llm_engine)
 
 
-def _open(spec: str, found: Recognised, dtype: str) -> Any:
-    try:
-        from vllm import LLM
-        from vllm.config import PoolerConfig
-    except ImportError as error:
-        raise StepvizError(f"{spec} needs vLLM, which is not installed here ({error}): see README, vLLM") from error
+def _open(spec: str, found: Recognised, device: str, dtype: torch.dtype) -> Any:
+    from vllm import LLM
+    from vllm.config import PoolerConfig
+
     try:
         return LLM(
             model=found.source,
             runner="pooling",
             pooler_config=PoolerConfig(task=TASK, tok_pooling_type="ALL"),
-            dtype=dtype,
+            dtype=str(dtype).removeprefix("torch."),
             max_model_len=found.context,
-            enforce_eager=True,
+            load_format="safetensors",
             trust_remote_code=False,
+            **vllm_here.settings(device, found.context),
+            **_cache(found, device, dtype),
             **_settings(found),
         )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise StepvizError(f"vLLM cannot load {spec}: {error}") from error
+    except Exception as error:
+        if isinstance(error, (OSError, ValueError, RuntimeError, MemoryError)):
+            raise vllm_here.failed(error, spec, device) from error
+        raise
+
+
+def _cache(found: Recognised, device: str, dtype: torch.dtype) -> dict[str, int]:
+    """On a GPU no more than a pass over some chains needs: a student has its place beside it."""
+    if device == "cpu":
+        return {}
+    config = found.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    a_token = 2 * config.num_hidden_layers * heads * width * dtype.itemsize
+    return {"kv_cache_memory_bytes": a_token * max(CACHED, 2 * found.context)}
 
 
 def _settings(found: Recognised) -> dict[str, Any]:
