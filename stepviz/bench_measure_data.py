@@ -119,10 +119,13 @@ def _sampled(store: Store, engine: Engine, sampling: Sampling, known: Known, eac
     return found[True][:each] + found[False][:each]
 
 
-def _measured(chosen: Sequence[tuple[Problem, Sample]], engine: Engine, sampling: Sampling, known: Known) -> list[Case]:
+def _measured(
+    chosen: Sequence[tuple[Problem, Sample]], twice: int, engine: Engine, sampling: Sampling, known: Known
+) -> list[Case]:
+    """K draws a prefix, and 2K of the first `twice` chains."""
     wants: list[dict[int, Want]] = []
-    for problem, made in chosen:
-        n = K if made.verdict.value == "correct" else 2 * K
+    for place, (problem, made) in enumerate(chosen):
+        n = 2 * K if place < twice else K
         steps = [i for i in range(made.chain.n + 1) if not terminal(made.chain, i)]
         wants.append({i: Want(problem, prefix_of(made.chain, i), n) for i in steps})
     known.keep({problem.id for problem, _ in chosen})
