@@ -25,8 +25,9 @@ default), and those that draw with one model `engine` ("embedded") and `tokenize
 many problems or chains are of kinds `sample many`, `measure many` and `score many`: the others are somebody's click,
 and are let in between their batches.
 
-progress: {"done", "total", "unit", "tokens", "tokens_per_s", "eta_s", "note"}; after an import also "report", after a
-build "dataset", its id; a training tells "loss" and "losses", and at last "model", its id.
+progress: {"done", "total", "unit", "tokens", "tokens_per_s", "eta_s", "note"}, what it has cost over all of its lives,
+"spent": {"sampled", "read", "seconds"} (stepviz.costs), and the "notes" of its engines; after an import also "report",
+after a build "dataset", its id; a training tells "loss" and "losses", and at last "model", its id.
 """
 
 from __future__ import annotations

@@ -81,17 +81,19 @@ class Trainer:
                 start_new_session=True,
                 preexec_fn=_yield_to_others,
             )
-        self._watch(run.id, child)
+        self._watch(run, child)
         self._end(run, child.returncode)
 
-    def _watch(self, run_id: int, child: subprocess.Popen[bytes]) -> None:
+    def _watch(self, claimed: RunRow, child: subprocess.Popen[bytes]) -> None:
         cancelled: float | None = None
         while child.poll() is None:
             time.sleep(POLL_S)
-            run = self.store.run(run_id)
+            run = self.store.run(claimed.id)
             if run.cancel_requested or run.worker != self.name:
                 cancelled = cancelled or time.monotonic()
-                patience = RECORD_S if train_left.finished_by(Path(run.spec["out"]), run_id) else GRACE_S
+                made = train_left.finished_by(Path(run.spec["out"]), run.id)
+                heard = run.progress != claimed.progress  # else it still reads its code, and hears of nothing
+                patience = RECORD_S if made else GRACE_S if heard else 0.0
                 if time.monotonic() - cancelled > patience:
                     os.killpg(child.pid, signal.SIGKILL)
                     child.wait()

@@ -267,7 +267,7 @@ def fit(
     settings = replace(arm.settings, seed=seed)
 
     def report(row: Mapping[str, Any]) -> None:
-        if row["step"] % 100 == 0:
+        if row.get("step", 0) % 100 == 0:
             log(json.dumps({"stage": arm.name, "seed": seed, **row}))
 
     if arm.trainer == "refiner":

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepviz.errors import StepvizError
+from training import room
 from training.adapters import merged
 from training.large import in_parts
 from training.packing import Document, PackedBlocks, pack
@@ -91,14 +92,17 @@ def train(
     blocks = pack(documents, settings.length, settings.seed)
     log = LossLog(report, settings.batch * settings.length)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id  # never learnt
-    trainer = Trainer(
-        model=model,
-        args=arguments(model, out, settings, len(blocks)),
-        train_dataset=PackedBlocks(blocks, settings.length, pad),
-        data_collator=default_data_collator,
-        callbacks=log.callbacks(),
-    )
-    result = run(trainer, out)
+
+    def made(parts: room.Parts) -> Trainer:
+        return Trainer(
+            model=model,
+            args=arguments(out, settings, len(blocks), parts),
+            train_dataset=PackedBlocks(blocks, settings.length, pad),
+            data_collator=default_data_collator,
+            callbacks=log.callbacks(),
+        )
+
+    result = run(made, model, out, settings, log)
     save(merged(model), tokenizer, out)
     too_long = sum(len(d.ids) > settings.length for d in documents)
     return {
@@ -108,13 +112,20 @@ def train(
     }
 
 
-def run(trainer: Trainer, out: Path) -> TrainOutput:
+def run(
+    made: Callable[[room.Parts], Trainer], model: PreTrainedModel, out: Path, settings: Settings, log: LossLog
+) -> TrainOutput:
     """Trains, from the checkpoint in `out` where there is one. Only our log speaks: the stock printer's lines are no
     JSON, and say the same."""
     from transformers import PrinterCallback
 
-    trainer.remove_callback(PrinterCallback)
-    done = trainer.train(resume_from_checkpoint=resumable(out))
+    def quiet(parts: room.Parts) -> Trainer:
+        trainer = made(parts)
+        trainer.remove_callback(PrinterCallback)
+        return trainer
+
+    parts = in_parts(model, settings.batch)
+    done = room.train(quiet, model, parts, lambda: resumable(out), lambda text: log.report({"warning": text}))
     require_finite(done.training_loss, done.global_step, done.global_step)  # some steps come after the last line
     return done
 
@@ -183,10 +194,14 @@ class LossLog:
 
         class Progress(TrainerCallback):
             def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-                log.resumed, log.losses = state.global_step, losses_of(state)
+                log.resumed, log.losses, log.first = state.global_step, losses_of(state), None
 
             def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
                 log.first = log.first or (state.global_step, time.monotonic())
+
+            def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+                if isinstance(log.report, Watch):  # of the steps since the last loss, too
+                    log.report({"trained": (state.global_step - log.resumed) * log.a_step})
 
             def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
                 if logs and "loss" in logs:
@@ -199,6 +214,7 @@ class LossLog:
         require_finite(loss, step, of)
         self.losses.append((step, round(loss, 4)))
         row = {"step": step, "of": of, "loss": self.losses[-1][1], "tokens": step * self.a_step}
+        row["trained"] = (step - self.resumed) * self.a_step  # by this process
         if (each := self.seconds_a_step(step)) is not None:
             row |= {"tokens_per_s": round(self.a_step / each), "eta_s": round(each * (of - step), 1)}
         self.report(row)
@@ -210,7 +226,7 @@ class LossLog:
         return max(1e-9, time.monotonic() - self.first[1]) / (step - self.first[0])
 
 
-def arguments(model: PreTrainedModel, out: Path, settings: Settings, blocks: int, **more: Any) -> TrainingArguments:
+def arguments(out: Path, settings: Settings, blocks: int, parts: room.Parts, **more: Any) -> TrainingArguments:
     """What all our trainings share: the schedule, bfloat16 products, static shapes; a Watch keeps a checkpoint."""
     import torch
     from transformers import TrainingArguments
@@ -239,7 +255,7 @@ def arguments(model: PreTrainedModel, out: Path, settings: Settings, blocks: int
         dataloader_drop_last=blocks >= settings.batch,
         dataloader_num_workers=0,
         use_cpu=not torch.cuda.is_available(),
-        **in_parts(model, settings.batch),
+        **parts,
         **more,
     )
 

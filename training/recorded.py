@@ -14,6 +14,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ from training.watching import Cancelled, Watch
 
 LEASE_S = 20.0
 BEAT_S = 0.7
-GRACE_S = 3.0  # a training that does not come to a step's end (it loads or compiles) is ended at once
-KEPT = ("done", "total", "steps", "losses", "loss", "round", "rounds", "of_rounds")  # of the progress, when it goes on
+GRACE_S = 1.0  # a training that does not come to a step's end (it loads or compiles) is ended at once
+KEPT = ("done", "total", "steps", "losses", "loss", "round", "rounds", "of_rounds", "notes")  # when it goes on
 TOLD = ("note", "loss", "tokens", "tokens_per_s", "eta_s", "round", "rounds", "of_rounds")  # … of a report's row
 POINTS = 240  # of the loss curve in the row
 TOO_LATE = "the cancel came when the model was made: it is kept"
@@ -49,6 +50,7 @@ class Recorded:
         self.last, self.whole = threading.Lock(), False  # whole: the model has its name, a cancel comes too late
         before = {k: v for k, v in self.run.progress.items() if k in KEPT}
         self.progress: dict[str, Any] = {**before, "note": "starting", "unit": "steps"}
+        self.spent = Spent.of(self.run.progress)
         self.watch = Watch(self.tell, self.cancel.is_set, keep_every_s)
         self.beat = threading.Thread(target=self._beat, daemon=True)
 
@@ -101,9 +103,14 @@ class Recorded:
     def tell(self, row: Mapping[str, Any]) -> None:
         """A row of the trainer's report: a line of JSON, and for the next heartbeat. Another thread reads it there.
 
-        {"step", "of", …} of a training, {"draws", "of", …} of a sampling, {"note", …} of a new stage.
+        {"step", "of", …} of a training, {"draws", "of", …} of a sampling, {"note", …} of a new stage, {"warning"} of
+        what went otherwise than was asked for.
         """
         print(json.dumps(row), flush=True)
+        self.spent.hear(row)
+        if "warning" in row:
+            self.store.log(self.run.id, row["warning"])
+            self.progress = {**self.progress, "notes": [*self.progress.get("notes", []), row["warning"]]}
         told = {k: row[k] for k in TOLD if k in row}
         if "step" in row:
             told |= {"note": row.get("note", ""), "done": row["step"], "total": row["of"], "unit": "steps"}
@@ -124,11 +131,15 @@ class Recorded:
     def note(self, text: str, **more: Any) -> None:
         self.progress = {**self.progress, "note": text, **more}
 
+    def _told(self) -> dict[str, Any]:
+        """What the run's row says of it."""
+        return {**self.progress, "spent": self.spent.told()}
+
     def _beat(self) -> None:
         asked = 0.0
         while not self.ended.wait(BEAT_S):
             with contextlib.suppress(Exception):  # a database that is busy for a while: the next beat will do
-                if self.store.heartbeat(self.run.id, self.worker, self.progress, LEASE_S):
+                if self.store.heartbeat(self.run.id, self.worker, self._told(), LEASE_S):
                     asked = asked or time.monotonic()
                     self.cancel.set()
             if asked and time.monotonic() - asked > GRACE_S:
@@ -154,11 +165,43 @@ class Recorded:
 
     def _finish(self, state: RunState, error: str | None = None) -> None:
         self.state = state
-        asked = self.store.heartbeat(self.run.id, self.worker, self.progress, LEASE_S) or self.cancel.is_set()
+        asked = self.store.heartbeat(self.run.id, self.worker, self._told(), LEASE_S) or self.cancel.is_set()
         if state == "done" and asked:
             self.note(TOO_LATE)
-            self.store.heartbeat(self.run.id, self.worker, self.progress, LEASE_S)
+            self.store.heartbeat(self.run.id, self.worker, self._told(), LEASE_S)
         self.store.finish_run(self.run.id, state, error, worker=self.worker)
+
+
+@dataclass
+class Spent:
+    """What a run has cost over all of its lives: tokens trained on, what a kill had it learn again included, tokens
+    sampled, seconds. As of the last report before a kill."""
+
+    trained: int = 0
+    sampled: int = 0
+    worked: float = 0.0  # before this life
+    began: float = field(default_factory=time.monotonic)
+    last: dict[str, int] = field(default_factory=dict)  # told by the stage at work
+
+    @classmethod
+    def of(cls, progress: Mapping[str, Any]) -> Spent:
+        before = progress.get("spent") or {}
+        numbers = (int(before.get(name, 0)) for name in ("trained", "sampled"))
+        return cls(*numbers, worked=float(before.get("seconds", 0.0)))
+
+    def hear(self, row: Mapping[str, Any]) -> None:
+        """A stage tells how much it has done; the next one begins anew."""
+        told = {"trained": row.get("trained"), "sampled": row.get("tokens") if "draws" in row else None}
+        for name, tokens in told.items():
+            if tokens is not None:
+                before = self.last.get(name, 0)
+                more = tokens - before if tokens >= before else tokens
+                setattr(self, name, getattr(self, name) + more)
+                self.last[name] = tokens
+
+    def told(self) -> dict[str, Any]:
+        seconds = round(self.worked + time.monotonic() - self.began, 1)
+        return {"trained": self.trained, "sampled": self.sampled, "seconds": seconds}
 
 
 def said(error: BaseException) -> str:

@@ -28,6 +28,7 @@ from training.language_model import LossLog, Report, Settings, arguments, check_
 from training.language_model import run as train
 from training.large import head_of, with_exact_head
 from training.packing import IGNORED, pack
+from training.room import Parts
 from training.step_rows import Labelled, PackedChains, collate, documents, held_out, read
 
 if TYPE_CHECKING:
@@ -248,13 +249,17 @@ def _fit(
 
     pad = tokenizer.pad_token_id or 0
     log = LossLog(report, settings.batch * settings.length)
-    trainer = StepTrainer(
-        model=model,
-        args=arguments(model, out, settings, len(blocks), remove_unused_columns=False),
-        train_dataset=PackedChains(blocks, settings.length, pad),
-        data_collator=collate,
-        callbacks=log.callbacks(),
-    )
-    trainer.model_accepts_loss_kwargs = True  # our loss takes the count of the whole batch's labels
-    result = train(trainer, out)
+
+    def made(parts: Parts) -> Trainer:
+        trainer = StepTrainer(
+            model=model,
+            args=arguments(out, settings, len(blocks), parts, remove_unused_columns=False),
+            train_dataset=PackedChains(blocks, settings.length, pad),
+            data_collator=collate,
+            callbacks=log.callbacks(),
+        )
+        trainer.model_accepts_loss_kwargs = True  # our loss takes the count of the whole batch's labels
+        return trainer
+
+    result = train(made, model, out, settings, log)
     return cost(blocks, settings, log, result.global_step)

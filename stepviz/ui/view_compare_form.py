@@ -92,7 +92,8 @@ def sampling_of(bench: Workbench, at: At) -> Sampling:
 
 def cost_of(store: Store, missing: Missing, settings: CompareSettings) -> Cost:
     """At the speed of the last run that drew with one of the two, else of the last that drew at all."""
-    drew = [run for run in store.runs(LOOKED_AT) if run.progress.get("tokens_per_s")]
+    runs = (run for run in store.runs(LOOKED_AT) if run.progress.get("tokens_per_s"))
+    drew = [run for run in runs if run.progress.get("unit") not in ("chains", "steps")]  # of which none was sampled
     two = {settings.before, settings.after}
     ours = [run for run in drew if two & {run.spec.get(name) for name in ("engine", "before", "after")}]
     rate = next((float(run.progress["tokens_per_s"]) for run in [*ours, *drew]), None)
