@@ -149,12 +149,16 @@ def _right(problem: Any, text: str) -> bool:
     return judge.judge([text[s.start : s.end] for s in segment(text, "line")]).right
 
 
-def engine(engine: str = "embedded", **_: Any) -> Result:
-    """Our engine against the library's own generate."""
-    from stepviz.bench_engine import rates
+def engine(engine: str = "embedded", prefixes: int = 64, repeats: int = 3, **_: Any) -> Result:
+    """Our engines against the libraries under them used bare."""
+    from stepviz.bench_engine import EACH, tables
 
-    title = "Engine: 8 continuations of 64 prefixes against stock generate, on the CPU"
-    return Result(title, {"tokens a second": rates(engine)})
+    title = f"Engines: {EACH} continuations of {prefixes} prefixes against the bare libraries, on the CPU"
+    note = (
+        "Bare: the library's own way for the same prompts, sampling parameters and seeds, text in and text out. Times "
+        "are compared turn against turn, a token; `prefill` is a pass that draws one token a prompt, `decode` the rest."
+    )
+    return Result(title, tables(engine, prefixes, repeats), note)
 
 
 def score(engine: str = "embedded", **_: Any) -> Result:

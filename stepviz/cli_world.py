@@ -91,6 +91,8 @@ def bench(
     sampled: Annotated[int, typer.Option(help="student: problems with eight samples each")] = 1000,
     each: Annotated[int, typer.Option(help="measure: wrong chains, and as many right ones")] = 500,
     db: Annotated[str | None, typer.Option(help="measure: a store that keeps its draws; else none is kept")] = None,
+    prefixes: Annotated[int, typer.Option(min=1, help="engine: prefixes, each continued eight times")] = 64,
+    repeats: Annotated[int, typer.Option(min=1, help="engine: turns, of which the medians are told")] = 3,
     engine: str = "embedded",
     json: Json = False,
     write: Write = False,
@@ -101,10 +103,12 @@ def bench(
 
     if name not in BENCHES:
         raise StepvizError(f"no benchmark {name!r}; there are: {', '.join(names())}")
-    found = BENCHES[name](data=data, problems=problems, sampled=sampled, engine=engine, each=each, db=db)
+    sizes = {"problems": problems, "sampled": sampled, "each": each, "prefixes": prefixes, "repeats": repeats}
+    found = BENCHES[name](data=data, engine=engine, db=db, **sizes)
     if write:
         given = {"data": (data, None), "problems": (problems, 5000), "sampled": (sampled, 1000),
-                 "each": (each, 500), "engine": (engine, "embedded")}  # fmt: skip
+                 "each": (each, 500), "prefixes": (prefixes, 64), "repeats": (repeats, 3),
+                 "engine": (engine, "embedded")}  # fmt: skip
         options = "".join(f" --{option} {value}" for option, (value, default) in given.items() if value != default)
         results.write(name, found.title, f"python -m stepviz bench {name} --write{options}", found.tables, found.note)
         for file, picture in found.pictures.items():
