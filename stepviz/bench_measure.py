@@ -25,6 +25,7 @@ from stepviz.svg import chart
 
 SORM = "embedded:sorm"
 SPENT = "sampled tokens, % of exhaustive"
+TICKS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 100)
 PRICES = (16.0, 8.0, 4.0, 2.0, 1.0)  # of the plot: nats that an exhaustive measurement's tokens must bring
 
 
@@ -41,6 +42,7 @@ def measure(
         "strategies": [row(way, whole, cases) for way in ways.values()],
         "paired differences on wrong chains": differences(ways, cases),
         "adaptive and the pit model alone, at other confidences": confidences(cases, whole),
+        "pits against the exact one, % of wrong chains": [offsets(way, cases) for way in ways.values()],
         "labels of `backward` against those of all draws": [identical(ways, cases)],
         "where `bisect` errs, wrong chains": bisect_errs(ways, cases),
         "the chains": [about(cases, loaded.model_id)],
@@ -106,6 +108,15 @@ def confidences(cases: Sequence[Case], whole: Reading) -> list[dict[str, Any]]:
             made = row(read(name, cases, strategy, sure), whole, cases)
             rows.append({"confidence of a label 0": sure, **made})
     return rows
+
+
+def offsets(way: Reading, cases: Sequence[Case]) -> dict[str, Any]:
+    """How far each pit lies before or behind the exact one."""
+    pairs = [(p, c.judgement.exact_pit) for p, c in zip(way.pits, cases, strict=True) if c.wrong]
+    late = np.array([p - exact for p, exact in pairs if p is not None and exact is not None])
+    found = {"2 or more too early": late <= -2, "1 too early": late == -1, "exact": late == 0}
+    found |= {"1 too late": late == 1, "2 or more too late": late >= 2}
+    return {"strategy": way.name, **{name: _percent(some.mean()) for name, some in found.items()}}
 
 
 def identical(ways: Mapping[str, Reading], cases: Sequence[Case]) -> dict[str, Any]:
@@ -203,4 +214,4 @@ def plot(ways: Mapping[str, Reading], cases: Sequence[Case]) -> str:
         name: [(min(shares), right(ways[name])), (max(shares), right(ways[name]))]
         for name in ("the SORM alone", "the pit model alone")
     }
-    return chart("Labels against the exact judge, wrong chains", SPENT, "right, %", lines)
+    return chart("Labels against the exact judge, wrong chains", SPENT, "right, %", lines, ticks=TICKS)

@@ -47,6 +47,7 @@ def readings(cases: Sequence[Case]) -> dict[str, Reading]:
     ways.append(_labelled("backward", cases, backward))
     ways += [_located("forward", cases, forward, _first_failed), _located("bisect", cases, bisect, bisected_pit)]
     ways.append(read("adaptive", cases, spend))
+    ways.append(read("adaptive, price 4: the first choice", cases, adaptive.Adaptive(pits.shipped(), price=4.0)))
     ways.append(read("exhaustive, read by the pit model", cases, exhaustive))
     ways.append(read("the pit model alone", cases, alone))
     ways.append(_scored("the SORM alone", cases))

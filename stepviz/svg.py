@@ -14,8 +14,15 @@ DASHES = ("", "7 5", "2 4")  # in turn: of lines that lie on each other the lowe
 Points = Sequence[tuple[float, float]]
 
 
-def chart(title: str, x: str, y: str, lines: Mapping[str, Points], logarithmic: bool = True) -> str:
-    """An SVG of named lines; `logarithmic` spaces the x values by doubling."""
+def chart(
+    title: str,
+    x: str,
+    y: str,
+    lines: Mapping[str, Points],
+    logarithmic: bool = True,
+    ticks: Sequence[float] = (),
+) -> str:
+    """An SVG of named lines; `logarithmic` spaces the x values by doubling. ticks: on x, else at every point's."""
     place = (lambda v: math.log2(v)) if logarithmic else (lambda v: v)
     xs = sorted({px for points in lines.values() for px, _ in points})
     ys = [py for points in lines.values() for _, py in points]
@@ -33,7 +40,7 @@ def chart(title: str, x: str, y: str, lines: Mapping[str, Points], logarithmic: 
         _, py = at(xs[0], value)
         parts.append(_line(LEFT, py, WIDTH - RIGHT, py, GREY, 0.25))
         parts.append(_text(LEFT - 6, py + 4, f"{value:g}", anchor="end"))
-    for value in xs:
+    for value in [tick for tick in ticks if xs[0] <= tick <= xs[-1]] or xs:
         px, _ = at(value, low)
         parts.append(_text(px, HEIGHT - BOTTOM + 16, f"{value:g}", anchor="middle"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x, anchor="middle"))

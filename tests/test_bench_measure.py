@@ -92,6 +92,14 @@ def test_a_row_of_the_table_by_hand(problem: Problem) -> None:
     assert row["as 8 other draws say, wrong chains, %"] == pytest.approx(33.3)  # they say 0, 0, 0
 
 
+def test_offsets_are_signed(problem: Problem) -> None:
+    """The exact pit is at 4."""
+    case = case_of({}, problem)
+    ways = [Reading("by hand", [[1, 1, 1]], [pit], [{}]) for pit in (1, 2, 3, 4, 5)]
+    found = [[name for name, share in bench_measure.offsets(way, [case]).items() if share == 100] for way in ways]
+    assert found == [["2 or more too early"], ["2 or more too early"], ["1 too early"], ["exact"], ["1 too late"]]
+
+
 def test_whole_on_a_few_chains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command on the embedded student; run again on the same store it draws nothing, and says the same."""
     monkeypatch.setattr(bench_measure_data, "PROBLEMS", 12)
