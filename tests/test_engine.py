@@ -19,9 +19,7 @@ from stepviz.engines.prompts import encode
 from stepviz.errors import StepvizError
 from stepviz.types import PromptStyle, Request, Sampling
 from tests import tiny
-
-QUESTIONS = ("Tom has 3 apples and buys 12 more. How many apples?", "A box holds 8 muffins.", "After how many days?")
-STEPS = ("3+12=15\n", "Ana eats 2 a day.\n", "8/2=4 days\n\n")
+from tests.engine_contract import QUESTIONS, STEPS, EngineContract, requests_of
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +37,8 @@ def engine(request: pytest.FixtureRequest, folder: Path) -> engine_module.Transf
     return loaded
 
 
-def requests_of(seeds: int) -> list[Request]:
-    """Every prefix of the same three steps, for three questions, several seeds each."""
-    prefixes = ["".join(STEPS[:i]) for i in range(4)]
-    return [Request(q, p, 1000 * i + s) for i, q in enumerate(QUESTIONS) for p in prefixes for s in range(seeds)]
+class TestTransformers(EngineContract):
+    """Both paths keep every promise to the last bit."""
 
 
 def stock_greedy(model: torch.nn.Module, ids: tuple[int, ...], tokens: int) -> list[int]:
@@ -127,16 +123,6 @@ def test_one_prompt_many_seeds_follows_the_model_distribution(engine: engine_mod
     assert 0.5 * (counts - expected).abs().sum() < 1.25 * fair
 
 
-def test_stop_strings_end_a_row_and_are_left_out(engine: engine_module.TransformersEngine) -> None:
-    free = engine.generate([Request(QUESTIONS[0], "", 3)], Sampling(max_tokens=60))[0]
-    stop = free.text[10:13]
-    stopped = engine.generate([Request(QUESTIONS[0], "", 3)], Sampling(max_tokens=60, style=PromptStyle(stop=(stop,))))
-    assert stopped[0].text == free.text[: free.text.index(stop)]
-    assert stopped[0].finish_reason == "stop"
-    assert stopped[0].tokens < free.tokens
-    assert free.token_ids[: stopped[0].tokens] == stopped[0].token_ids
-
-
 def test_the_end_token_ends_a_row_and_is_not_text(engine: engine_module.TransformersEngine) -> None:
     free = engine.generate([Request(QUESTIONS[1], "", 4)], Sampling(max_tokens=40))[0]
     assert (free.finish_reason, free.tokens) == ("length", 40)
@@ -147,57 +133,6 @@ def test_the_end_token_ends_a_row_and_is_not_text(engine: engine_module.Transfor
     assert ended.tokens == first + 1
     assert free.text.startswith(ended.text)
     assert ended.text == engine.tokenizer.decode(free.token_ids[:first])
-
-
-def test_a_prompt_longer_than_the_context_is_an_error_and_harms_no_other(
-    engine: engine_module.TransformersEngine,
-) -> None:
-    requests = [Request(QUESTIONS[0], "", 1), Request("x " * 400, "", 1), Request("y " * 120, "", 1)]
-    good, long, near = engine.generate(requests, Sampling(max_tokens=200))
-    assert good == engine.generate(requests[:1], Sampling(max_tokens=200))[0]
-    assert (long.finish_reason, long.text, long.tokens) == ("error", "", 0)
-    assert "256" in long.error
-    assert near.finish_reason == "length"
-    assert near.prompt_tokens + near.tokens == engine.context == 256
-
-
-def test_cancel_is_heard_between_chunks_and_keeps_what_is_done(
-    engine: engine_module.TransformersEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stepviz.engines.decode.CHUNK_S", 0.0)
-    ended: dict[int, object] = {}
-    requests = [Request(QUESTIONS[0], "", seed) for seed in range(400)]
-    sampling = Sampling(max_tokens=40, style=PromptStyle(stop=("e",)))
-    out = engine.generate(
-        requests, sampling, on_completion=lambda i, c: ended.__setitem__(i, c), cancelled=lambda: len(ended) > 20
-    )
-    finished = [c for c in out if c.finish_reason != "error"]
-    assert 20 < len(finished) < 400
-    assert {c.error for c in out if c.finish_reason == "error"} == {"cancelled"}
-    assert [ended[i] for i in range(400)] == out
-    whole = engine.generate(requests, sampling)
-    assert all(c == whole[i] for i, c in enumerate(out) if c.finish_reason != "error")
-
-
-def test_a_call_inside_on_batch_disturbs_nothing(
-    engine: engine_module.TransformersEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stepviz.engines.decode.CHUNK_S", 0.0)
-    requests, sampling = requests_of(2), Sampling(max_tokens=25)
-    alone = engine.generate(requests, sampling)
-    inner: list[object] = []
-    seen: list[tuple[int, int]] = []
-
-    def on_batch(done: int, tokens: int) -> None:
-        seen.append((done, tokens))
-        if len(seen) % 7 == 3:
-            inner.append(engine.generate(requests[:3], sampling))
-
-    assert engine.generate(requests, sampling, on_batch=on_batch) == alone
-    assert inner
-    assert all(one == alone[:3] for one in inner)
-    assert seen[-1] == (len(requests), sum(c.tokens for c in alone))
-    assert seen == sorted(seen)
 
 
 def test_callers_are_let_in_within_a_second(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

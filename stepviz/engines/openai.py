@@ -86,7 +86,7 @@ class OpenAIEngine:
             self._collect(call, answers)
         finally:
             work.cancel()
-            call.report()  # also before an exception goes on: who records the completions does it now
+        call.report()
         return call.result()
 
     def close(self) -> None:
@@ -110,6 +110,7 @@ class OpenAIEngine:
             if isinstance(answer, Failure):
                 failed += answer.fate == "server"
                 if answer.fate == "everything" or failed >= IN_A_ROW:
+                    call.report()  # who records completions does it now
                     raise StepvizError(f"{answer.said} (what was finished before is kept: run it again to go on)")
                 answer = Completion("", "error", 0, error=answer.said)
             else:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 SHARE = "STEPVIZ_VLLM_MEMORY"
 DEFAULT_SHARE = 0.7  # of a GPU's memory: a scorer has its place beside it
 INSTALL = (
-    "vLLM is not installed here: .venv/bin/pip install -r requirements-gpu.txt; without a GPU make .venv-vllm, and use "
-    ".venv-vllm/bin/python (README, vLLM)"
+    "vLLM is not installed here: .venv/bin/pip install -r requirements-gpu.txt; without a GPU `make vllm`, and "
+    ".venv-vllm/bin/python in the place of .venv/bin/python (README, Engines)"
 )
 _ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
@@ -39,7 +39,7 @@ def prepare(device: str | None) -> str:
     except ImportError as error:
         if (error.name or "").partition(".")[0] == "vllm":
             raise StepvizError(INSTALL) from None
-        raise StepvizError(f"vLLM is not whole here, {error}: install it anew (README, vLLM)") from error
+        raise StepvizError(f"vLLM is not whole here, {error}: install it anew (README, Engines)") from error
     own = "cpu" if current_platform.is_cpu() else "cuda"
     if device not in (None, own):
         other = "it takes the first GPU that it sees: set CUDA_VISIBLE_DEVICES" if ":" in device else "use hf:"
