@@ -15,7 +15,8 @@ from stepviz import engines, worker
 from stepviz.engines import openai_calls
 from stepviz.engines.server import served
 from stepviz.errors import StepvizError
-from stepviz.types import PromptStyle, Request, Sampling
+from stepviz.rollouts import Want, draw
+from stepviz.types import Problem, PromptStyle, Request, Sampling
 from stepviz.ui.engine_choice import checked, name_of
 from tests import tiny
 from tests.openai_cases import MODEL, FakeServer, completion, serving
@@ -195,6 +196,25 @@ def test_what_was_finished_before_a_failure_is_handed_over_first(
         )
     assert kept == [0, 1, 2, 3]
     assert ended == []
+
+
+def test_draws_that_were_finished_before_a_failure_are_recorded_and_not_asked_for_again(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEPVIZ_OPENAI_REQUESTS", "1")
+    monkeypatch.setattr("stepviz.engines.openai.RETRIES", 0)
+    server.answer = lambda *_: completion("#### 7") if len(server.seen) <= 3 else None
+    engine, kept = engines.load(server.spec), []
+    wants = [Want(Problem("How many?", "7"), "", 8)]
+    with pytest.raises(StepvizError, match="breaks off"):
+        draw(wants, engine, SAMPLING, recall=lambda *_: (), record=kept.extend)
+    assert [(c.j, c.verdict) for c in kept] == [(0, "correct"), (1, "correct"), (2, "correct")]
+    server.answer = lambda *_: completion("#### 7")
+    asked = len(server.asked)
+    drawn = draw(wants, engine, SAMPLING, recall=lambda *_: list(kept), record=kept.extend)
+    assert len(server.asked) == asked + 5
+    assert [c.j for c in next(iter(drawn.continuations.values()))] == list(range(8))
+    engine.close()
 
 
 def test_a_server_that_stumbles_over_one_request_fails_that_one(server: FakeServer) -> None:
