@@ -8,7 +8,7 @@ of the draft. Drafts that stand in the ledger under the same settings are passed
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,8 @@ def refine(job: Job) -> None:
     if orm and sorm and orm.scorer is sorm.scorer:
         sorm = orm
     work = Work(job, settings, job.sampling(), refiner, orm, sorm, Progress(job, len(ids)))
+    for judge in work.judges():
+        judge.between = work.progress.pause
     for start in range(0, len(ids), CHUNK):
         work.do([job.chain(id) for id in ids[start : start + CHUNK]])
         if job.cancelled():
@@ -90,6 +92,7 @@ class Judge:
     scorer: Scorer
     known: dict[tuple[str, tuple[str, ...]], list[float]] = field(default_factory=dict)
     refused: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+    between: Callable[[], None] = lambda: None  # batches: others are let in
 
     def __call__(
         self, asked: Sequence[tuple[str, Sequence[str]]], cancelled: Cancelled | None = None
@@ -101,8 +104,8 @@ class Judge:
         def refuse(index: int, reason: str) -> None:
             self.refused[new[index]] = reason
 
-        for key, scores in zip(new, self.scorer.score(new, None, refuse, cancelled), strict=True):
-            self.known[key] = scores
+        found = self.scorer.score(new, lambda index, scores: self.between(), refuse, cancelled)
+        self.known |= dict(zip(new, found, strict=True))
         return [self.known[key] for key in keys]
 
     def forget(self) -> None:
@@ -170,7 +173,7 @@ class Work:
         """Without the drafts that have no steps or that a scorer cannot read; stores the scores of the others."""
         reasons = {row.chain.id: self._unfit(row.chain) for row in rows}
         self.job.tell(note=f"scoring {len(rows)} drafts" if len(rows) > 1 else "scoring the draft")
-        for judge in self._judges():
+        for judge in self.judges():
             fit = [row for row in rows if not reasons[row.chain.id]]
             judge.forget()
             drafts = [_draft(row, problems) for row in fit]
@@ -193,7 +196,7 @@ class Work:
             return f"there is no step {self.settings.at} to refine from: the draft has steps 1 … {chain.n}"
         return ""
 
-    def _judges(self) -> list[Judge]:
+    def judges(self) -> list[Judge]:
         found = [judge for judge in (self.orm, self.sorm) if judge is not None]
         return found[:1] if len(found) == 2 and found[0] is found[1] else found
 
@@ -207,7 +210,7 @@ class Work:
             self._leave_out(row, next(iter(errors.values())))
             return
         chains = {name: writer.chain(i, m) for name, m in made.items() if not m.error}
-        for judge in self._judges():
+        for judge in self.judges():
             for name, chain in chains.items():
                 if made[name].whole:
                     judge.store(problem.question, chain)

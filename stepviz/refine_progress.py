@@ -37,6 +37,10 @@ class Progress:
         self.new += 1
         self.part = max(0.0, self.part - 1)  # its draws are counted with it from now on
         self._tell()
+        self.pause()
+
+    def pause(self) -> None:
+        """Between two batches, of whatever: others are let in, now and then."""
         if time.monotonic() - self.looked > LOOK_S:
             self._let_in()
 

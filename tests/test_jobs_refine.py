@@ -295,3 +295,21 @@ def test_a_crash_between_a_draw_and_its_line_repeats_no_draw(bench: Bench, monke
     assert (bench.store.count_refinements(), len(bench.refiner.prompts)) == (0, 2)
     assert bench.do().state == "done"
     assert (bench.line().pick, len(bench.refiner.prompts)) == ("local", 2)
+
+
+def test_a_click_is_served_while_drafts_are_scored(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes with the first draft's score, and is done before the refiner writes anything."""
+    monkeypatch.setattr("stepviz.refine_progress.LOOK_S", -1.0)
+    score, clicks, seen = bench.orm.score, [], []
+
+    def scoring(*given: object) -> object:
+        if not clicks:
+            clicks.append(jobs.start(bench.store, "score", {"chains": [GOOD.id], "model": "hf:sorm"}, **NOBODY))
+        return score(*given)
+
+    monkeypatch.setattr(bench.orm, "score", scoring)
+    bench.refiner.before_batch = lambda: seen.append(bench.store.run(clicks[0]).state)
+    run = bench.start(CHAIN.id)
+    bench.worker.run_next(None)
+    assert seen == ["done"]
+    assert bench.store.run(run).state == "done"
