@@ -116,11 +116,11 @@ def read(
     return Chosen(row, problem, draws, sampling, scores)
 
 
-def speed_of(store: Store, engine: str) -> float | None:
-    """Tokens a second over the engine's latest runs that drew at all."""
+def speed_of(store: Store, engine: str, looked_at: int = LOOKED_AT) -> float | None:
+    """Tokens a second over the engine's latest runs that drew at all; looked_at: runs of any kind, the latest."""
     tokens = seconds = 0.0
     taken = 0
-    for run in store.runs(LOOKED_AT):
+    for run in store.runs(looked_at):
         speed, drawn = run.progress.get("tokens_per_s"), run.progress.get("tokens")
         ours = run.spec.get("engine") == engine and run.kind.removesuffix(" many") in DRAWING
         if ours and speed and drawn and taken < TAKEN:

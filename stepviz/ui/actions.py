@@ -37,9 +37,16 @@ def sample(bench: Workbench, problem: ProblemRow | None, _c: ChainRow | None, se
 
 
 def measure(bench: Workbench, _p: ProblemRow | None, chain: ChainRow | None, sent: Mapping[str, Any], _w: str) -> Done:
-    """Every prefix of the chain to MEASURE_N continuations; once it has them, as many more."""
-    size = "add" if sent.get("again") else "n"
-    jobs.start(bench.store, "measure", bench.drawing() | {"chains": [_some(chain).chain.id], size: MEASURE_N})
+    """Every prefix of the chain to MEASURE_N continuations; once it has them, as many more. Or by a strategy."""
+    spec = bench.drawing() | {"chains": [_some(chain).chain.id]}
+    strategy = str(sent.get("strategy") or "")
+    if not strategy:
+        jobs.start(bench.store, "measure", spec | {"add" if sent.get("again") else "n": MEASURE_N})
+        return Done()
+    spec |= {"strategy": strategy, "n": _natural(sent.get("n"), MEASURE_N, most=256)}
+    if strategy == "adaptive" and sent.get("scorer"):
+        spec["scorer"] = str(sent["scorer"])[:500]
+    jobs.start(bench.store, "measure", spec)
     return Done()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from db.values import ChainRow, ProblemRow
+from stepviz.errors import StepvizError
 from stepviz.run_report import spelled
 from stepviz.ui import (
     actions,
@@ -28,6 +30,7 @@ from stepviz.ui.page import Update, connect, no_action, reply, widget
 from stepviz.ui.rows import ChainPage, Head, RunLine
 from stepviz.ui.status import head_of, run_here
 from stepviz.ui.view_chain import chain_page, missing_page, problem_page
+from stepviz.ui.view_measure import SIZES, how_to_measure, next_size
 from stepviz.ui.views import chain_list, problem_list
 from stepviz.ui.workbench import SAMPLE_N, Workbench
 
@@ -197,14 +200,22 @@ class Explore:
         body = render_engines.sampler(offers(self.bench, here.at), here.bench.engine, n, how)
         return Update(reply=reply("dialog", body=body))
 
-    def measurer(self, here: Here, _sent: Mapping[str, Any]) -> Update:
-        """Whose rollouts to measure with."""
+    def measurer(self, here: Here, sent: Mapping[str, Any]) -> Update:
+        """By which strategy and with whose rollouts to measure; asked again when the form changes."""
+        by = here.at.by
+        with contextlib.suppress(StepvizError):  # half a name stands in the form: Measure says what is wrong with it
+            by = found if (found := asked(sent, "by")) is not None else by
+        here = replace(here, at=replace(here.at, by=by))
         page = self.page(here)
-        if page is None or not page.chain or here.problem is None:
+        if page is None or not page.chain or here.problem is None or here.chain is None:
             return Update().error("Open a chain first.")
         own = whose(here.bench, here.problem.id).own(here.chain)
-        known, how = offers(self.bench, here.at), spelled(here.bench.sampling).capitalize()
-        body = render_engines.measurer(page, known, here.at.by, name_of(own.spec) if own else "", how)
+        known, drawn = offers(self.bench, here.at), spelled(here.bench.sampling).capitalize()
+        n = int(text) if (text := str(sent.get("n"))) in map(str, SIZES) else next_size([r.value for r in page.rows])
+        strategy = str(sent.get("strategy") or "")
+        how = how_to_measure(here.measuring, here.problem, here.chain, strategy, n, page.columns)
+        other = str(sent.get("other") or "")[:500]
+        body = render_engines.measurer(page, known, by, name_of(own.spec) if own else "", drawn, how, other)
         return Update(reply=reply("dialog", body=body))
 
     def scorers(self, here: Here, _sent: Mapping[str, Any]) -> Update:

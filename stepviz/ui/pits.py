@@ -1,14 +1,22 @@
-"""First pits and the critical step of one chain, each by its own definition, side by side and never merged."""
+"""First pits and the critical step of one chain, each by its own definition, side by side and never merged; and where
+the posterior of the pit puts it, and how surely."""
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
 
-from stepviz import glore, gpo, self_explore
+from db.values import ChainRow
+from stepviz import glore, gpo, pits, self_explore
+from stepviz.posterior import posterior
+from stepviz.rollouts import terminal
+from stepviz.strategies import Seen, Walk
 from stepviz.types import Chain, Continuation, FirstPit, StepValue, Verdict
-from stepviz.ui.rows import Mark
+from stepviz.ui.rows import Likely, Mark, Scorer
 from stepviz.world import Judgement
 
 _TITLES = {
@@ -56,3 +64,44 @@ def marks_of(
 def _add(found: dict[int, list[Mark]], name: str, pit: FirstPit, weak: bool) -> None:
     if pit.step is not None:
         found[pit.step].append(Mark("first pit", f"{name} {pit.evidence}".strip(), weak, _TITLES[name]))
+
+
+def likely_of(
+    row: ChainRow,
+    values: Sequence[StepValue],
+    question: Seen,
+    measured_by: str,
+    scorers: Sequence[Scorer] = (),
+    scores: Mapping[str, Mapping[int, float]] = MappingProxyType({}),
+) -> Likely | None:
+    """Of a wrong chain with draws; None for another.
+
+    question: draws from the bare question (see `others`); measured_by: the id of the model whose draws these are;
+    scorers: those that are shown, of which a SORM is read; scores: by scorer and step.
+    """
+    chain = row.chain
+    open_ = tuple(i for i in range(1, chain.n + 1) if not terminal(chain, i))
+    seen = {i: Seen(values[i].n, values[i].k) for i in open_}
+    if row.verdict.value != "wrong" or not any(at.n for at in seen.values()):
+        return None
+    sorm = next((s for s in scorers if s.role == "sorm" and len(scores[s.id]) == chain.n), None)
+    walk = Walk(open_, 1, scores=tuple(scores[sorm.id][i] for i in range(1, chain.n + 1)) if sorm else ())
+    now = posterior(pits.shipped(), walk, seen)
+    step, sure, probability = now.found(question)
+    _, here, before = now.sides(question)
+    behind = step > len(open_)  # there the wrong answer stands, or nothing at all
+    spend = step if here <= before and not behind else step - 1
+    return Likely(step, sure, probability, here, before, spend, sorm.name if sorm else "", measured_by == fitted_to())
+
+
+def others(row: ChainRow, draws: Sequence[Continuation]) -> Seen:
+    """Draws from the question but the chain itself, which is known to be wrong: it says nothing of how it ends."""
+    own = row.continuation
+    left = [d for d in draws if own is None or (d.prefix_hash, d.model_id, d.sampling_id, d.j) != own[1:]]
+    return Seen(len(left), sum(d.verdict == "correct" for d in left))
+
+
+@cache
+def fitted_to() -> str:
+    """Id of the model whose rollouts the shipped pit model was fitted to."""
+    return str(json.loads(pits.SHIPPED.read_text(encoding="utf-8"))["made"]["engine"])

@@ -65,17 +65,25 @@ def shade(x: float | None) -> str:
     return f"v{1 + min(6, int(x * 7))}"
 
 
-def k_of_n(value: StepValue | None) -> str:
-    """`3/8 .14–.69`, or what stands in its place."""
+WILSON = "Wilson's 95 % interval: valid for a number of draws that was fixed, as where all steps have equally many"
+ANY_TIME = (
+    "95 % confidence sequence: the steps have different numbers of draws, so what was drawn may have decided how much "
+    "is drawn. It stays valid however that was decided, and is wider than Wilson's, which does not"
+)
+
+
+def k_of_n(value: StepValue | None, sequential: bool = False) -> str:
+    """`3/8 .14–.69`, or what stands in its place. sequential: see rows.StepRow."""
     if value is None or (value.n == 0 and value.terminal is None):
         return '<span class="none">–</span>'
     if value.terminal is not None:
         word = {"correct": "right", "wrong": "wrong", "unknown": "unclear"}[value.terminal]
         return f'<span class="end-word">{word}</span>'
     cut = f' title="{value.unfinished} of {value.n} were cut off by the token limit"' if value.unfinished else ""
+    bounds, why = (value.any_time_interval(), ANY_TIME) if sequential else (value.interval(), WILSON)
     return (
         f'<span class="kn"{cut}><b>{value.k}</b><s>/</s>{value.n}</span>'
-        f'<span class="ci">{interval(value.interval())}</span>'
+        f'<span class="ci{" any" if sequential else ""}" title="{esc(why)}">{interval(bounds)}</span>'
     )
 
 

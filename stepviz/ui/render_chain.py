@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from stepviz.ui.address import Address
-from stepviz.ui.render import answer, attrs, button, esc, icon, k_of_n, prose, said
+from stepviz.ui.render import ANY_TIME, WILSON, answer, attrs, button, esc, icon, k_of_n, prose, said
 from stepviz.ui.render_curve import LINE, NO_LINE, axis, curve, pit_tag
 from stepviz.ui.render_inspector import inspector
+from stepviz.ui.render_likely import likely_tag
 from stepviz.ui.render_scores import cells, estimates, heads
 from stepviz.ui.rows import ChainPage, ExactMark, Label, RunLine, StepRow
 
@@ -59,7 +60,9 @@ def view(v: ChainPage | None) -> str:
     rows = "".join(step_row(v, i) for i in range(len(v.rows)))
     notes = "".join(f'<div class="notice"><span>{esc(n)}</span></div>' for n in v.notes)
     whose = f" with {esc(v.measured_by)}" if v.measured_by else ""
-    by = f'<span class="leg"><i class="l-val"></i>measured{whose}, 95 %</span>'
+    any_time = any(r.sequential and r.value and r.value.n for r in v.rows)
+    why, kind = (ANY_TIME, " at any time") if any_time else (WILSON, "")
+    by = f'<span class="leg" title="{esc(why)}"><i class="l-val"></i>measured{whose}, 95 %{kind}</span>'
     hints = _HINTS.replace("{predicted}", by + _predicted(v))
     sizes = f' style="--n:{len(v.columns)};--t:{v.threshold:g}"' if v.columns else ""
     drawn = attrs(data_scorer=v.drawn.spec if v.drawn else None)
@@ -131,16 +134,18 @@ def _measure(v: ChainPage) -> str:
     steps += f'<a class="btn" href="/refine?chain={esc(v.chain)}" title="{title}" data-refine>Refine <kbd>r</kbd></a>'
     if v.blocked:
         return f'{steps}<span class="cost" title="{esc(v.blocked)}">cannot be measured</span>'
-    spent = v.cost.rpartition(", ")[2]
+    time = "" if v.seconds is None else f"about {clock(v.seconds)}"
+    spent = " · ".join(part for part in (v.cost.rpartition(", ")[2], time) if part)
+    whole = ", ".join(part for part in (v.cost, time) if part)
     label, cost, again, kind = "Measure", spent, None, "pri"
-    title = f"Brings each step to {v.measure_n} continuations of {v.measurer}: {v.cost}"
+    title = f"Brings each step to {v.measure_n} continuations of {v.measurer}: {whole}"
     if v.measured:
         label, cost, again, kind = f"Measure {v.measure_n} more", f"adds {spent}", "yes", ""
-        title = f"Adds {v.measure_n} continuations of {v.measurer} to each step: {v.cost}"
+        title = f"Adds {v.measure_n} continuations of {v.measurer} to each step: {whole}"
     measure = button(label, "measure", "M", kind, title, **({"again": again} if again else {}))
     other = (
-        f'<button type="button" class="btn {kind} caret" data-act="measurer" aria-label="Whose rollouts" '
-        f'title="Whose rollouts: {esc(v.measurer)}. Choose another model"></button>'
+        f'<button type="button" class="btn {kind} caret" data-act="measurer" aria-label="By which strategy, and whose '
+        f'rollouts" title="By which strategy, what each will cost, and whose rollouts: {esc(v.measurer)} (w)"></button>'
     )
     return f'<span class="cost num">{esc(cost)}</span>{steps}<span class="split">{measure}{other}</span>'
 
@@ -214,7 +219,9 @@ def columns(v: ChainPage | None) -> str:
 def step_row(v: ChainPage, i: int, text: str = "", kept: bool = False) -> str:
     """`text`: the step as HTML with its differences marked, `kept`: it has none; then there is no inspector."""
     row, before = v.rows[i], v.rows[i - 1] if i else None
-    fault = "" if not row.pits else " fault weak" if all(p.weak for p in row.pits) else " fault"
+    certain = row.likely is not None and row.likely.sure == "certain"
+    weak = all(p.weak for p in row.pits)
+    fault = "" if not row.pits and not certain else " fault weak" if weak else " fault"
     predicted = " ppit" if i and i == v.predicted_pit else ""
     css = f"row{' q' if i == 0 else ''}{fault}{predicted}{' on' if i == v.selected else ''}{' kept' if kept else ''}"
     body = text or prose(row.text, v.tex, row.equations)
@@ -226,7 +233,8 @@ def step_row(v: ChainPage, i: int, text: str = "", kept: bool = False) -> str:
         f'aria-selected="{"true" if i == v.selected else "false"}">'
         f'<span class="no">{"Q" if i == 0 else i}</span>'
         f'<div class="tx"><span class="body">{body}</span> {_tags(v, row)}</div>'
-        f'<div class="trk"><div>{curve(row, before, line)}</div></div><span class="mv">{k_of_n(row.value)}</span>'
+        f'<div class="trk"><div>{curve(row, before, line)}</div></div>'
+        f'<span class="mv">{k_of_n(row.value, row.sequential)}</span>'
         f'<span class="sc">{cells(row, v.drawn)}</span><span class="hu">{_people(row.labels)}</span>'
         f'<span class="xx">{exact}</span><span></span>'
         f'<div class="insp">{inspected}</div></div>'
@@ -238,6 +246,8 @@ def _tags(v: ChainPage, row: StepRow) -> str:
     if row.pits:  # one tag where several rules put it here
         who, why = " · ".join(p.evidence for p in row.pits), "\n".join(p.title for p in row.pits)
         tags.append(f'<span class="tag pit" title="{esc(why)}"><b>{esc(row.pits[0].text)}</b>{esc(who)}</span>')
+    if row.likely:
+        tags.append(likely_tag(row.likely, v))
     if row.gain is not None:
         gain = f"{row.gain:+.2f}".replace("0.", ".", 1)
         tags.append(

@@ -14,9 +14,8 @@ def curve(row: StepRow, before: StepRow | None, line: str = NO_LINE) -> str:
     """V[i] fills row i, the jump lies on its upper border, the interval is a ribbon; one stretched SVG a row."""
     at, was = _value(row), _value(before)
     paths = ['<path class="grid" d="M0 0V100M50 0V100M100 0V100"/>']
-    bounds = row.value.interval() if row.value else None
-    if bounds:
-        low, high = (f"{100 * b:.1f}" for b in bounds)
+    if row.bounds:
+        low, high = (f"{100 * b:.1f}" for b in row.bounds)
         paths.append(f'<path class="rib" d="M{low} 0H{high}V100H{low}Z"/>')
     if row.score is not None:
         start = f"M{100 * before.score:.1f} 0H" if before and before.score is not None else "M"

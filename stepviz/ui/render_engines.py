@@ -1,4 +1,4 @@
-"""The dialogs that ask which model samples a problem's chains, and which one measures a chain."""
+"""The dialogs that ask which model samples a problem's chains, and which one measures a chain, by which strategy."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ from collections.abc import Sequence
 
 from stepviz.ui.engine_choice import Offer
 from stepviz.ui.render import esc
+from stepviz.ui.render_chain import clock
 from stepviz.ui.render_dialogs import dialog
 from stepviz.ui.rows import ChainPage
+from stepviz.ui.view_measure import SIZES, HowToMeasure, StrategyOffer
+from stepviz.ui.views import rounded
 
 _COUNTS = (1, 4, 8, 16, 32, 64)
-_OTHER = (
-    '<label><span class="lab">Or another: a folder or a hub id, safetensors</span><input class="field" name="other" '
-    'maxlength="500" spellcheck="false" placeholder="models/my-student, Qwen/Qwen2.5-Math-1.5B"></label>'
-)
+
+
+def _other(said: str = "") -> str:
+    return (
+        '<label><span class="lab">Or another: a folder or a hub id, safetensors</span><input class="field" '
+        f'name="other" value="{esc(said)}" maxlength="500" spellcheck="false" '
+        'placeholder="models/my-student, Qwen/Qwen2.5-Math-1.5B"></label>'
+    )
 
 
 def _how(sampling: str) -> str:
@@ -28,14 +35,19 @@ def sampler(offers: Sequence[Offer], chosen: str, n: int, sampling: str) -> str:
         f'<label><input type="radio" name="n" value="{c}"{" checked" if c == n else ""}>{c}</label>' for c in _COUNTS
     )
     body = (
-        f'<div><span class="lab">Model</span><div class="offers">{known}</div></div>{_OTHER}'
+        f'<div><span class="lab">Model</span><div class="offers">{known}</div></div>{_other()}'
         f'<div><span class="lab">New chains</span><div class="choice">{counts}</div></div>{_how(sampling)}'
     )
     return dialog("sampler", "Sample with", body, _feet("Choose only", "Sample"), act="sample")
 
 
-def measurer(v: ChainPage, offers: Sequence[Offer], chosen: str, own: str, sampling: str) -> str:
-    """Whose rollouts measure this chain. chosen: a spec, empty for the chain's own model, whose name is `own`."""
+def measurer(
+    v: ChainPage, offers: Sequence[Offer], chosen: str, own: str, sampling: str, how: HowToMeasure, other: str = ""
+) -> str:
+    """By which strategy, and whose rollouts. chosen: a spec, empty for the chain's own model, whose name is `own`.
+
+    Every change asks the server again, so that what each will take is of what the form says.
+    """
     first = (
         _offer("by", "", own, "the chain’s own model: it drew the chain, or the one that this grew out of", not chosen)
         if own
@@ -43,14 +55,36 @@ def measurer(v: ChainPage, offers: Sequence[Offer], chosen: str, own: str, sampl
     )
     others = [o for o in offers if o.spec == chosen or o.name != (own or v.measurer)]
     known = "".join(_offer("by", o.spec, o.name, o.about, o.spec == chosen) for o in others)
-    body = (
-        '<p class="dim">A value is one model’s chance to get from here to the right answer. Values of two models are '
-        "kept apart, and shown one at a time.</p>"
-        f'<div><span class="lab">Rollouts of</span><div class="offers">{first}{known}</div></div>'
-        f"{_OTHER}{_how(sampling)}"
+    sizes = "".join(
+        f'<label><input type="radio" name="n" value="{n}"{" checked" if n == how.n else ""}>{n}</label>' for n in SIZES
     )
-    title = f"Measure chain {v.number} with"
+    scorer = f'<input type="hidden" name="scorer" value="{esc(how.scorer)}">' if how.scorer else ""
+    unsure = any(row.likely and row.likely.sure != "certain" for row in v.rows)
+    strategies = "".join(_strategy(o, o.name == how.strategy, unsure) for o in how.offers)
+    body = (
+        f'<div><span class="lab">By</span><div class="offers">{strategies}</div></div>{scorer}'
+        '<div><span class="lab">Continuations of a prefix: exhaustive draws so many, the others at most</span>'
+        f'<div class="choice">{sizes}</div></div>'
+        f'<div><span class="lab">Rollouts of</span><div class="offers">{first}{known}</div></div>'
+        f"{_other(other)}"
+        '<p class="dim">A value is one model’s chance to get from here to the right answer. Values of two models are '
+        f"kept apart, and shown one at a time.</p>{_how(sampling)}"
+    )
+    title = f"Measure chain {v.number}"
     return dialog("measurer", title, body, _feet("Show its values", "Measure"), act="measure")
+
+
+def _strategy(o: StrategyOffer, on: bool, unsure: bool) -> str:
+    draws, about = o.expected.continuations, "" if o.expected.exact else "≈ "
+    spend = "nothing worth its tokens" if unsure and o.name == "adaptive" else "nothing to draw"
+    if draws >= 0.5:
+        time = "" if o.seconds is None else f" · {clock(o.seconds)}"
+        spend = f"{about}{draws:,.0f} draws<small>≈ {rounded(o.expected.tokens)} tokens{time}</small>"
+    return (
+        f'<label><input type="radio" name="strategy" value="{esc(o.name)}"{" checked" if on else ""}>'
+        f'<span class="plain"><b>{esc(o.name)}</b><small>{esc(o.gives)}</small></span>'
+        f'<span class="takes num">{spend}</span></label>'
+    )
 
 
 def _offer(field: str, spec: str, name: str, about: str, on: bool) -> str:

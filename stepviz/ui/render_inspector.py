@@ -5,7 +5,8 @@ from __future__ import annotations
 from stepviz.rollouts import unfinished
 from stepviz.types import Continuation
 from stepviz.ui.refine_address import At
-from stepviz.ui.render import answer, button, esc, icon, k_of_n, prose, shares
+from stepviz.ui.render import answer, button, esc, icon, interval, k_of_n, prose, shares
+from stepviz.ui.render_likely import likely_acts, likely_fact
 from stepviz.ui.render_scores import beside
 from stepviz.ui.rows import ChainPage, ExactMark, Label, StepRow
 
@@ -17,10 +18,11 @@ def inspector(v: ChainPage, row: StepRow) -> str:
         name = f"{name} {row.number}"
     ends = shares(row.endings, tex=v.tex) if row.endings else _nothing(v, row)
     return (
-        f'<div class="ihead"><h3>{name}</h3><span class="num">{k_of_n(row.value)}</span></div>'
+        f'<div class="ihead"><h3>{name}</h3><span class="num">{k_of_n(row.value, row.sequential)}</span></div>'
         f'<div class="acts">{_actions(v, row)}</div>'
         f'<div class="ends"><span class="lab">Where continuations end</span>{ends}</div>'
-        f'<div class="facts">{beside(row.predicted)}{_exact(row)}{_people(row.labels)}{_equations(row)}</div>'
+        f'<div class="facts">{likely_fact(row.likely)}{_interval(row)}{beside(row.predicted)}{_exact(row)}'
+        f"{_people(row.labels)}{_equations(row)}</div>"
         f'<div class="conts">{_continuations(v, row)}</div>'
     )
 
@@ -36,15 +38,27 @@ def _actions(v: ChainPage, row: StepRow) -> str:
     refine = f'<a class="btn" href="/refine{esc(link)}" title="{title}">Refine from here</a>' if row.number else ""
     edit += refine
     if v.blocked or _terminal(row):
-        return edit
+        return likely_acts(row.likely, v) + edit
     more = button("32 more here", "more", "m", title=f"{row.cost} of {v.measurer}", step=row.number, n=32)
-    return more + button("Continue", "continue", "c", title="New chains from here", step=row.number) + edit
+    go_on = button("Continue", "continue", "c", title="New chains from here", step=row.number)
+    return more + go_on + likely_acts(row.likely, v) + edit
 
 
 def _nothing(v: ChainPage, row: StepRow) -> str:
     if _terminal(row):
         return '<p class="dim">The answer is already stated here, so nothing is sampled.</p>'
     return f'<p class="dim">{esc(v.blocked) or "Nothing sampled from here yet."}</p>'
+
+
+def _interval(row: StepRow) -> str:
+    """Which interval it is and why, where it is not the usual one."""
+    if not row.sequential or row.value is None or not row.value.n:
+        return '<div class="fact" hidden></div>'
+    return (
+        f'<div class="fact"><span class="lab">Interval</span><p>{interval(row.bounds)} is a confidence sequence: the '
+        "steps have different numbers of draws, and it holds whatever decided them. Wilson’s, "
+        f"{interval(row.value.interval())}, would need a number that was fixed.</p></div>"
+    )
 
 
 def _exact(row: StepRow) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from stepviz.posterior import Sure
 from stepviz.types import StepValue
 from stepviz.ui.render import answer, icon, k_of_n, shares
 from stepviz.ui.render_chain import exact_mark, label_mark
 from stepviz.ui.render_chains import cell
 from stepviz.ui.render_curve import LINE, axis, curve
 from stepviz.ui.render_dialogs import dialog
-from stepviz.ui.rows import AnswerShare, Cell, ExactMark, Label, Scorer, StepRow
+from stepviz.ui.render_likely import likely_tag
+from stepviz.ui.rows import AnswerShare, Cell, ChainPage, ExactMark, Label, Likely, Scorer, StepRow
 
 KEYS = (
     ("j k", "next, previous step"),
@@ -18,6 +20,7 @@ KEYS = (
     ("[", "show or hide problems"),
     ("s", "sample more chains"),
     ("M", "measure this chain, or measure on"),
+    ("w", "measure by a strategy, or with another model"),
     ("r", "refine this chain"),
     ("m", "32 more from this step"),
     ("c", "continue from this step"),
@@ -89,14 +92,25 @@ def _lines() -> Marks:
 
     return (
         (line("fault"), "first pit by Self-Explore: from here on no continuation was right"),
-        (line("fault weak"), "first pit by GLoRe or by the exact judge alone"),
+        (line("fault weak"), "first pit by GLoRe, by the exact judge or, where it is certain, by the posterior alone"),
         (line("ppit"), "predicted pit: the first score at or below the threshold"),
         (line("fault", "3"), "a red number: the step is somebody's first pit; violet: it is a predicted one"),
         (line("ppit", "3"), "the same, predicted"),
         ('<span class="tag pit"><b>first pit</b>0/8</span>', "whose first pit, with its evidence"),
         ('<span class="tag pred"><b>predicted pit</b></span>', "the predicted pit, with score and threshold"),
+        (
+            _likely("certain", 0.99),
+            "the posterior of the pit, filled as far as it is probable; certain: both sides are",
+        ),
+        (_likely("possible", 0.7), "likelier here than anywhere else together"),
+        (_likely("needs more", 0.4), "the likeliest place, at less than half; the button draws where it says most"),
         ('<span class="tag crit"><b>critical</b></span>', "◆ GPO's critical step: the largest gain of value"),
     )
+
+
+def _likely(sure: Sure, probability: float) -> str:
+    page = ChainPage("", (StepRow(0, ""),), blocked="here nothing is drawn")
+    return likely_tag(Likely(0, sure, probability, 0, 0, 0), page)
 
 
 def _columns() -> Marks:
@@ -107,7 +121,11 @@ def _columns() -> Marks:
         return exact_mark(ExactMark(correct, inherited, readable))
 
     return (
-        (k_of_n(StepValue(1, 3, 8)), "k right of n continuations, and the interval"),
+        (k_of_n(StepValue(1, 3, 8)), "k right of n continuations, and Wilson’s 95 % interval"),
+        (
+            k_of_n(StepValue(1, 3, 8), True),
+            "dotted: steps differ in n, so it is one that holds however draws were stopped",
+        ),
         ('<span class="end-word">wrong</span>', "the answer stands here already"),
         ('<b class="by">.31</b>', "a score; bold: the one whose curve is drawn"),
         (label(1) + label(0) + label(-1) + label(None), "ringed: a person says right, neutral, wrong, unsure"),

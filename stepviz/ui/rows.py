@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from stepviz.glore import Counting
+from stepviz.posterior import Sure
 from stepviz.types import Continuation, StepKind, StepValue, VerdictValue
 
 
@@ -233,6 +234,24 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Likely:
+    """Where the posterior of the pit puts it (stepviz.posterior), and where more draws would say most.
+
+    step may be n + 1: from the last step the answer is still reached. spend: the prefix that keeps it from being
+    certain. here, before: P(V[step] ≤ 0.05), P(V[step − 1] > 0.05). by: the SORM whose scores it read, if any.
+    """
+
+    step: int
+    sure: Sure
+    probability: float
+    here: float
+    before: float
+    spend: int
+    by: str = ""
+    fitted: bool = True  # to the student whose rollouts these are
+
+
+@dataclass(frozen=True, slots=True)
 class StepRow:
     """Row i of a chain; row 0 is the question."""
 
@@ -240,17 +259,26 @@ class StepRow:
     text: str
     kind: StepKind = "step"
     value: StepValue | None = None
+    sequential: bool = False  # what was drawn may have decided how much is drawn: no interval of a fixed n holds
     score: float | None = None  # of the scorer whose curve is drawn
     predicted: tuple[Predicted, ...] = ()  # one a column of scores
     labels: tuple[Label, ...] = ()
     exact: ExactMark | None = None
     equations: tuple[EquationMark, ...] = ()
     pits: tuple[Mark, ...] = ()
+    likely: Likely | None = None  # set on the step where the posterior puts the pit
     gain: float | None = None  # set on the critical step only
     endings: tuple[AnswerShare, ...] = ()
     continuations: tuple[Continuation, ...] = ()  # newest first, a few
     more: int = 0  # continuations that are not listed
     cost: str = ""  # of 32 more here
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The 95 % interval of the value."""
+        if self.value is None:
+            return None
+        return self.value.any_time_interval() if self.sequential else self.value.interval()
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +301,7 @@ class ChainPage:
     measured: bool = False
     measure_n: int = 8  # continuations a step that Measure brings or, where they are there, adds
     cost: str = ""  # of Measure: "56 continuations, ≈ 4,300 tokens"
+    seconds: float | None = None  # that it will take; None: the measuring model has drawn nothing here yet
     scorers: tuple[Scorer, ...] = ()  # all that scored this chain
     columns: tuple[Scorer, ...] = ()  # those that are shown, one a role
     drawn: Scorer | None = None  # the one whose curve is drawn and whose threshold is moved

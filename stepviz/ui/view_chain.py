@@ -18,10 +18,11 @@ from stepviz.types import Continuation, StepValue, prefix_hash
 from stepviz.ui.address import Address
 from stepviz.ui.engine_choice import name_of, whose
 from stepviz.ui.mathtext import has_tex, note_around
-from stepviz.ui.pits import Marks, marks_of
+from stepviz.ui.pits import Marks, likely_of, marks_of, others
 from stepviz.ui.rows import AnswerShare, ChainPage, EquationMark, ExactMark, Label, Parent, RunLine, Scorer, StepRow
+from stepviz.ui.view_measure import cost_from, measure_cost, seconds_of, spoken
 from stepviz.ui.view_scores import by_model, columns, predicted, scorers
-from stepviz.ui.views import parent_of, rounded, separator_of, tokens
+from stepviz.ui.views import parent_of, separator_of
 from stepviz.ui.workbench import MEASURE_N, MORE_N, Workbench
 from stepviz.world import Judgement, exact_for
 
@@ -41,6 +42,14 @@ class Known:
     marks: Marks
     judged: Mapping[str, Sequence[Continuation]]  # the draws by prefix, as far as they can be right or wrong
     separator: str = "\n"
+
+    @property
+    def sequential(self) -> bool:
+        """Whether draws may have decided how much is drawn: a strategy, or "32 more here", leaves unequal numbers.
+
+        The question's do not count: its draws are the problem's sampled chains.
+        """
+        return len({v.n for v in self.values[1:] if v.terminal is None}) > 1
 
     def counted(self, rule: Counting | None) -> Sequence[StepValue]:
         """The values as a scorer's labels count them, for what it is held against."""
@@ -74,11 +83,18 @@ def chain_page(
     threshold = THRESHOLD if at.t is None else at.t
     pit = _predicted_pit(known, drawn, threshold)
     by_rule = {rule: known.counted(rule) for rule in {s.counting for s in shown_scorers}}
+    likely = likely_of(
+        chain, known.values, others(chain, known.draws[0]), shown.model_id if shown else "", shown_scorers, known.scores
+    )
     rows = tuple(
         _row(known, i, text, kinds[i], listed, shown_scorers, drawn, {rule: v[i] for rule, v in by_rule.items()})
         for i, text in enumerate(texts)
     )
+    if likely and likely.step < len(rows):
+        rows = (*rows[: likely.step], replace(rows[likely.step], likely=likely), *rows[likely.step + 1 :])
     asked = _of_measurer(known, shown, theirs.at_work(chain), bench)
+    bench = bench.drawn_by(theirs.spec(chain))
+    cost = measure_cost(asked.row.chain, asked.values, asked.draws, bench.sampling.max_tokens)
     by, own = _name(shown.model_id if shown else ""), theirs.own(chain)
     foreign = own is not None and (shown.model_id != own.id if shown else theirs.spec(chain) != own.spec)
     return ChainPage(
@@ -94,10 +110,11 @@ def chain_page(
         answer=chain.verdict.answer,
         gold=row.answer,
         meta=meta_of(bench, chain, "" if foreign else by),
-        selected=_focus(at, known, len(rows), pit),
+        selected=_focus(at, known, len(rows), likely.step if likely else pit),
         measured=all(v.n >= MEASURE_N or v.terminal for v in asked.values),
         measure_n=MEASURE_N,
-        cost=measure_cost(asked),
+        cost=spoken(cost),
+        seconds=seconds_of(bench, cost),
         measured_by=by,
         own=_name(own.id, beside=by) if own and foreign else "",
         measurer=name_of(theirs.spec(chain)),
@@ -111,7 +128,7 @@ def chain_page(
         run=run,
         blocked="" if row.answer else "This problem has no gold answer, so no continuation can be judged.",
         tex=tex,
-        notes=notes_of(known),
+        notes=notes_of(known, likely is not None and likely.step == len(rows)),
     )
 
 
@@ -180,6 +197,7 @@ def _row(
         text=text,
         kind=kind,
         value=known.values[i],
+        sequential=known.sequential,
         score=known.scores[drawn.id].get(i) if drawn else None,
         predicted=predicted(shown, known.scores, i, counted, exact),
         labels=known.labels.get(i, ()),
@@ -190,7 +208,7 @@ def _row(
         endings=endings(draws),
         continuations=newest,
         more=len(draws) - len(newest),
-        cost=_cost_from(known, i, MORE_N),
+        cost=cost_from(known.row.chain, i, draws, MORE_N),
     )
 
 
@@ -248,17 +266,18 @@ def meta_of(bench: Workbench, chain: ChainRow, measured_by: str) -> tuple[str, .
     return tuple(facts)
 
 
-def notes_of(known: Known) -> tuple[str, ...]:
-    if known.judgement and known.judgement.lucky:
-        return ("Lucky: a step is wrong and the answer is right, so there is no exact pit.",)
-    return ()
+def notes_of(known: Known, beyond: bool = False) -> tuple[str, ...]:
+    """beyond: the posterior puts the pit behind the last step."""
+    lucky = "Lucky: a step is wrong and the answer is right, so there is no exact pit."
+    stops = "By the posterior the answer is still reached from the last step: there the chain just stops."
+    return (lucky,) * bool(known.judgement and known.judgement.lucky) + (stops,) * beyond
 
 
-def _focus(at: Address, known: Known, n_rows: int, predicted_pit: int | None) -> int:
-    """The step in the address, else the first pit, else the predicted one, else the question."""
+def _focus(at: Address, known: Known, n_rows: int, otherwise: int | None) -> int:
+    """The step in the address, else the first pit, else the likely or the predicted one, else the question."""
     if at.step is not None and at.chain == known.row.chain.id:
         return min(at.step, n_rows - 1)
-    return min(known.marks.pits, default=predicted_pit or 0)
+    return min(known.marks.pits, default=min(otherwise or 0, n_rows - 1))
 
 
 def _parent(bench: Workbench, chain: ChainRow) -> Parent | None:
@@ -272,24 +291,3 @@ def _parent(bench: Workbench, chain: ChainRow) -> Parent | None:
     )
     line = next((r.id for r in lines if any(c.chain == chain.chain.id for c in r.candidates)), None)
     return parent_of(chain.chain, parent.number, line)
-
-
-def measure_cost(known: Known) -> str:
-    """`56 continuations, ≈ 4,300 tokens`: what Measure has still to draw, or draws again on top."""
-    again = all(v.n >= MEASURE_N for v in known.values if v.terminal is None)
-    left = {v.step: MEASURE_N - (0 if again else v.n) for v in known.values if v.terminal is None}
-    draws = sum(max(0, n) for n in left.values())
-    spent = sum(max(0, n) * _length_from(known, step) for step, n in left.items())
-    return f"{draws} continuations, ≈ {rounded(spent)} tokens"
-
-
-def _cost_from(known: Known, i: int, n: int) -> str:
-    return f"≈ {rounded(n * _length_from(known, i))} tokens"
-
-
-def _length_from(known: Known, i: int) -> float:
-    """Expected tokens of one continuation of prefix(i): the mean of what was drawn there, else the chain's own rest."""
-    if known.draws[i]:
-        return sum(d.tokens for d in known.draws[i]) / len(known.draws[i])
-    chain = known.row.chain
-    return tokens(len(chain.text) - len(chain.prefix(i)))

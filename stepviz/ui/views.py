@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from db.values import ChainRow, Measurement, PrefixCount, ProblemFilter, ProblemRow
 from stepviz.answers import cluster
+from stepviz.measure_estimate import CHARACTERS_A_TOKEN
 from stepviz.refine_draw import ORIGIN as REFINEMENT
 from stepviz.rollouts import prefix_of
 from stepviz.self_explore import first_pit
@@ -260,11 +261,6 @@ def _drawn_tokens(bench: Workbench, problem_id: str) -> float | None:
 def tokens(characters: float) -> float:
     """Tokens that so many characters of reasoning are expected to cost; the end token counts."""
     return characters / CHARACTERS_A_TOKEN + 1
-
-
-# Of the embedded student's 1,864 draws in embedded/first_screen.jsonl: 195,618 characters, 112,773 tokens, of which
-# 1,864 are end tokens. Larger tokenizers spend fewer tokens.
-CHARACTERS_A_TOKEN = 1.76
 
 
 def rounded(n: float) -> str:

@@ -173,6 +173,8 @@
     }
     const name = e.target.closest("#chains [data-change]")?.dataset.change;
     if (name) { replace({ [name]: e.target.value }); sv.act("chains"); }
+    const measuring = e.target.closest("#sv-dialog form[data-act=measure]"); // what each strategy takes follows the form
+    if (measuring && e.target.type === "radio" && e.target.name !== "strategy") sv.act("measurer", Object.fromEntries(new FormData(measuring)));
     if (e.target.matches("#view [data-change=scorer]")) { replace({ scorer: e.target.value }); sv.act("problem"); }
   });
 
@@ -182,7 +184,7 @@
     j: () => select(current() + 1), k: () => select(current() - 1), ArrowDown: () => select(current() + 1), ArrowUp: () => select(current() - 1),
     J: () => stepChain(1), K: () => stepChain(-1), N: () => stepProblem(1), P: () => stepProblem(-1),
     m: press("#view .side [data-act=more]"), c: press("#view .side [data-act=continue]"), e: press("#view .side [data-act=edit]"),
-    M: press("#view [data-act=measure]"), r: press("#view [data-refine]"), S: press("#view [data-act=scorers]"),
+    M: press("#view [data-act=measure]"), w: press("#view .vhead [data-act=measurer]"), r: press("#view [data-refine]"), S: press("#view [data-act=scorers]"),
     ",": () => sv.threshold.by(-.05), ".": () => sv.threshold.by(.05), s: press("#chains [data-act=sample]"), "[": rail, "?": () => sv.act("help"),
     "/": () => { if (!railShown()) rail(); $("#find [name=q]")?.select(); },
     Escape: () => (narrow() && railShown() ? rail() : $("#view .run [data-act=cancel]")?.click()),

@@ -1,0 +1,114 @@
+"""What Measure will cost, by which strategy, before the click. No HTML, no gradio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from db.values import ChainRow, ProblemRow
+from stepviz import pits
+from stepviz.adaptive import Adaptive
+from stepviz.measure_cost import of_chain, read, speed_of
+from stepviz.measure_estimate import Expected, token_lengths
+from stepviz.measure_job import newest_sorm
+from stepviz.rollouts import terminal
+from stepviz.strategies import NAMES, STRATEGIES
+from stepviz.types import Chain, Continuation, StepValue
+from stepviz.ui.rows import Scorer
+from stepviz.ui.views import models_of, rounded
+from stepviz.ui.workbench import MEASURE_N, Workbench
+
+SIZES = (4, 8, 16, 32, 64)  # continuations of a prefix that the dialog offers
+GIVES = {
+    "exhaustive": "the whole curve: as many continuations of every prefix",
+    "backward": "SORM labels, the same as exhaustive ones: from the last step back to the first success",
+    "forward": "Self-Explore’s first pit: from the first step on, until one has only failures",
+    "bisect": "a first pit by halving (OmegaPRM): wrong where values rise and fall",
+    "adaptive": "the likeliest pit, and how sure it is: draws where they say most for their tokens",
+}
+_LOOKED_AT = 30  # latest runs, for the speed: pages must be quick
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyOffer:
+    """A strategy with what it will take for one chain; seconds: None where the engine has drawn nothing here yet."""
+
+    name: str
+    gives: str
+    expected: Expected
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HowToMeasure:
+    """The part of the dialog that says how. scorer: a SORM's spec, where it is not the one that is read anyway."""
+
+    offers: tuple[StrategyOffer, ...]
+    strategy: str = "exhaustive"
+    n: int = MEASURE_N
+    scorer: str = ""
+
+
+def how_to_measure(
+    bench: Workbench, problem: ProblemRow, row: ChainRow, strategy: str, n: int, shown: Sequence[Scorer]
+) -> HowToMeasure:
+    """bench: with the engine that measures; shown: the scorers whose scores the page shows."""
+    store, newest = bench.store, newest_sorm(bench.store)
+    sorm = next((s for s in shown if s.role == "sorm"), None)
+    model, speed = next(iter(models_of(bench)[-1:]), ""), speed_of(store, bench.engine, _LOOKED_AT)
+    found = read(store, row, problem.problem, model, bench.sampling, [sorm.id] if sorm else newest)
+    offers = []
+    for name in NAMES:
+        walk = found.walking(STRATEGIES.get(name) or Adaptive(pits.shipped()), n, consistent_only=name == "backward")
+        if name != "adaptive":
+            walk.scores = ()
+        cost = of_chain(found, walk, pits.shipped())
+        offers.append(StrategyOffer(name, GIVES[name], cost, cost.tokens / speed if speed else None))
+    others = sorm is not None and sorm.id not in newest[:1]
+    return HowToMeasure(tuple(offers), strategy if strategy in NAMES else NAMES[0], n, sorm.spec if others else "")
+
+
+def next_size(values: Sequence[StepValue]) -> int:
+    """The first that brings something new everywhere: of a chain that is measured, more than there is."""
+    least = min((v.n for v in values if v.terminal is None), default=0)
+    return next((n for n in SIZES if n > least and n >= MEASURE_N), SIZES[-1])
+
+
+# ---- the plain click
+
+
+def measure_cost(
+    chain: Chain, values: Sequence[StepValue], draws: Sequence[Sequence[Continuation]], most: int
+) -> Expected:
+    """What Measure has still to draw, or draws again on top; values and draws by step 0 … n."""
+    steps = [v.step for v in values if v.terminal is None]
+    again = all(values[i].n >= MEASURE_N for i in steps)
+    left = {i: max(0, MEASURE_N - (0 if again else values[i].n)) for i in steps}
+    sizes = _sizes(chain, draws, most)
+    return Expected(sum(left.values()), sum(n * sizes[i] for i, n in left.items()))
+
+
+def cost_from(chain: Chain, i: int, draws: Sequence[Continuation], n: int) -> str:
+    """Of n more continuations of prefix(i); empty where nothing is drawn."""
+    if terminal(chain, i):
+        return ""
+    return f"≈ {rounded(n * token_lengths(chain, _open(chain), {i: draws}, draws)[i])} tokens"
+
+
+def spoken(cost: Expected) -> str:
+    """`56 continuations, ≈ 4,300 tokens`."""
+    return f"{cost.continuations:.0f} continuations, ≈ {rounded(cost.tokens)} tokens"
+
+
+def seconds_of(bench: Workbench, cost: Expected) -> float | None:
+    speed = speed_of(bench.store, bench.engine, _LOOKED_AT)
+    return cost.tokens / speed if speed else None
+
+
+def _sizes(chain: Chain, draws: Sequence[Sequence[Continuation]], most: int) -> dict[int, float]:
+    known = [draw for found in draws for draw in found]
+    return token_lengths(chain, _open(chain), dict(enumerate(draws)), known, most)
+
+
+def _open(chain: Chain) -> list[int]:
+    return [i for i in range(1, chain.n + 1) if not terminal(chain, i)]
