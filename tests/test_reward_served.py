@@ -187,6 +187,7 @@ def test_nobody_there_and_another_model_there_are_said(server: PoolingServer) ->
         (lambda ids: [[0.1] * 32] * len(ids), "32 numbers for a token"),
         (lambda ids: [[0.1, 0.2]] * 2, r"2 rows for a chain of 6 tokens"),
         (lambda ids: [0.1, 0.2], "something else than a row"),
+        (lambda ids: [], "returned no row: does it look for another step tag"),
         (lambda ids: [["a", "b"]] * len(ids), "something else than a row of logits"),
         (lambda ids: [[float("nan"), 0.0]] * len(ids), "no numbers"),
         (lambda ids: [[0.0, ids[-1] / 100]] * len(ids), "reads both ways"),

@@ -38,6 +38,8 @@ def _matrix(returned: Any) -> np.ndarray:
         logits = np.asarray(returned, dtype=np.float64)
     except (TypeError, ValueError):
         raise StepvizError("it returned something else than a row of logits for each token") from None
+    if not logits.size:
+        raise StepvizError("it returned no row: does it look for another step tag (step_tag_id) than this one has?")
     if logits.ndim != 2 or logits.shape[1] not in (1, 2):
         has = f"{logits.shape[1]} numbers" if logits.ndim == 2 else "something else than a row"
         raise StepvizError(f"it returned {has} for a token, where a score after a step needs one logit or two")
