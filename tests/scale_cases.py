@@ -25,6 +25,7 @@ from typing import Any
 
 import psutil
 
+from db.store import open_store
 from stepviz import embedded
 
 ROOT = Path(__file__).parents[1]
@@ -156,17 +157,25 @@ class Measuring:
         stepviz = (sys.executable, "-m")
         where = ("--db", f"sqlite:///{db}")
         self.worker = Program([*stepviz, "stepviz.worker", *where, "--idle", "20"], db.with_suffix(".worker.log"))
+        self.drawing_s = 0.0  # processor time of the worker, from the first draws to the end
         words = ("--source", "embedded", "--split", "test", "--limit", str(limit), "--k", str(k), "--json")
         command = [*stepviz, "stepviz", "measure", *where, *words, "--engine", f"openai:{url}#student"]
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
 
+    def _drawn(self) -> bool:
+        with open_store(f"sqlite:///{self.db}") as store:
+            return any(run.progress.get("done") for run in store.runs(1, "measure many"))
+
     def end(self) -> Mapping[str, Any]:
         """What it prints. RuntimeError where it fails."""
         try:
+            while not self._drawn() and self.process.poll() is None:
+                time.sleep(0.1)
+            begun = self.worker.cpu_s()
             out, err = self.process.communicate(timeout=600)
-            self.cpu_s = self.worker.cpu_s()
+            self.drawing_s = self.worker.cpu_s() - begun
         finally:
             self.process.kill()
             self.worker.kill()
@@ -210,10 +219,10 @@ class Rates:
         rate = ended["tokens_per_s"]
         seconds = ended["tokens"] / rate
         busy = [server.cpu_s() - b for server, b in zip(self.servers, before, strict=True)]
-        cores = " and ".join(f"{s / seconds:.2f}" for s in busy)
+        cores = ", ".join(f"{s / seconds:.2f}" for s in (*busy, measuring.drawing_s))
         print(
-            f"{name}: {ended['done']} continuations, {ended['tokens']} tokens, {rate} a second; "
-            f"the servers had {cores} of their cores; load {os.getloadavg()[0]:.1f}",
+            f"{name}: {ended['done']} continuations, {ended['tokens']} tokens, {rate} a second; of a core the first "
+            f"server, the second and who asks had {cores}; load {os.getloadavg()[0]:.1f}",
             flush=True,
         )
         return rate
