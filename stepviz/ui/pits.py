@@ -1,5 +1,7 @@
-"""First pits and the critical step of one chain, each by its own definition, side by side and never merged; and where
-the posterior of the pit puts it, and how surely."""
+"""First pits and the critical step of one chain, each by its own definition, side by side and never merged.
+
+Beside them, where the posterior of the pit puts it, and how surely.
+"""
 
 from __future__ import annotations
 
