@@ -1,5 +1,7 @@
-"""The job `measure` by a strategy, turn by turn: each chain under way says what it wants next, all of it is drawn in
-one call of the engine, and each hears what came of it. Chains that are done give their place to the next ones.
+"""The job `measure` by a strategy, turn by turn.
+
+Each chain under way says what it wants next, all of it is drawn in one call of the engine, and each hears what came of
+it. Chains that are done give their place to the next ones.
 
 A strategy begins with what was drawn before the run was asked for, an earlier measurement, and walks on from there. So
 what is stored in the end is the same whether the run was killed or not: resumed, it begins at the same place, walks
