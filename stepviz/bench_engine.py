@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from stepviz.bench_engine_sides import (
+    SERVED,
     SIDES,
     TRANSFORMERS,
     VLLM,
@@ -30,6 +31,7 @@ from stepviz.bench_engine_sides import (
 )
 from stepviz.bench_server import installed, serving
 from stepviz.checkpoints import look
+from stepviz.errors import StepvizError
 from stepviz.results import Rows
 from stepviz.types import Request, Sampling
 from stepviz.world import embedded_problems
@@ -62,8 +64,9 @@ class Measured:
 def tables(engine: str = "embedded", prefixes: int = PREFIXES, repeats: int = REPEATS) -> dict[str, Rows]:
     """The model of a spec with transformers, embedded:NAME or hf:ID_OR_PATH, in every engine on the CPU."""
     found, requests, products = look(engine), list(work(prefixes)), []
-    with serving(found.source) if installed() else nullcontext("") as url, processes(SIDES) as pools:
-        measured = [_opened(side, pools[side.process], found.source, found.spec, url) for side in SIDES]
+    with ExitStack() as open_, processes(SIDES) as pools:
+        url, failed = _server(open_, found.source)
+        measured = [_opened(side, pools[side.process], found.source, found.spec, url, failed) for side in SIDES]
         for turn in range(repeats):
             products.append(pools[TRANSFORMERS].submit(product_rate).result())
             for m in measured[:: 1 if turn % 2 == 0 else -1]:
@@ -130,9 +133,19 @@ def aims(measured: Sequence[Measured]) -> list[dict[str, Any]]:
     return rows
 
 
-def _opened(side: Side, pool: ProcessPoolExecutor, source: str, spec: str, url: str) -> Measured:
+def _server(open_: ExitStack, source: str) -> tuple[str, str]:
+    """Its URL, or why there is none."""
+    try:
+        return open_.enter_context(serving(source)) if installed() else "", ""
+    except StepvizError as error:
+        return "", " ".join(str(error).split())[-300:]
+
+
+def _opened(side: Side, pool: ProcessPoolExecutor, source: str, spec: str, url: str, failed: str) -> Measured:
     if side.needs_vllm and not installed():
         return Measured(side, missing="vLLM is not installed here")
+    if side.engine == SERVED and failed:
+        return Measured(side, missing=failed)
     made = Measured(side, missing=pool.submit(prepare, side.name, source, spec, url).result())
     if not made.missing:  # warm
         pool.submit(run, side.name, list(work(2)), READING).result()

@@ -17,7 +17,7 @@ from typing import TextIO
 
 from stepviz.errors import StepvizError
 
-READY_S = 300.0
+READY_S = 900.0  # on a busy machine; 45 on two idle cores
 CPU = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}  # it would take 40 % of the memory
 
 

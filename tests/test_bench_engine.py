@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from stepviz import bench_engine
 from stepviz.bench_engine import EACH, Measured, aims, row, work
 from stepviz.bench_engine_sides import SIDES, Run, product_rate
 from stepviz.bench_server import installed
+from stepviz.errors import StepvizError
 
 OURS = next(s for s in SIDES if s.engine == "vLLM in process" and s.ours)
 BARE = next(s for s in SIDES if s.engine == "vLLM in process" and not s.ours)
@@ -58,6 +61,16 @@ def test_an_aim_is_met_or_missed_or_was_not_measured() -> None:
 
 def test_the_machine_multiplies() -> None:
     assert 1e7 < product_rate() < 1e15
+
+
+def test_a_server_that_does_not_come_up_costs_no_other_engine_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dead(source: str) -> None:
+        raise StepvizError("it did\nnot come up")
+
+    monkeypatch.setattr(bench_engine, "installed", lambda: True)
+    monkeypatch.setattr(bench_engine, "serving", dead)
+    with ExitStack() as stack:
+        assert bench_engine._server(stack, "x") == ("", "it did not come up")
 
 
 @pytest.mark.slow
