@@ -19,6 +19,7 @@ from stepviz.ui.rows import (
     ExactMark,
     Head,
     Label,
+    Likely,
     Mark,
     Parent,
     Predicted,
@@ -78,6 +79,8 @@ def everything() -> str:
         StepRow(5, "e", value=StepValue(5, 2, 8), exact=ExactMark(False, readable=False), labels=labels[3:]),
         StepRow(6, "5", "answer", StepValue(6, 0, 0, terminal="wrong"), endings=ends, continuations=(draw,)),
     ]
+    for i, sure in enumerate(("certain", "possible", "needs more"), start=1):
+        rows[i] = replace(rows[i], likely=Likely(i, sure, 0.5, 0.9, 0.9, i))
     rows = tuple(replace(r, predicted=predicted) if r.score is not None else r for r in rows)
     page = ChainPage(
         "p", rows, "c", 1, "wrong", columns=(SORM, ORM), scorers=(SORM, ORM), drawn=SORM, predicted_pit=2, selected=6

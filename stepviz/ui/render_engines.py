@@ -76,7 +76,7 @@ def measurer(
 
 def _strategy(o: StrategyOffer, on: bool, unsure: bool) -> str:
     draws, about = o.expected.continuations, "" if o.expected.exact else "≈ "
-    spend = "nothing worth its tokens" if unsure and o.name == "adaptive" else "nothing to draw"
+    spend = "nothing<small>worth its tokens</small>" if unsure and o.name == "adaptive" else "nothing to draw"
     if draws >= 0.5:
         time = "" if o.seconds is None else f" · {clock(o.seconds)}"
         spend = f"{about}{draws:,.0f} draws<small>≈ {rounded(o.expected.tokens)} tokens{time}</small>"

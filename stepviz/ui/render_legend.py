@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from stepviz.posterior import Sure
 from stepviz.types import StepValue
 from stepviz.ui.render import answer, icon, k_of_n, shares
 from stepviz.ui.render_chain import exact_mark, label_mark
 from stepviz.ui.render_chains import cell
 from stepviz.ui.render_curve import LINE, axis, curve
 from stepviz.ui.render_dialogs import dialog
-from stepviz.ui.render_likely import likely_tag
-from stepviz.ui.rows import AnswerShare, Cell, ChainPage, ExactMark, Label, Likely, Scorer, StepRow
+from stepviz.ui.render_likely import filled
+from stepviz.ui.rows import AnswerShare, Cell, ExactMark, Label, Scorer, StepRow
 
 KEYS = (
     ("j k", "next, previous step"),
@@ -98,19 +97,11 @@ def _lines() -> Marks:
         (line("ppit", "3"), "the same, predicted"),
         ('<span class="tag pit"><b>first pit</b>0/8</span>', "whose first pit, with its evidence"),
         ('<span class="tag pred"><b>predicted pit</b></span>', "the predicted pit, with score and threshold"),
-        (
-            _likely("certain", 0.99),
-            "the posterior of the pit, filled as far as it is probable; certain: both sides are",
-        ),
-        (_likely("possible", 0.7), "likelier here than anywhere else together"),
-        (_likely("needs more", 0.4), "the likeliest place, at less than half; the button draws where it says most"),
+        (filled("certain", 0.99), "the posterior’s pit, filled as far as it is probable"),
+        (filled("possible", 0.7), "likelier here than anywhere else together"),
+        (filled("needs more", 0.4), "the likeliest place, at less than half; the button draws where it says most"),
         ('<span class="tag crit"><b>critical</b></span>', "◆ GPO's critical step: the largest gain of value"),
     )
-
-
-def _likely(sure: Sure, probability: float) -> str:
-    page = ChainPage("", (StepRow(0, ""),), blocked="here nothing is drawn")
-    return likely_tag(Likely(0, sure, probability, 0, 0, 0), page)
 
 
 def _columns() -> Marks:

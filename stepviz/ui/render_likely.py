@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 
-from stepviz.posterior import CONFIDENCE, NEARLY_0
-from stepviz.ui.render import button, esc, number
+from stepviz.posterior import CONFIDENCE, NEARLY_0, Sure
+from stepviz.ui.render import attrs, button, esc, number
 from stepviz.ui.rows import ChainPage, Likely
 from stepviz.ui.workbench import MORE_N
 
 MOST = (
     64  # draws of a prefix: where 8 of each have left a pit possible, an adaptive measurement still finds some to make
 )
-_NAMES = {"certain": "certain pit", "possible": "possible pit", "needs more": "pit here?"}
+_NAMES = {"certain": "certain pit", "possible": "possible pit", "needs more": "needs more"}
 _SURE, _LOST = number(CONFIDENCE), number(NEARLY_0)
 MEANS = (
     f"Certain: P(V[i] ≤ {_LOST}) ≥ {_SURE} and P(V[i−1] > {_LOST}) ≥ {_SURE}. Possible: not certain, but likelier here "
@@ -23,13 +23,15 @@ _MODEL = "It rests on a model that was fitted to the embedded student; for anoth
 
 def likely_tag(likely: Likely, v: ChainPage) -> str:
     """Filled as far as the pit is probable. Where it is not certain, a button that draws where that would say most."""
-    css, name = likely.sure.replace(" ", "-"), _NAMES[likely.sure]
-    said = f" {likely.sure}" if likely.sure == "needs more" else ""
-    tag = (
-        f'<span class="tag post {css}" style="--p:{100 * likely.probability:.0f}%" title="{esc(_title(likely))}">'
-        f"<b>{name}</b>P {number(likely.probability)}{said}</span>"
-    )
-    return tag if likely.sure == "certain" or v.blocked else tag + _more(likely, v, "+32")
+    tag = filled(likely.sure, likely.probability, f"P {number(likely.probability)}", _title(likely))
+    return tag if likely.sure == "certain" or v.blocked else tag + _more(likely, v, f"+{MORE_N}")
+
+
+def filled(sure: Sure, probability: float, said: str = "", title: str = "") -> str:
+    """The bare tag."""
+    css = f"tag post {sure.replace(' ', '-')}"
+    data = attrs(class_=css, style=f"--p:{100 * probability:.0f}%", title=title or None)
+    return f"<span{data}><b>{_NAMES[sure]}</b>{esc(said)}</span>"
 
 
 def likely_fact(likely: Likely | None) -> str:
