@@ -2,7 +2,7 @@
 
 Each is `python -m stepviz.worker` in all but its start. `hashing` puts models in the place of the real ones that a test
 can know: what they write, and the scores they give, are hashes of what they are asked, so that two runs of the same
-draws must leave the same rows. Leases are short, or ten kills would take minutes.
+draws must leave the same rows. Leases are short, or ten kills take minutes.
 
 `python -m tests.killed_worker` reads a line of JSON for each worker and prints its process id.
 """
@@ -103,13 +103,17 @@ class HashingScorer:
 def serve() -> None:
     """A worker for each line, until there are no more."""
     from stepviz import job, refine_job, worker
+    from stepviz.engines import decode
 
-    worker.LEASE_S, worker.BEAT_S = 0.5, 0.1
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for who was killed
     for line in sys.stdin:
         asked = json.loads(line)
+        if asked["short"]:
+            worker.LEASE_S, worker.BEAT_S = 0.5, 0.1
         if asked["hashing"]:
             job.CHUNK, refine_job.CHUNK = 128, 16
+        else:
+            decode.CHUNK_S = 0.05  # a batch is stored ten times as often
         process = os.fork()
         if not process:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -142,14 +146,17 @@ def _be_a_worker(asked: dict[str, Any]) -> None:
 class Workers:
     """Starts workers one after the other, and ends what is left of them."""
 
-    def __init__(self, template: subprocess.Popen[str], hashing: bool) -> None:
-        self.template, self.hashing = template, hashing
+    def __init__(self, template: subprocess.Popen[str], hashing: bool, short: bool) -> None:
+        self.template, self.hashing, self.short = template, hashing, short
         self.last: int | None = None
 
     def start(self, url: str, pause: float = 0.0) -> int:
+        """One at a time; its process id."""
+        self.kill()
         assert self.template.stdin is not None
         assert self.template.stdout is not None
-        print(json.dumps({"db": url, "pause": pause, "hashing": self.hashing}), file=self.template.stdin, flush=True)
+        asked = {"db": url, "pause": pause, "hashing": self.hashing, "short": self.short}
+        print(json.dumps(asked), file=self.template.stdin, flush=True)
         self.last = int(self.template.stdout.readline())
         return self.last
 
@@ -162,19 +169,20 @@ class Workers:
 
 
 @contextmanager
-def workers(hashing: bool = True) -> Iterator[Workers]:
+def workers(hashing: bool = True, short: bool = True) -> Iterator[Workers]:
+    """short: leases; else they are what they are."""
     command = [sys.executable, "-m", "tests.killed_worker", *([] if hashing else ["torch"])]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     template = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    made = Workers(template, hashing)
+    made = Workers(template, hashing, short)
     try:
         yield made
     finally:
         made.kill()
-        template.stdin.close()
-        template.wait(60)
+        template.kill()
+        template.wait()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from sqlalchemy import text
 from db.store import Store, open_store
 from stepviz import jobs
 from stepviz.steps import segment
-from stepviz.types import Chain, Problem, SourceItem, Verdict
+from stepviz.types import Chain, Problem, PromptStyle, Sampling, SourceItem, Verdict, continuation_seed, prefix_hash
+from tests import tiny
 from tests.job_cases import NOBODY, wait_for
 from tests.killed_worker import Workers, workers
 from tests.store_cases import new_url
@@ -156,3 +157,25 @@ def test_so_does_every_other_kind(kind: str, rows: int, hashing: Workers, tmp_pa
         else:
             assert len({row[0] for row in left["refinements"]}) == 120
             assert written["chains"] > 240
+
+
+@pytest.mark.slow
+def test_with_a_real_engine_the_same_draws_are_there_and_their_texts_too(tmp_path: Path) -> None:
+    """Batches of another shape change logits in their last bits: a border of a draw may fall the other way."""
+    model = tiny.build(tmp_path / "model", hidden_size=64, num_hidden_layers=6)
+    sampling = Sampling(temperature=0.7, max_tokens=40, style=PromptStyle(stop=("e",)))
+    with workers(hashing=False) as real, filled(tmp_path / "a", 1) as store, filled(tmp_path / "b", 1) as other:
+        spec = {"chains": drafts(store), "n": 50, "engine": f"hf:{model}", "device": "cpu", "sampling": sampling}
+        killed(store, "measure", spec, real, rows=12 * 4 * 50)
+        through(other, jobs.start(other, "measure", spec, **NOBODY), real)
+        found, quiet = (
+            {(c.problem_id, c.prefix_hash, c.j): c for p in PROBLEMS for c in s.continuations_for(p.id)}
+            for s in (store, other)
+        )
+    prefixes = [prefix_hash("".join(TEXT.splitlines(keepends=True)[:i])) for i in range(4)]
+    assert found.keys() == {(p.id, prefix, j) for p in PROBLEMS for prefix in prefixes for j in range(50)}
+    assert found.keys() == quiet.keys()
+    for (problem, prefix, j), draw in found.items():
+        assert draw.seed == continuation_seed(problem, prefix, draw.model_id, sampling.hash, j)
+    differing = [key for key, draw in found.items() if draw.text != quiet[key].text]
+    assert len(differing) <= len(found) // 200

@@ -1,9 +1,8 @@
-"""The worker as a real process with a real model: started on demand, killed with signal 9, one a store."""
+"""The worker as a real process with a real model: started on demand, one a store. Kills: tests/test_jobs_killed.py."""
 
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -24,10 +23,7 @@ from stepviz.types import (
     Sampling,
     SourceItem,
     Verdict,
-    continuation_seed,
-    prefix_hash,
 )
-from stepviz.worker import Worker
 from stepviz.worker_process import ensure_worker, last_words, lock_file, log_file, worker_alive
 from tests import tiny
 from tests.job_cases import wait_for
@@ -37,7 +33,6 @@ PROBLEM = Problem("Tom has 3 apples and buys 12 more. How many?", answer="15", s
 TEXTS = ["Tom has 3 apples.\n3+12=16\n#### 16\n", "12-3=9\nHe eats 2.\nThen 9-2=7\n#### 7\n"]
 CHAINS = [Chain(PROBLEM.id, "test", str(i), t, segment(t), "line/1") for i, t in enumerate(TEXTS)]
 SAMPLING = Sampling(temperature=0.7, max_tokens=60, style=PromptStyle(stop=("e",)))
-N = 250
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +51,6 @@ def filled(folder: Path) -> Store:
     store = open_store(new_url(folder))
     store.add_items([SourceItem(PROBLEM, tuple(CHAINS))], {c.id: Verdict("wrong", "", "test") for c in CHAINS})
     return store
-
-
-def measuring(model: str, n: int = N) -> dict[str, object]:
-    return {"chains": [c.id for c in CHAINS], "n": n, "engine": model, "device": "cpu", "sampling": SAMPLING}
 
 
 def worker_pid(store: Store) -> int | None:
@@ -85,46 +76,6 @@ def stop(store: Store) -> None:
 
 def draws(store: Store) -> dict[tuple[str, int], str]:
     return {(c.prefix_hash, c.j): c.text for c in store.continuations_for(PROBLEM.id)}
-
-
-def kill_when_it_has_drawn(store: Store, run: int, more_than: int, later_s: float) -> None:
-    wait_for(lambda: len(draws(store)) > more_than or store.run(run).state == "done")
-    time.sleep(later_s)
-    pid = worker_pid(store)
-    if pid is not None:
-        os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: not worker_alive(store))
-
-
-@pytest.mark.slow
-def test_killed_at_random_moments_it_draws_each_continuation_once(store: Store, model: str, tmp_path: Path) -> None:
-    """Three kills; the keys are exactly those asked for, and the texts those of a run that nobody disturbed."""
-    run = jobs.start(store, "measure", measuring(model))
-    rng = random.Random(os.environ.get("STEPVIZ_KILL_SEED", "1"))
-    counts = [0]  # draws after each kill
-    while len(counts) < 4 and store.run(run).state != "done":
-        kill_when_it_has_drawn(store, run, counts[-1], rng.random() * 0.5)
-        counts.append(len(draws(store)))
-        if store.run(run).state != "done":
-            wait_for(lambda: store.run(run).state == "interrupted")
-            assert jobs.start(store, "measure", measuring(model)) == run  # the same command goes on
-    assert counts == sorted(counts)
-    prefixes = {chain.prefix(i) for chain in CHAINS for i in range(chain.n)}
-    assert 0 < counts[1] < len(prefixes) * N, "no kill came in the middle: make the measurement longer"
-    assert jobs.wait(store, run).state == "done"
-    assert draws(store).keys() == {(prefix_hash(p), j) for p in prefixes for j in range(N)}
-    stored = store.continuations_for(PROBLEM.id)
-    assert all(c.seed == continuation_seed(PROBLEM.id, c.prefix_hash, c.model_id, SAMPLING.hash, c.j) for c in stored)
-
-    (tmp_path / "quiet").mkdir()
-    with filled(tmp_path / "quiet") as undisturbed:
-        jobs.start(undisturbed, "measure", measuring(model), worker=False)
-        Worker(undisturbed).run_next(None)
-        other = draws(undisturbed)
-    # batches of another shape change logits in their last bits: a border of the draw may fall the other way
-    differing = [key for key, text in draws(store).items() if other[key] != text]
-    assert other.keys() == draws(store).keys()
-    assert len(differing) <= len(other) // 200
 
 
 def test_one_worker_a_store_however_many_ask(store: Store, model: str) -> None:

@@ -1,0 +1,134 @@
+"""A cancel takes effect within two seconds, whatever the kind, on real worker and trainer processes.
+
+On an idle machine. Where others work beside it a try may be late, so a run is resumed and cancelled up to TRIES times,
+and one of them must be in time. A build is through too soon to be caught here: tests/test_datasets.py stops one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db.store import Store, open_store
+from stepviz import jobs
+from stepviz.steps import segment
+from stepviz.types import Chain, Problem, Sampling, SourceItem, Verdict
+from tests import tiny, tiny_scorers
+from tests import training_cases as cases
+from tests.job_cases import wait_for
+from tests.killed_worker import Workers, workers
+from tests.store_cases import new_url
+
+WITHIN_S = 2.0
+TRIES = 5
+N = 60  # problems, and four times as many chains
+LINES = 60  # of a chain
+SIZE = {"hidden_size": 192, "num_hidden_layers": 6, "max_position_embeddings": 1024}
+QUICK = Sampling(temperature=0.7, max_tokens=200)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("models")
+    made = {
+        role: f"hf:{tiny_scorers.lines(folder / role, sizes=tiny_scorers.SIZES | SIZE, role=role)}"
+        for role in ("orm", "sorm")
+    }
+    return made | {"student": f"hf:{tiny.build(folder / 'student', sharp=1.0, **SIZE)}"}
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[Workers]:
+    with workers(hashing=False, short=False) as made:
+        yield made
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(new_url(tmp_path)) as opened:
+        yield opened
+
+
+def long_chains(store: Store) -> list[str]:
+    """Each takes its scorer a while."""
+    items = []
+    for i in range(N):
+        problem = Problem(f"Tom has {i} apples and buys 12 more. How many?", answer="15", solution="3+12=15\n#### 15",
+                          source="mine", split="train")  # fmt: skip
+        texts = ["".join(f"{n}+{i}={n + i}\n" for n in range(j, j + LINES)) + f"#### {i}" for j in range(4)]
+        chains = [Chain(problem.id, "test", str(j), text, segment(text), "line/1") for j, text in enumerate(texts)]
+        items.append(SourceItem(problem, tuple(chains)))
+    verdicts = {chain.id: Verdict("wrong", "", "test") for item in items for chain in item.chains}
+    store.add_items(items, verdicts)
+    return list(verdicts)
+
+
+def cancelled_in_time(
+    store: Store, run: int, begun: Callable[[Mapping[str, Any]], bool], go_on: Callable[[], object]
+) -> None:
+    """Cancels it once it has begun, and measures until its row says so."""
+    took: list[float] = []
+    while len(took) < TRIES and not (took and min(took) <= WITHIN_S):
+        if took:
+            go_on()
+        wait_for(lambda: store.run(run).state != "queued" and begun(store.run(run).progress))
+        assert store.run(run).state == "running", (store.run(run).state, store.run(run).error)
+        asked = time.monotonic()
+        jobs.cancel(store, run)
+        wait_for(lambda: store.run(run).state != "running")
+        took.append(time.monotonic() - asked)
+        assert store.run(run).state == "cancelled", store.run(run).error
+    assert min(took) <= WITHIN_S, took
+
+
+@pytest.mark.parametrize("kind", ["sample", "measure", "score", "refine", "compare"])
+def test_by_a_real_worker(kind: str, store: Store, real: Workers, models: dict[str, str]) -> None:
+    """A click comes in between; then a cancel, and the worker is free for the next click."""
+    ids, problems = long_chains(store), [row.id for row in store.problems(limit=N)]
+    drawing = {"engine": models["student"], "device": "cpu", "sampling": QUICK}
+    scoring = {"orm": models["orm"], "sorm": models["sorm"], "device": "cpu"}
+    spec: dict[str, Any] = {
+        "sample": {"problems": problems, "n": 200, **drawing},
+        "measure": {"chains": ids, "n": 8, **drawing},
+        "score": {"chains": ids, "model": models["sorm"], "device": "cpu"},
+        "refine": {"chains": ids, "refiner": models["student"], **scoring},
+        "compare": {"before": models["student"], "after": "embedded:student", "source": "mine", "split": "train",
+                    "limit": N, "samples": 64, "k": 8, "device": "cpu", "sampling": QUICK},
+    }[kind]  # fmt: skip
+    run = jobs.start(store, kind, spec, worker=False)
+    real.start(store.url)
+
+    def begun(progress: Mapping[str, Any]) -> bool:
+        return "done" in progress and "loading" not in str(progress.get("note", ""))
+
+    wait_for(lambda: begun(store.run(run).progress) or store.run(run).error)
+    served(store, ids[0])
+    assert store.run(run).state == "running", "the click was served between its batches"
+    cancelled_in_time(store, run, begun, lambda: jobs.resume(store, run, worker=False))
+    served(store, ids[1])
+    real.kill()
+
+
+def served(store: Store, chain: str) -> None:
+    """A click."""
+    spec = {"chains": [chain], "model": "embedded:sorm", "device": "cpu"}
+    click = jobs.start(store, "score", spec, worker=False)
+    wait_for(lambda: store.run(click).state == "done")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("begun", ["before it has read its code", "at its steps"])
+def test_by_a_real_training(begun: str, store: Store, models: dict[str, str], tmp_path: Path) -> None:
+    spec = cases.spec(cases.solutions(store, 400), models["student"].removeprefix("hf:"), **cases.LONG)
+    run = jobs.start(store, "train", spec)
+    early = begun == "before it has read its code"
+    try:
+        cancelled_in_time(store, run, lambda p: early or p.get("done", 0) > 3, lambda: jobs.resume(store, run))
+        wait_for(lambda: cases.training_process(tmp_path / "models" / "mine") is None)
+    finally:
+        cases.stop_all(store)
