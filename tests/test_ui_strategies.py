@@ -84,8 +84,13 @@ def test_the_time_is_that_of_the_engines_last_runs(filled: Filled) -> None:
     store.claim_run("w")
     store.heartbeat(id, "w", {"tokens": 1000, "tokens_per_s": 8})
     store.finish_run(id, "done")
-    assert takes(dialog(store, at(filled, "wrong")))["exhaustive"] == "32 draws ≈ 640 tokens · 1:20"
+    assert takes(dialog(store, at(filled, "wrong")))["exhaustive"] == "32 draws ≈ 640 tokens · about 1:20"
     assert "≈ 640 tokens · about 1:20" in render_chain.view(page(filled))
+
+
+@pytest.mark.parametrize(("seconds", "spoken"), [(0.4, "under 1 s"), (3.6, "about 4 s"), (59.7, "about 1:00")])
+def test_a_time_is_told_as_it_is_known(seconds: float, spoken: str) -> None:
+    assert render_chain.takes(seconds) == spoken
 
 
 def test_a_field_that_nobody_offered_falls_back(filled: Filled) -> None:

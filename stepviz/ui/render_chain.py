@@ -134,7 +134,7 @@ def _measure(v: ChainPage) -> str:
     steps += f'<a class="btn" href="/refine?chain={esc(v.chain)}" title="{title}" data-refine>Refine <kbd>r</kbd></a>'
     if v.blocked:
         return f'{steps}<span class="cost" title="{esc(v.blocked)}">cannot be measured</span>'
-    time = "" if v.seconds is None else f"about {clock(v.seconds)}"
+    time = "" if v.seconds is None else takes(v.seconds)
     spent = " · ".join(part for part in (v.cost.rpartition(", ")[2], time) if part)
     whole = ", ".join(part for part in (v.cost, time) if part)
     label, cost, again, kind = "Measure", spent, None, "pri"
@@ -204,6 +204,11 @@ def clock(seconds: float) -> str:
     whole = max(0, round(seconds))
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def takes(seconds: float) -> str:
+    """Of what has not begun: "under 1 s", "about 4 s", "about 1:20"."""
+    return "under 1 s" if seconds < 1 else f"about {f'{seconds:.0f} s' if seconds < 59.5 else clock(seconds)}"
 
 
 def columns(v: ChainPage | None) -> str:

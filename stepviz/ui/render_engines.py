@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stepviz.ui.engine_choice import Offer
 from stepviz.ui.render import esc
-from stepviz.ui.render_chain import clock
+from stepviz.ui.render_chain import takes
 from stepviz.ui.render_dialogs import dialog
 from stepviz.ui.rows import ChainPage
 from stepviz.ui.view_measure import SIZES, HowToMeasure, StrategyOffer
@@ -78,7 +78,7 @@ def _strategy(o: StrategyOffer, on: bool, unsure: bool) -> str:
     draws, about = o.expected.continuations, "" if o.expected.exact else "≈ "
     spend = "nothing<small>worth its tokens</small>" if unsure and o.name == "adaptive" else "nothing to draw"
     if draws >= 0.5:
-        time = "" if o.seconds is None else f" · {clock(o.seconds)}"
+        time = "" if o.seconds is None else f" · {takes(o.seconds)}"
         spend = f"{about}{draws:,.0f} draws<small>≈ {rounded(o.expected.tokens)} tokens{time}</small>"
     return (
         f'<label><input type="radio" name="strategy" value="{esc(o.name)}"{" checked" if on else ""}>'
