@@ -24,6 +24,7 @@ from stepviz.bench_engine_sides import (
     VLLM,
     Run,
     Side,
+    in_a_pass,
     prepare,
     processes,
     product_rate,
@@ -51,14 +52,28 @@ class Measured:
     whole: list[Run] = field(default_factory=list)
     missing: str = ""
 
+    def take(self, pool: ProcessPoolExecutor, requests: Sequence[Request]) -> None:
+        """One turn. A side that fails has none."""
+        for runs, asked, sampling in ((self.reading, requests[::EACH], READING), (self.whole, requests, SAMPLING)):
+            if not self.missing:
+                found = pool.submit(run, self.side.name, asked, sampling).result()
+                if isinstance(found, Run):
+                    runs.append(found)
+                else:
+                    self.missing = found
+
     def a_token(self) -> list[float]:
         """Seconds, turn by turn."""
         return [r.seconds / max(r.tokens, 1) for r in self.whole]
 
+    @property
+    def told(self) -> bool:
+        return bool(self.whole) and not self.missing
+
     def over(self, other: Measured) -> float | None:
         """Its time over the other's, turn against turn: the two had the same machine."""
         pairs = zip(self.a_token(), other.a_token(), strict=False)
-        return median(a / b for a, b in pairs) if self.whole and other.whole else None
+        return median(a / b for a, b in pairs) if self.told and other.told else None
 
 
 def tables(engine: str = "embedded", prefixes: int = PREFIXES, repeats: int = REPEATS) -> dict[str, Rows]:
@@ -70,10 +85,7 @@ def tables(engine: str = "embedded", prefixes: int = PREFIXES, repeats: int = RE
         for turn in range(repeats):
             products.append(pools[TRANSFORMERS].submit(product_rate).result())
             for m in measured[:: 1 if turn % 2 == 0 else -1]:
-                if not m.missing:
-                    ask = pools[m.side.process].submit
-                    m.reading.append(ask(run, m.side.name, requests[::EACH], READING).result())
-                    m.whole.append(ask(run, m.side.name, requests, SAMPLING).result())
+                m.take(pools[m.side.process], requests)
     limit = median(products) / (2 * (found.parameters or 1))
     machine = {
         "parameters": found.parameters,
@@ -136,7 +148,9 @@ def aims(measured: Sequence[Measured]) -> list[dict[str, Any]]:
 def _server(open_: ExitStack, source: str) -> tuple[str, str]:
     """Its URL, or why there is none."""
     try:
-        return open_.enter_context(serving(source)) if installed() else "", ""
+        # unchunked as in process: seeds, on a CPU
+        options = ("--no-enable-chunked-prefill", f"--max-num-batched-tokens={in_a_pass(source)}")
+        return open_.enter_context(serving(source, *options)) if installed() else "", ""
     except StepvizError as error:
         return "", " ".join(str(error).split())[-300:]
 

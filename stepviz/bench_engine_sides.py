@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from stepviz.bench_server import empty_cache
+from stepviz.checkpoints import look
 from stepviz.errors import StepvizError
 from stepviz.types import Request, Sampling
 
@@ -77,8 +78,12 @@ def prepare(side: str, source: str, spec: str, url: str) -> str:
     return ""
 
 
-def run(side: str, requests: Sequence[Request], sampling: Sampling) -> Run:
-    return _MADE[side](requests, sampling)
+def run(side: str, requests: Sequence[Request], sampling: Sampling) -> Run | str:
+    """One pass; or what went wrong: a library that breaks costs no other side its turn."""
+    try:
+        return _MADE[side](requests, sampling)
+    except Exception as error:
+        return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def product_rate() -> float:
@@ -104,6 +109,11 @@ def processes(sides: Sequence[Side]) -> Iterator[dict[str, ProcessPoolExecutor]]
     finally:
         for pool in pools.values():
             pool.shutdown(cancel_futures=True)
+
+
+def in_a_pass(source: str) -> int:
+    """Tokens that vLLM reads at once, the longest prompt among them."""
+    return max(2048, look(source).context or 0)
 
 
 def _timed(work: Callable[[], Sequence[tuple[int, str]]], before: Callable[[], object] = lambda: None) -> Run:
@@ -194,7 +204,8 @@ def _bare_vllm(own_process: bool) -> Callable[..., Generate]:
         vllm_here.prepare("cpu")
         from vllm import LLM, SamplingParams
 
-        llm = LLM(model=source, dtype="float32", enforce_eager=True)
+        # as our engine has it: on a CPU vLLM breaks where it reads a prompt in chunks and the request has a seed
+        llm = LLM(model=source, dtype="float32", **vllm_here.settings("cpu", in_a_pass(source)))
 
         def generate(requests: Sequence[Request], sampling: Sampling) -> Run:
             shared = {"temperature": sampling.temperature, "top_p": 1.0, "max_tokens": sampling.max_tokens}

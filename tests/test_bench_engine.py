@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 
-from stepviz import bench_engine
+from stepviz import bench_engine, bench_engine_sides
 from stepviz.bench_engine import EACH, Measured, aims, row, work
 from stepviz.bench_engine_sides import SIDES, Run, product_rate
 from stepviz.bench_server import installed
+from stepviz.embedded import path
 from stepviz.errors import StepvizError
 
 OURS = next(s for s in SIDES if s.engine == "vLLM in process" and s.ours)
@@ -64,13 +66,25 @@ def test_the_machine_multiplies() -> None:
 
 
 def test_a_server_that_does_not_come_up_costs_no_other_engine_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    def dead(source: str) -> None:
+    def dead(source: str, *options: str) -> None:
         raise StepvizError("it did\nnot come up")
 
     monkeypatch.setattr(bench_engine, "installed", lambda: True)
     monkeypatch.setattr(bench_engine, "serving", dead)
     with ExitStack() as stack:
-        assert bench_engine._server(stack, "x") == ("", "it did not come up")
+        assert bench_engine._server(stack, str(path("student"))) == ("", "it did not come up")
+
+
+def test_a_side_that_breaks_has_no_row_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Run:
+        raise ValueError("no such thing")
+
+    monkeypatch.setitem(bench_engine_sides._MADE, OURS.name, broken)
+    made = measured(OURS, [1.0])
+    with ThreadPoolExecutor(1) as pool:
+        made.take(pool, list(work(1)))  # type: ignore[arg-type]
+    assert made.missing == "ValueError: no such thing"
+    assert made.over(measured(BARE, [1.0])) is None
 
 
 @pytest.mark.slow
