@@ -34,7 +34,7 @@ def test_a_chosen_model_samples_and_measures_and_stays_for_the_session(page: Pag
     page.goto(f"{running.url}/?problem={running.ids['problem']}&chain={running.ids['wrong']}")
     expect(page.locator("#chains [data-act=sampler]")).to_have_text("other")
     page.wait_for_url("**engine=hf*")
-    page.locator("#view [data-act=measurer]").click()
+    page.locator("#view .vhead [data-act=measurer]").click()
     expect(page.locator("#sv-dialog input[name=by]").first).to_be_checked()
     page.locator("#sv-dialog [name=other]").fill(running.ids["other"])
     page.locator("#sv-dialog").get_by_role("button", name="Measure").click()

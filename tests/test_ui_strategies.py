@@ -78,6 +78,19 @@ def test_of_a_measured_chain_the_next_size_is_offered(filled: Filled) -> None:
     assert fields_of(again)["strategy"] == "forward"
 
 
+def test_another_model_is_offered_what_it_has_not_drawn(filled: Filled) -> None:
+    """The chain's own model has eight draws everywhere, the other has none: 16 is the next size of the one, 8 of the
+    other."""
+    store, asked = filled.bench.store, fields_of(dialog(filled.bench.store, at(filled, "wrong")))
+    assert (asked["n"], asked["was"]) == ("16", "")
+    other = dialog(store, at(filled, "wrong"), **{**asked, "by": "embedded:base"})
+    assert (fields_of(other)["n"], fields_of(other)["was"]) == ("8", "embedded:base")
+    assert takes(other)["exhaustive"].startswith("32 draws")
+    kept = dialog(store, at(filled, "wrong"), **{**fields_of(other), "n": "4"})
+    assert fields_of(kept)["n"] == "4"
+    assert takes(kept)["exhaustive"].startswith("16 draws")
+
+
 def test_the_time_is_that_of_the_engines_last_runs(filled: Filled) -> None:
     store = filled.bench.store
     id = store.add_run("measure", {"engine": "embedded"})

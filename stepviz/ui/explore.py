@@ -211,7 +211,8 @@ class Explore:
             return Update().error("Open a chain first.")
         own = whose(here.bench, here.problem.id).own(here.chain)
         known, drawn = offers(self.bench, here.at), spelled(here.bench.sampling).capitalize()
-        n = int(text) if (text := str(sent.get("n"))) in map(str, SIZES) else next_size([r.value for r in page.rows])
+        size = str(sent.get("n")) if sent.get("was", by) == by else ""  # of another model other draws are there
+        n = int(size) if size in map(str, SIZES) else next_size([r.value for r in page.rows])
         strategy = str(sent.get("strategy") or "")
         how = how_to_measure(here.measuring, here.problem, here.chain, strategy, n, page.columns)
         other = str(sent.get("other") or "")[:500]

@@ -58,11 +58,12 @@ def measurer(
     sizes = "".join(
         f'<label><input type="radio" name="n" value="{n}"{" checked" if n == how.n else ""}>{n}</label>' for n in SIZES
     )
-    scorer = f'<input type="hidden" name="scorer" value="{esc(how.scorer)}">' if how.scorer else ""
+    hidden = f'<input type="hidden" name="was" value="{esc(chosen)}">'
+    hidden += f'<input type="hidden" name="scorer" value="{esc(how.scorer)}">' if how.scorer else ""
     unsure = any(row.likely and row.likely.sure != "certain" for row in v.rows)
     strategies = "".join(_strategy(o, o.name == how.strategy, unsure) for o in how.offers)
     body = (
-        f'<div><span class="lab">By</span><div class="offers">{strategies}</div></div>{scorer}'
+        f'<div><span class="lab">By</span><div class="offers">{strategies}</div></div>{hidden}'
         '<div><span class="lab">Continuations of a prefix: exhaustive draws so many, the others at most</span>'
         f'<div class="choice">{sizes}</div></div>'
         f'<div><span class="lab">Rollouts of</span><div class="offers">{first}{known}</div></div>'
