@@ -10,8 +10,8 @@ where the SORM, or the place in the chain alone, expects the pit; it ends
 
 A right chain costs nothing: what it reached shows by itself that the answer could be reached.
 
-A step counts as lost (label 0) where P(V[i] ≤ 0.05) reaches the stated confidence: failures say little, since a prefix
-from which a solution exists may fail often (docs/measuring.md: incapacity), so a claim of a pit has to be sure.
+A step counts as lost (label 0) where P(V[i] ≤ 0.05) reaches the stated confidence. What that does and does not say of
+`solvable` stands in docs/measuring.md.
 Related: SCAN (arXiv 2509.16548), which continues wrong chains only; OmegaPRM (arXiv 2406.06592), which halves.
 """
 
@@ -25,7 +25,7 @@ import numpy as np
 from stepviz.posterior import CONFIDENCE, NEARLY_0, PitModel, Posterior, posterior
 from stepviz.strategies import NOTHING, Seen, Walk, Wanted, over
 
-PRICE = 5.0  # of 3, 4, 5 and 6 on development chains: labels as right as at 4, for a quarter less (docs/measuring.md)
+PRICE = 5.0  # of 3, 4, 5 and 6, tried on development chains (docs/measuring.md)
 BUDGET = 0.25
 
 

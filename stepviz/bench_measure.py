@@ -20,6 +20,7 @@ from stepviz import statistics as st
 from stepviz.bench_measure_data import Case, K, collect
 from stepviz.bench_measure_ways import SURE, Reading, alone, read, readings
 from stepviz.engines import load
+from stepviz.posterior import posterior
 from stepviz.results import FOLDER, Rows
 from stepviz.svg import chart
 
@@ -43,6 +44,7 @@ def measure(
         "paired differences on wrong chains": differences(ways, cases),
         "adaptive and the pit model alone, at other confidences": confidences(cases, whole),
         "pits against the exact one, % of wrong chains": [offsets(way, cases) for way in ways.values()],
+        "how adaptive's pits stand, wrong chains": [standing(ways, cases)],
         "labels of `backward` against those of all draws": [identical(ways, cases)],
         "where `bisect` errs, wrong chains": bisect_errs(ways, cases),
         "the chains": [about(cases, loaded.model_id)],
@@ -67,6 +69,9 @@ def row(way: Reading, whole: Reading, cases: Sequence[Case]) -> dict[str, Any]:
         "strategy": way.name,
         f"{SPENT}, all chains": _percent(way.tokens(cases) / whole.tokens(cases)),
         "wrong chains": _percent(way.tokens(cases, True) / whole.tokens(cases, True)),
+        "all chains, V[0] left out": _percent(
+            way.tokens(cases, steps_only=True) / whole.tokens(cases, steps_only=True)
+        ),
         "continuations a wrong chain": round(draws / len(wrong), 1),
         "prefill, % of exhaustive": _percent(way.prefill(cases) / whole.prefill(cases)),
         "pit exact, %": st.bootstrap(st.ones(_pits(way, cases, 0)[None]), st.mean).text(),
@@ -83,6 +88,8 @@ def differences(ways: Mapping[str, Reading], cases: Sequence[Case]) -> list[dict
     rows = []
     for a, b in (
         ("adaptive", "exhaustive"), ("adaptive", "the SORM alone"), ("adaptive", "the pit model alone"),
+        ("adaptive, its likeliest pit", "exhaustive"),
+        ("adaptive", "no draw, no model: the last two open steps are lost"),
         ("exhaustive", "the SORM alone"), ("exhaustive", "the pit model alone"),
     ):  # fmt: skip
         one, other = ways[a], ways[b]
@@ -117,6 +124,18 @@ def offsets(way: Reading, cases: Sequence[Case]) -> dict[str, Any]:
     found = {"2 or more too early": late <= -2, "1 too early": late == -1, "exact": late == 0}
     found |= {"1 too late": late == 1, "2 or more too late": late >= 2}
     return {"strategy": way.name, **{name: _percent(some.mean()) for name, some in found.items()}}
+
+
+def standing(ways: Mapping[str, Reading], cases: Sequence[Case]) -> dict[str, Any]:
+    """Certain, possible or needs more, with the share of likeliest pits that are exact."""
+    found: dict[str, list[bool]] = {"certain": [], "possible": [], "needs more": []}
+    for case, seen in zip(cases, ways["adaptive"].seen, strict=True):
+        if case.wrong:
+            pit = posterior(pits.shipped(), case.walk, seen).found()
+            found[pit.sure].append(pit.step == case.judgement.exact_pit)
+    return {name: len(some) for name, some in found.items()} | {
+        f"{name}: exact, %": _percent(np.mean(some)) for name, some in found.items() if some
+    }
 
 
 def identical(ways: Mapping[str, Reading], cases: Sequence[Case]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from stepviz import adaptive, pits
 from stepviz.bench_measure_data import Case, K
+from stepviz.posterior import posterior
 from stepviz.strategies import Seen, Strategy, Walk, backward, bisect, bisected_pit, exhaustive, forward, replay
 
 T = 0.5  # at or below it the SORM calls a step bad
@@ -28,9 +29,10 @@ class Reading:
     pits: list[int | None] = field(default_factory=list)
     seen: list[Mapping[int, Seen]] = field(default_factory=list)
 
-    def tokens(self, cases: Sequence[Case], wrong_only: bool = False) -> int:
+    def tokens(self, cases: Sequence[Case], wrong_only: bool = False, steps_only: bool = False) -> int:
+        """steps_only: without what the question's draws cost, which no label needs."""
         of = [(case, seen) for case, seen in zip(cases, self.seen, strict=True) if case.wrong or not wrong_only]
-        return sum(case.cost(i, at.n) for case, seen in of for i, at in seen.items())
+        return sum(case.cost(i, at.n) for case, seen in of for i, at in seen.items() if i or not steps_only)
 
     def prefill(self, cases: Sequence[Case]) -> int:
         """Tokens of the prompts that were continued, each read once."""
@@ -50,7 +52,11 @@ def readings(cases: Sequence[Case]) -> dict[str, Reading]:
     ways.append(read("adaptive, price 4: the first choice", cases, adaptive.Adaptive(pits.shipped(), price=4.0)))
     ways.append(read("exhaustive, read by the pit model", cases, exhaustive))
     ways.append(read("the pit model alone", cases, alone))
+    ways.append(_likeliest("adaptive, its likeliest pit", cases, spend))
     ways.append(_scored("the SORM alone", cases))
+    ways.append(_scored("the SORM alone at 0.1", cases, 0.1))
+    ways.append(_ruled("no draw, no model: every step is well", cases, 0))
+    ways.append(_ruled("no draw, no model: the last two open steps are lost", cases, 2))
     return {way.name: way for way in ways}
 
 
@@ -94,11 +100,30 @@ def read(name: str, cases: Sequence[Case], strategy: Strategy, sure: float = SUR
     return found
 
 
-def _scored(name: str, cases: Sequence[Case]) -> Reading:
+def _likeliest(name: str, cases: Sequence[Case], strategy: Strategy) -> Reading:
+    """The pit that the posterior holds for the likeliest, which the app shows with its probability."""
+    found, model = Reading(name), pits.shipped()
+    for case in cases:
+        seen = replay(strategy, case.walk, {i: case.right(i) for i in case.draws})
+        pit = posterior(model, case.walk, seen).found().step if case.wrong else None
+        _add(found, case, [int(pit is None or i < pit) for i in case.walk.open], seen)
+    return found
+
+
+def _ruled(name: str, cases: Sequence[Case], lost: int) -> Reading:
+    """By the place alone: of a wrong chain the last `lost` open steps."""
+    found = Reading(name)
+    for case in cases:
+        m = len(case.walk.open)
+        _add(found, case, [int(not case.wrong or i <= m - lost) for i in case.walk.open], {})
+    return found
+
+
+def _scored(name: str, cases: Sequence[Case], threshold: float = T) -> Reading:
     """Of a right chain all is well, as in every other way."""
     found = Reading(name)
     for case in cases:
-        _add(found, case, [int(not case.wrong or s > T) for s in case.scores[: len(case.walk.open)]], {})
+        _add(found, case, [int(not case.wrong or s > threshold) for s in case.scores[: len(case.walk.open)]], {})
     return found
 
 

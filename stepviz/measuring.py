@@ -58,7 +58,8 @@ class Walking:
             if want.key in drawn.failed:
                 self.failed[i] = drawn.failed[want.key]
             else:
-                self.draws[i] = drawn.continuations.get(want.key, ())
+                found = drawn.continuations.get(want.key, ())
+                self.draws[i] = [c for c in found if c.j < want.n]  # another chain may have asked for more of them
 
     def seen(self) -> dict[int, Seen]:
         steps = self.draws.keys() | self.failed.keys()

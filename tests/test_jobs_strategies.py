@@ -12,11 +12,12 @@ from stepviz import jobs, measure_job, pits
 from stepviz.adaptive import Adaptive
 from stepviz.errors import StepvizError
 from stepviz.measuring import Walking
-from stepviz.rollouts import by_prefix
+from stepviz.rollouts import Drawn, by_prefix
 from stepviz.strategies import STRATEGIES, Strategy, replay
 from stepviz.types import SourceItem, StepScore, Verdict, prefix_hash
 from tests.job_cases import CHAIN, OTHER, PROBLEM, WRONG, Bench
 from tests.rollout_cases import chain_of
+from tests.store_cases import draw
 
 LONG = chain_of("Tom has 3 apples.\n3+12=16\n16 apples are in the box.\nSo it is 16.\n#### 16\n", "long")
 RIGHT = chain_of("3+12=15\n#### 15\n", "right")
@@ -102,6 +103,16 @@ def test_a_resumed_run_begins_with_what_was_there_when_it_was_asked_for(bench: B
     walking = Walking(LONG, PROBLEM, WRONG, STRATEGIES["backward"], 8)
     walking.remember(by_prefix(bench.store.continuations_for(PROBLEM.id, before=new.created_at)))
     assert {i: len(draws) for i, draws in walking.draws.items()} == {3: 2}
+
+
+def test_a_walk_hears_what_it_asked_for_and_not_what_a_neighbour_did() -> None:
+    """Two chains share a prefix: one asks for a draw, the other for four, and both are drawn in one turn."""
+    walking = Walking(LONG, PROBLEM, WRONG, STRATEGIES["backward"], 8)
+    wants = walking.wants()
+    ((step, want),) = wants.items()
+    four = [draw(PROBLEM, j, prefix=want.prefix) for j in range(4)]
+    walking.hear(wants, Drawn({want.key: four}))
+    assert (want.n, walking.draws[step]) == (1, four[:1])
 
 
 @pytest.mark.parametrize("name", NAMES)
