@@ -18,7 +18,8 @@ Decisions:
    chain needs no rollouts where it is consistent.
 4. Soft labels (`soft`) are k successes, counted by (a), of n = K independent continuations of P_i. They are
    measured values: neither the chain's own suffix nor (b) changes them. Where nothing was sampled (n = 0) the hard
-   label of a terminal prefix holds; of a step that was not measured it says no V, and the trainer masks it.
+   label of a terminal prefix holds; of a step with fewer than K it says no V, and the trainer masks it. After a
+   strategy only prefixes that failed are whole: soft sets are for exhaustive measurements.
 5. A chain that was cut off before its answer, or whose answer cannot be judged, gives no row.
 """
 
