@@ -7,6 +7,7 @@ text out, the same prompts, sampling parameters and seeds; stock `transformers` 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
 
-from stepviz.bench_server import empty_cache
+from stepviz.bench_server import empty_cache, end
 from stepviz.checkpoints import look
 from stepviz.errors import StepvizError
 from stepviz.types import Request, Sampling
@@ -104,9 +105,12 @@ def processes(sides: Sequence[Side]) -> Iterator[dict[str, ProcessPoolExecutor]]
     pools = {
         p: ProcessPoolExecutor(1, mp_context=get_context("spawn")) for p in dict.fromkeys(s.process for s in sides)
     }
+    numbers = [pool.submit(os.getpid).result() for pool in pools.values()]
     try:
         yield pools
     finally:
+        for number in numbers:  # a process in which vLLM has begun others does not end by itself
+            end(number)
         for pool in pools.values():
             pool.shutdown(cancel_futures=True)
 
@@ -195,8 +199,6 @@ def _stock(model: Any, tokenizer: Any, texts: Sequence[str], each: int, sampling
 
 def _bare_vllm(own_process: bool) -> Callable[..., Generate]:
     def make(source: str, spec: str, url: str) -> Generate:
-        import os
-
         if own_process:
             os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1"
         from stepviz.engines import vllm_here

@@ -44,11 +44,22 @@ def serving(model: str | Path, *options: str) -> Iterator[str]:
             _wait(process, f"http://127.0.0.1:{port}/health", log)
             yield f"http://127.0.0.1:{port}/v1"
         finally:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(30)
-            process.kill()
+            end(process.pid)
             process.wait()
+
+
+def end(number: int) -> None:
+    """A process with all that it has begun: what vLLM computes with is a process, too, which outlives a killed one."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(number)
+        family = [process, *process.children(recursive=True)]
+        process.terminate()
+        psutil.wait_procs([process], timeout=10)
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
 
 
 def _wait(process: subprocess.Popen[bytes], address: str, log: TextIO) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+import psutil
 import pytest
 
 from stepviz import bench_engine, bench_engine_sides
 from stepviz.bench_engine import EACH, Measured, aims, row, work
 from stepviz.bench_engine_sides import SIDES, Run, product_rate
-from stepviz.bench_server import installed
+from stepviz.bench_server import end, installed
 from stepviz.embedded import path
 from stepviz.errors import StepvizError
 
@@ -85,6 +88,16 @@ def test_a_side_that_breaks_has_no_row_and_ends_nothing(monkeypatch: pytest.Monk
         made.take(pool, list(work(1)))  # type: ignore[arg-type]
     assert made.missing == "ValueError: no such thing"
     assert made.over(measured(BARE, [1.0])) is None
+
+
+def test_a_process_is_ended_with_those_that_it_began() -> None:
+    begins = "import subprocess as s, time; print(s.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+    parent = subprocess.Popen([sys.executable, "-c", begins], stdout=subprocess.PIPE, text=True)
+    child = psutil.Process(int(parent.stdout.readline()))
+    end(parent.pid)
+    parent.wait(10)
+    psutil.wait_procs([child], timeout=5)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.slow
