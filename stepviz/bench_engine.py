@@ -85,7 +85,8 @@ def tables(engine: str = "embedded", prefixes: int = PREFIXES, repeats: int = RE
         for turn in range(repeats):
             products.append(pools[TRANSFORMERS].submit(product_rate).result())
             for m in measured[:: 1 if turn % 2 == 0 else -1]:
-                m.take(pools[m.side.process], requests)
+                if m.side.turns is None or turn < m.side.turns:
+                    m.take(pools[m.side.process], requests)
     limit = median(products) / (2 * (found.parameters or 1))
     machine = {
         "parameters": found.parameters,

@@ -46,6 +46,7 @@ class Side:
     way: str
     process: str
     make: Callable[[str, str, str], Generate]
+    turns: int | None = None  # that it takes, where not all: one that needs minutes is no closer for more of them
 
     @property
     def name(self) -> str:
@@ -254,7 +255,7 @@ def _each(requests: Sequence[Request]) -> int:
 TRANSFORMERS, VLLM, SERVED = "transformers", "vLLM in process", "vLLM served"
 SIDES = (
     Side(TRANSFORMERS, "ours", "transformers", _our_transformers),
-    Side(TRANSFORMERS, "bare, a prefix a call", "transformers", _bare_transformers(padded=False)),
+    Side(TRANSFORMERS, "bare, a prefix a call", "transformers", _bare_transformers(padded=False), turns=1),
     Side(TRANSFORMERS, "bare, 16 prefixes padded", "transformers", _bare_transformers(padded=True)),
     Side(VLLM, "ours", "vllm", _our_vllm),
     Side(VLLM, "bare", "bare vllm", _bare_vllm(own_process=False)),
