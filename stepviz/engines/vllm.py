@@ -177,6 +177,7 @@ def _generation(source: str, config: PreTrainedConfig) -> GenerationConfig:
 
 def _open(spec: str, source: str, device: str, dtype: str, context: int) -> LLMEngine:
     from vllm import EngineArgs, LLMEngine
+    from vllm.usage.usage_lib import UsageContext
 
     try:
         arguments = EngineArgs(
@@ -191,7 +192,8 @@ def _open(spec: str, source: str, device: str, dtype: str, context: int) -> LLME
             generation_config="vllm",
             **vllm_here.settings(device, context),
         )
-        return LLMEngine.from_engine_args(arguments)
+        # by this vLLM chooses how much it decodes at once: as for its own LLM, twice what it is without
+        return LLMEngine.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
     except Exception as error:
         if isinstance(error, (OSError, ValueError, RuntimeError, MemoryError)):
             raise vllm_here.failed(error, spec, device) from error
