@@ -108,7 +108,10 @@ def serving(**settings: Any) -> Iterator[FakeServer]:
     class Bound(Handler):
         of = fake
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # of five, the rest of a dozen connections would wait a second for another try
+
+    server = Server(("127.0.0.1", 0), Bound)
     server.daemon_threads = True
     fake.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

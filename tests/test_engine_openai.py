@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from stepviz import engines, worker
 from stepviz.engines import openai_calls
-from stepviz.engines.server import served
+from stepviz.engines.server import Served, served
 from stepviz.errors import StepvizError
 from stepviz.rollouts import Want, draw
 from stepviz.types import Problem, PromptStyle, Request, Sampling
@@ -67,6 +68,68 @@ def test_no_error_repeats_the_key(server: FakeServer) -> None:
     with pytest.raises(StepvizError, match=r"answered 401, it wants a key: set OPENAI_API_KEY .*provided: …\)") as told:
         generate(server)
     assert SECRET not in str(told.value)
+
+
+@pytest.mark.parametrize("around", ["\n", "\r\n", " "])
+def test_white_space_around_the_key_is_no_part_of_it(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, around: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET + around)
+    generate(server, REQUESTS[:1])
+    assert set(server.keys) == {f"Bearer {SECRET}"}
+
+
+@pytest.mark.parametrize("inside", ["\n", "ö", "\x00"])
+def test_a_key_that_can_be_none_is_said_and_not_repeated(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    monkeypatch.setattr("os.environ", {**os.environ, "OPENAI_API_KEY": f"sk-{inside}secret"})
+    with pytest.raises(StepvizError, match="OPENAI_API_KEY holds a character that no key has") as told:
+        engines.load(server.spec)
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "base", "goes"),
+    [
+        ("http://127.0.0.1:8000/v1", "", "", True),
+        ("https://api.openai.com/v1", "", "", True),
+        ("http://api.openai.com/v1", "", "", False),
+        ("https://api.openai.com.evil.net/v1", "", "", False),
+        ("http://anywhere.net/v1", "", "", False),
+        ("http://gpu1:8000/v1", "gpu1", "", True),
+        ("http://gpu1:8000/v1", "gpu2, GPU1:8000", "", True),
+        ("http://gpu1:8001/v1", "gpu1:8000", "", False),
+        ("http://gpu1:8000/v1", "", "http://gpu1:8000/v1", True),
+        ("http://gpu1:8000/v1", "", "http://gpu2:8000/v1", False),
+    ],
+)
+def test_the_key_goes_only_where_it_may(
+    monkeypatch: pytest.MonkeyPatch, url: str, hosts: str, base: str, goes: bool
+) -> None:
+    """A link to the app may name any server; a click on it must not carry the key there."""
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    monkeypatch.setenv("STEPVIZ_OPENAI_HOSTS", hosts)
+    monkeypatch.setenv("OPENAI_BASE_URL", base)
+    asked = served(f"openai:{url}#m")
+    assert openai_calls.options(asked)["api_key"] == (SECRET if goes else "none")
+
+
+def test_who_wants_a_key_that_may_not_go_there_says_how(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Served, "here", False)
+    server.answer = lambda *_: (401, {})
+    with pytest.raises(StepvizError, match=r"name 127.0.0.1:\d+ in STEPVIZ_OPENAI_HOSTS and set OPENAI_API_KEY"):
+        generate(server)
+    assert not any(SECRET in key for key in server.keys)
+
+
+def test_what_came_while_the_caller_was_busy_is_kept(server: FakeServer) -> None:
+    """Twelve in flight; the caller works for a second after the first, and behind the failure stand good answers."""
+    kept: list[int] = []
+    server.answer = lambda body, _: (404, {}) if body["seed"] == 6 else completion("good")
+    with pytest.raises(StepvizError, match="what was finished before is kept"):
+        generate(server, on_completion=lambda i, _: (kept.append(i), time.sleep(1.0 if len(kept) == 1 else 0)))
+    assert sorted(kept) == [i for i in range(12) if i != 6]
 
 
 def test_requests_that_begin_alike_go_out_one_after_the_other(

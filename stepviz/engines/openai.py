@@ -106,16 +106,26 @@ class OpenAIEngine:
             except queue.Empty:
                 continue
             if isinstance(answer, Exception):
+                self._keep(call, answers)
                 raise answer
             if isinstance(answer, Failure):
                 failed += answer.fate == "server"
                 if answer.fate == "everything" or failed >= IN_A_ROW:
-                    call.report()  # who records completions does it now
+                    self._keep(call, answers)
                     raise StepvizError(f"{answer.said} (what was finished before is kept: run it again to go on)")
                 answer = Completion("", "error", 0, error=answer.said)
             else:
                 failed = 0
             call.end(request, answer)
+
+    def _keep(self, call: Call, answers: Answers) -> None:
+        """Before an error goes on: what came while the caller was busy is there, and paid."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                request, answer = answers.get_nowait()
+                if isinstance(answer, Completion):
+                    call.end(request, answer)
+        call.report()  # who records completions does it now
 
     def _asks(self, requests: Sequence[Request], sampling: Sampling, call: Call) -> Iterator[Ask]:
         """What goes out, prompts that begin alike one after the other; what cannot go out has ended."""

@@ -15,6 +15,7 @@ from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from stepviz.engines.server import FORM, Served
 from stepviz.errors import StepvizError
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     import openai
 
-KEY, IN_FLIGHT, TIMEOUT = "OPENAI_API_KEY", "STEPVIZ_OPENAI_REQUESTS", "STEPVIZ_OPENAI_TIMEOUT"
+KEY, HOSTS, BASE_URL = "OPENAI_API_KEY", "STEPVIZ_OPENAI_HOSTS", "OPENAI_BASE_URL"
+IN_FLIGHT, TIMEOUT = "STEPVIZ_OPENAI_REQUESTS", "STEPVIZ_OPENAI_TIMEOUT"
 DEFAULTS = {IN_FLIGHT: 256, TIMEOUT: 600}
 RETRIES = 4  # of the client, half a second to eight apart: a server that another one stands in for has that long
 LOOK_RETRIES, LOOK_S = 1, 10.0  # when a model is looked for, somebody waits
@@ -62,7 +64,27 @@ def setting(name: str) -> int:
 
 def options(served: Served, **more: Any) -> dict[str, Any]:
     """Of a client. Without a key a word stands in its place: a server that asks for one says so."""
-    return {"base_url": served.url, "api_key": os.environ.get(KEY) or "none", **more}
+    return {"base_url": served.url, "api_key": (_key() if trusted(served) else "") or "none", **more}
+
+
+def trusted(served: Served) -> bool:
+    """Whether the key may go there: to this machine, to OpenAI's own, and where those who started the process say.
+
+    A spec may come from a link that somebody else has made: one click must not carry the key to any address.
+    """
+    if served.here or served.url.startswith("https://api.openai.com/"):
+        return True
+    named = [host.strip().lower() for host in os.environ.get(HOSTS, "").split(",")]
+    named.append(urlsplit(os.environ.get(BASE_URL, "")).netloc.lower())
+    return served.host in named or urlsplit(served.url).hostname in named
+
+
+def _key() -> str:
+    """Without the white space around it, which an environment file leaves; "" where there is none."""
+    key = os.environ.get(KEY, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise StepvizError(f"{KEY} holds a character that no key has, a line break perhaps: set it anew")
+    return key
 
 
 def card_of(served: Served) -> Card:
@@ -125,8 +147,11 @@ def failure(error: Exception, served: Served) -> Failure:
         return Failure("request", f"the server refused this: {words}")
     if status >= 500:
         return Failure("server", f"{url} failed ({status}): {words}")
+    set_key = f"set {KEY} before stepviz (or the app) is started"
+    if not trusted(served):
+        set_key = f"name {served.host} in {HOSTS} and {set_key}, which goes to no other host than this machine"
     do = {
-        401: f"it wants a key: set {KEY} before stepviz (or the app) is started",
+        401: f"it wants a key: {set_key}",
         403: f"this key may not do that: set another {KEY} before stepviz (or the app) is started",
         404: f"it does not know {served.model!r} or no /completions: does the URL end in /v1? ({FORM})",
         429: f"too many requests: lower {IN_FLIGHT}, or run this again later",
@@ -145,7 +170,7 @@ def _message(error: openai.APIStatusError) -> str:
 
 def said(text: str, most: int = 300) -> str:
     """Words of a server as one line, without our key and without what a terminal would obey."""
-    key = os.environ.get(KEY)
+    key = os.environ.get(KEY, "").strip()
     text = text.replace(key, "…") if key else text
     return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()[:most] or "no words"
 
