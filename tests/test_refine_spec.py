@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         ({"refiner": "embedded:nobody"}, r"no model embedded:nobody here yet.*training refiner.*hf:models/refiner"),
         ({"orm": "embedded:nobody"}, r"no model embedded:nobody here yet.*dataset build orm.*python -m training orm"),
         ({"sorm": "embedded:nobody"}, r"dataset build sorm.*python -m training sorm"),
-        ({"sorm": "vllm:x"}, "unknown scorer"),
+        ({"sorm": "orm:x"}, "unknown scorer"),
         ({"how": "twice"}, "how is one of both, global, local"),
         ({"threshold": 1.5}, "threshold is a score between 0 and 1"),
         ({"threshold": "nan"}, "threshold is a score between 0 and 1"),
