@@ -161,6 +161,24 @@ def test_a_critical_step_needs_every_value(filled: Filled):
     assert pits.marks_of(row.chain, row.verdict, holes, {}, None, "\n").critical is None
 
 
+def test_draws_that_stopped_early_claim_no_pit_and_no_critical_step(filled: Filled):
+    """After a strategy 0 of 1 is no label of GLoRe's, and 1 of 1 no value; 8 of each and more are."""
+    row = filled.bench.store.chain(filled.ids["wrong"])
+
+    def marks(*counts: tuple[int, int]) -> pits.Marks:
+        values = [StepValue(i, k, n) for i, (k, n) in enumerate(counts)] + [StepValue(4, 0, 0, terminal="wrong")]
+        return pits.marks_of(row.chain, row.verdict, values, {}, None, "\n")
+
+    def named(found: pits.Marks) -> set[str]:
+        return {mark.evidence.split()[0] for tags in found.pits.values() for mark in tags}
+
+    early = marks((2, 8), (1, 1), (0, 1), (0, 0))
+    assert (named(early), early.critical) == (set(), None)
+    whole = marks((2, 8), (30, 40), (0, 8), (0, 8))
+    assert "GLoRe" in named(whole)
+    assert (whole.critical, whole.gain) == (1, 0.5)
+
+
 def test_a_cancelled_run_is_named_where_it_ran_until_the_next_one(filled: Filled):
     store, ids = filled.bench.store, filled.ids
     problem, wrong, right = store.problem(ids["problem"]), store.chain(ids["wrong"]), store.chain(ids["right"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 
@@ -47,14 +47,18 @@ def marks_of(
 ) -> Marks:
     """`draws` by prefix hash, as rollouts.by_prefix gives them."""
     found: dict[int, list[Mark]] = defaultdict(list)
-    measured = any(v.n for v in values)
+    sizes = {v.n for v in values[1:] if v.terminal is None}
+    measured, alike = any(v.n for v in values), len(sizes) <= 1 or min(sizes) >= glore.K
     if measured and verdict.value != "correct":
         counted = glore.with_consistency(chain, values, draws, separator)
+        if not alike:  # a strategy was here: one draw that failed is no label
+            counted = [v if v.n >= glore.K or v.consistent else replace(v, k=0, n=0, unfinished=0) for v in counted]
         _add(found, "Self-Explore", self_explore.first_pit(values), weak=False)
         _add(found, "GLoRe", glore.first_pit(counted, glore.own_suffix(chain, verdict)), weak=True)
     if judgement and judgement.exact_pit is not None:
         _add(found, "exact", FirstPit(judgement.exact_pit, "exact", ""), weak=True)
-    whole = measured and all(v.value is not None for v in values)  # a gain elsewhere might be larger
+    # of a step without a value the gain might be larger, and draws that ended with a success say too much of V
+    whole = measured and alike and all(v.value is not None for v in values)
     critical = gpo.critical_step(values) if whole else None
     return Marks(
         {step: tuple(marks) for step, marks in found.items()},
