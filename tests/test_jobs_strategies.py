@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,17 @@ from stepviz.errors import StepvizError
 from stepviz.measuring import Walking
 from stepviz.rollouts import Drawn, by_prefix
 from stepviz.strategies import STRATEGIES, Strategy, replay
-from stepviz.types import SourceItem, StepScore, Verdict, prefix_hash
-from tests.job_cases import CHAIN, OTHER, PROBLEM, WRONG, Bench
+from stepviz.types import (
+    Completion,
+    Continuation,
+    Sampling,
+    SourceItem,
+    StepScore,
+    Verdict,
+    continuation_seed,
+    prefix_hash,
+)
+from tests.job_cases import CHAIN, NOBODY, OTHER, PROBLEM, WRONG, Bench, SlowEngine
 from tests.rollout_cases import chain_of
 from tests.store_cases import draw
 
@@ -35,8 +44,6 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def outcomes(store: Store, k: int) -> dict[str, dict[int, list[bool]]]:
     """Chain → step → whether its draws 0 … k-1 succeed, by the engine's script alone: even seeds are right."""
-    from stepviz.types import Sampling, continuation_seed
-
     return {
         chain.id: {
             i: [
@@ -116,26 +123,53 @@ def test_a_walk_hears_what_it_asked_for_and_not_what_a_neighbour_did() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kept", [1, 2, 3])
 def test_a_run_that_was_cut_short_goes_on_to_the_same_draws(
-    bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, name: str, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It fails after one, two and three writes; what the last run leaves is what an undisturbed one asks for."""
+    """One run that dies in the middle of every turn, with `kept` of its draws stored: resumed, it walks from where it
+    began over what it has drawn, and leaves what an undisturbed one asks for."""
     whole = bench.store.add_continuations
-    for lives in range(1, 4):
-        written = 0
 
-        def write(new: object, lives: int = lives) -> int:
-            nonlocal written
-            written += 1
-            if written > lives:
-                raise RuntimeError("the power is gone")
-            return whole(new)
+    def write(new: Sequence[Continuation]) -> int:
+        whole(new[:kept])
+        if len(new) > kept:
+            raise RuntimeError("the power is gone")
+        return len(new)
 
-        monkeypatch.setattr(bench.store, "add_continuations", write)
-        bench.do("measure", chains=[LONG.id], n=8, strategy=name)
-    monkeypatch.setattr(bench.store, "add_continuations", whole)
-    assert bench.do("measure", chains=[LONG.id, CHAIN.id, RIGHT.id], n=8, strategy=name).state == "done"
+    monkeypatch.setattr(bench.store, "add_continuations", write)
+    spec = {"chains": [CHAIN.id, LONG.id, RIGHT.id], "n": 8, "strategy": name}
+    run = jobs.start(bench.store, "measure", spec, **NOBODY)
+    deaths = 0
+    while bench.worker.run_next(None) and bench.store.run(run).state != "done":
+        deaths += 1
+        jobs.resume(bench.store, run, **NOBODY)
+    assert bench.store.run(run).state == "done"
+    assert deaths or (name, kept) != ("backward", 1)
     assert set(bench.draws()) == wanted(bench, name)
+
+
+def test_a_resumed_run_asks_again_for_all_of_a_turn(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of step 1 draw 4 alone succeeds. Undisturbed, forward asks for 1, 2, 4 and then 8 draws: 5, 6 and 7 belong to it
+    though the run dies with 4 stored, and one that took its own draws for an earlier measurement would stop there."""
+    first = prefix_hash(LONG.prefix(1))
+    lucky = continuation_seed(PROBLEM.id, first, "scripted@1", Sampling().hash, 4)
+    answer = {True: "#### 15\n", False: "#### 16\n"}
+    monkeypatch.setattr(SlowEngine, "complete", lambda _, r: Completion(answer[r.seed == lucky], "stop", 2))
+    whole = bench.store.add_continuations
+
+    def write(new: Sequence[Continuation]) -> int:
+        whole(new[:1])
+        if len(new) > 1:
+            raise RuntimeError("the power is gone")
+        return 1
+
+    monkeypatch.setattr(bench.store, "add_continuations", write)
+    run = jobs.start(bench.store, "measure", {"chains": [LONG.id], "n": 8, "strategy": "forward"}, **NOBODY)
+    while bench.worker.run_next(None) and bench.store.run(run).state != "done":
+        jobs.resume(bench.store, run, **NOBODY)
+    assert bench.store.run(run).state == "done"
+    assert {j for prefix, j in bench.draws() if prefix == first} == set(range(8))
 
 
 def test_more_chains_than_are_under_way_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,8 +239,6 @@ def test_exhaustive_by_name_is_the_measurement_without_one(bench: Bench) -> None
 
 
 def test_problems_of_other_runs_are_let_go(bench: Bench) -> None:
-    from stepviz.types import Sampling
-
     known = measure_job.Known(bench.store, bench.load("embedded", None, None), Sampling())
     known.recall(PROBLEM.id, prefix_hash(""))
     known.recall(OTHER.id, prefix_hash(""))
