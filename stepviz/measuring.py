@@ -54,12 +54,14 @@ class Walking:
         return {i: self.want(i, n) for i, n in self.strategy(self.walk, self.seen()).items()}
 
     def hear(self, wants: Mapping[int, Want], drawn: Drawn) -> None:
+        """A prefix has failed where nothing new came of it; one of whose draws some came is asked again."""
         for i, want in wants.items():
-            if want.key in drawn.failed:
+            # another chain may have asked for more of them
+            found = [c for c in drawn.continuations.get(want.key, ()) if c.j < want.n]
+            if want.key in drawn.failed and len(found) <= len(self.draws.get(i, ())):
                 self.failed[i] = drawn.failed[want.key]
-            else:
-                found = drawn.continuations.get(want.key, ())
-                self.draws[i] = [c for c in found if c.j < want.n]  # another chain may have asked for more of them
+            elif found:
+                self.draws[i] = found
 
     def seen(self) -> dict[int, Seen]:
         steps = self.draws.keys() | self.failed.keys()

@@ -122,6 +122,21 @@ def test_a_walk_hears_what_it_asked_for_and_not_what_a_neighbour_did() -> None:
     assert (want.n, walking.draws[step]) == (1, four[:1])
 
 
+def test_a_draw_that_failed_costs_a_prefix_none_of_its_others() -> None:
+    """A server stumbles over one of four: the three are known and the fourth is wanted again, until nothing comes."""
+    walking = Walking(LONG, PROBLEM, WRONG, STRATEGIES["backward"], 8)
+    walking.draws = {4: [draw(PROBLEM, j, verdict="wrong") for j in (0, 1)]}
+    ((step, want),) = walking.wants().items()
+    assert (step, want.n) == (4, 4)
+    three = [draw(PROBLEM, j, verdict="wrong") for j in (0, 1, 3)]
+    walking.hear({4: want}, Drawn({want.key: three}, {want.key: "it failed (500)"}))
+    assert (walking.failed, walking.seen()[4].n) == ({}, 3)
+    walking.hear({4: want}, Drawn({want.key: three}, {want.key: "it failed (500)"}))
+    assert walking.failed == {4: "it failed (500)"}
+    assert walking.seen()[4].n == 3
+    assert 3 in walking.wants()  # the step before it
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kept", [1, 2, 3])
 def test_a_run_that_was_cut_short_goes_on_to_the_same_draws(
