@@ -11,6 +11,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
+from stepviz import engines
+from stepviz.types import Completion, Request, Sampling
+
 MODEL = "tiny"
 
 
@@ -121,3 +126,28 @@ def serving(**settings: Any) -> Iterator[FakeServer]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+REQUESTS = [Request("How many?", "3+4=7\n", seed) for seed in range(12)]
+SAMPLING = Sampling(temperature=0.5, max_tokens=40)
+SECRET = "sk-not-to-be-seen-anywhere"
+
+
+@contextmanager
+def asked_with_a_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    """A server, of a client that has a key and tries again at once."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.01)
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    with serving() as fake:
+        yield fake
+
+
+def generate(
+    server: FakeServer, requests: list[Request] = REQUESTS, sampling: Sampling = SAMPLING, **calls: Any
+) -> list[Completion]:
+    engine = engines.load(server.spec)
+    try:
+        return engine.generate(requests, sampling, **calls)
+    finally:
+        engine.close()

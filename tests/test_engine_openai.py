@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -14,35 +13,20 @@ import pytest
 
 from stepviz import engines, worker
 from stepviz.engines import openai_calls
-from stepviz.engines.server import Served, served
+from stepviz.engines.server import served
 from stepviz.errors import StepvizError
 from stepviz.rollouts import Want, draw
 from stepviz.types import Problem, PromptStyle, Request, Sampling
 from stepviz.ui.engine_choice import checked, name_of
 from tests import tiny
-from tests.openai_cases import MODEL, FakeServer, completion, serving
+from tests.openai_cases import MODEL, REQUESTS, SAMPLING, FakeServer, asked_with_a_key, completion, generate
 from training.record import base_of
-
-REQUESTS = [Request("How many?", "3+4=7\n", seed) for seed in range(12)]
-SAMPLING = Sampling(temperature=0.5, max_tokens=40)
-SECRET = "sk-not-to-be-seen-anywhere"
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
-    monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.01)
-    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    with serving() as fake:
+    with asked_with_a_key(monkeypatch) as fake:
         yield fake
-
-
-def generate(server: FakeServer, requests: list[Request] = REQUESTS, sampling: Sampling = SAMPLING, **calls: Any):
-    engine = engines.load(server.spec)
-    try:
-        return engine.generate(requests, sampling, **calls)
-    finally:
-        engine.close()
 
 
 def test_each_draw_is_a_request_with_its_own_seed(server: FakeServer) -> None:
@@ -54,73 +38,6 @@ def test_each_draw_is_a_request_with_its_own_seed(server: FakeServer) -> None:
         server.asked
         == [{"model": MODEL, "prompt": "How many?\n3+4=7\n", "max_tokens": 40, "temperature": 0.5, "top_p": 1.0}] * 12
     )
-
-
-def test_the_key_is_sent_from_the_environment(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = engines.load(server.spec)
-    engine.generate(REQUESTS[:1], SAMPLING)
-    assert server.keys == [f"Bearer {SECRET}"] * 2
-    assert SECRET not in f"{engine.model_id} {engine.spec} {vars(engine)}"
-
-
-def test_no_error_repeats_the_key(server: FakeServer) -> None:
-    server.answer = lambda *_: (401, {"error": {"message": f"Incorrect API key provided: {SECRET}"}})
-    with pytest.raises(StepvizError, match=r"answered 401, it wants a key: set OPENAI_API_KEY .*provided: …\)") as told:
-        generate(server)
-    assert SECRET not in str(told.value)
-
-
-@pytest.mark.parametrize("around", ["\n", "\r\n", " "])
-def test_white_space_around_the_key_is_no_part_of_it(
-    server: FakeServer, monkeypatch: pytest.MonkeyPatch, around: str
-) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", SECRET + around)
-    generate(server, REQUESTS[:1])
-    assert set(server.keys) == {f"Bearer {SECRET}"}
-
-
-@pytest.mark.parametrize("inside", ["\n", "ö", "\x00"])
-def test_a_key_that_can_be_none_is_said_and_not_repeated(
-    server: FakeServer, monkeypatch: pytest.MonkeyPatch, inside: str
-) -> None:
-    monkeypatch.setattr("os.environ", {**os.environ, "OPENAI_API_KEY": f"sk-{inside}secret"})
-    with pytest.raises(StepvizError, match="OPENAI_API_KEY holds a character that no key has") as told:
-        engines.load(server.spec)
-    assert "secret" not in str(told.value)
-
-
-@pytest.mark.parametrize(
-    ("url", "hosts", "base", "goes"),
-    [
-        ("http://127.0.0.1:8000/v1", "", "", True),
-        ("https://api.openai.com/v1", "", "", True),
-        ("http://api.openai.com/v1", "", "", False),
-        ("https://api.openai.com.evil.net/v1", "", "", False),
-        ("http://anywhere.net/v1", "", "", False),
-        ("http://gpu1:8000/v1", "gpu1", "", True),
-        ("http://gpu1:8000/v1", "gpu2, GPU1:8000", "", True),
-        ("http://gpu1:8001/v1", "gpu1:8000", "", False),
-        ("http://gpu1:8000/v1", "", "http://gpu1:8000/v1", True),
-        ("http://gpu1:8000/v1", "", "http://gpu2:8000/v1", False),
-    ],
-)
-def test_the_key_goes_only_where_it_may(
-    monkeypatch: pytest.MonkeyPatch, url: str, hosts: str, base: str, goes: bool
-) -> None:
-    """A link to the app may name any server; a click on it must not carry the key there."""
-    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    monkeypatch.setenv("STEPVIZ_OPENAI_HOSTS", hosts)
-    monkeypatch.setenv("OPENAI_BASE_URL", base)
-    asked = served(f"openai:{url}#m")
-    assert openai_calls.options(asked)["api_key"] == (SECRET if goes else "none")
-
-
-def test_who_wants_a_key_that_may_not_go_there_says_how(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Served, "here", False)
-    server.answer = lambda *_: (401, {})
-    with pytest.raises(StepvizError, match=r"name 127.0.0.1:\d+ in STEPVIZ_OPENAI_HOSTS and set OPENAI_API_KEY"):
-        generate(server)
-    assert not any(SECRET in key for key in server.keys)
 
 
 def test_what_came_while_the_caller_was_busy_is_kept(server: FakeServer) -> None:

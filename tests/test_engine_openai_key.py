@@ -1,0 +1,87 @@
+"""Where the key of OPENAI_API_KEY goes, and that nothing repeats it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from stepviz import engines
+from stepviz.engines import openai_calls
+from stepviz.engines.server import Served, served
+from stepviz.errors import StepvizError
+from tests.openai_cases import REQUESTS, SAMPLING, SECRET, FakeServer, asked_with_a_key, generate
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    with asked_with_a_key(monkeypatch) as fake:
+        yield fake
+
+
+def test_the_key_is_sent_from_the_environment(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = engines.load(server.spec)
+    engine.generate(REQUESTS[:1], SAMPLING)
+    assert server.keys == [f"Bearer {SECRET}"] * 2
+    assert SECRET not in f"{engine.model_id} {engine.spec} {vars(engine)}"
+
+
+def test_no_error_repeats_the_key(server: FakeServer) -> None:
+    server.answer = lambda *_: (401, {"error": {"message": f"Incorrect API key provided: {SECRET}"}})
+    with pytest.raises(StepvizError, match=r"answered 401, it wants a key: set OPENAI_API_KEY .*provided: …\)") as told:
+        generate(server)
+    assert SECRET not in str(told.value)
+
+
+@pytest.mark.parametrize("around", ["\n", "\r\n", " "])
+def test_white_space_around_the_key_is_no_part_of_it(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, around: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET + around)
+    generate(server, REQUESTS[:1])
+    assert set(server.keys) == {f"Bearer {SECRET}"}
+
+
+@pytest.mark.parametrize("inside", ["\n", "ö", "\x00"])
+def test_a_key_that_can_be_none_is_said_and_not_repeated(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    monkeypatch.setattr("os.environ", {**os.environ, "OPENAI_API_KEY": f"sk-{inside}secret"})
+    with pytest.raises(StepvizError, match="OPENAI_API_KEY holds a character that no key has") as told:
+        engines.load(server.spec)
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "base", "goes"),
+    [
+        ("http://127.0.0.1:8000/v1", "", "", True),
+        ("https://api.openai.com/v1", "", "", True),
+        ("http://api.openai.com/v1", "", "", False),
+        ("https://api.openai.com.evil.net/v1", "", "", False),
+        ("http://anywhere.net/v1", "", "", False),
+        ("http://gpu1:8000/v1", "gpu1", "", True),
+        ("http://gpu1:8000/v1", "gpu2, GPU1:8000", "", True),
+        ("http://gpu1:8001/v1", "gpu1:8000", "", False),
+        ("http://gpu1:8000/v1", "", "http://gpu1:8000/v1", True),
+        ("http://gpu1:8000/v1", "", "http://gpu2:8000/v1", False),
+    ],
+)
+def test_the_key_goes_only_where_it_may(
+    monkeypatch: pytest.MonkeyPatch, url: str, hosts: str, base: str, goes: bool
+) -> None:
+    """A link to the app may name any server; a click on it must not carry the key there."""
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    monkeypatch.setenv("STEPVIZ_OPENAI_HOSTS", hosts)
+    monkeypatch.setenv("OPENAI_BASE_URL", base)
+    asked = served(f"openai:{url}#m")
+    assert openai_calls.options(asked)["api_key"] == (SECRET if goes else "none")
+
+
+def test_who_wants_a_key_that_may_not_go_there_says_how(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Served, "here", False)
+    server.answer = lambda *_: (401, {})
+    with pytest.raises(StepvizError, match=r"name 127.0.0.1:\d+ in STEPVIZ_OPENAI_HOSTS and set OPENAI_API_KEY"):
+        generate(server)
+    assert not any(SECRET in key for key in server.keys)
