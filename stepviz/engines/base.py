@@ -22,7 +22,9 @@ class Engine(Protocol):
     """A loaded model. Calls come from one thread; `generate` may be called from inside `on_batch`.
 
     One that has something to say to people meanwhile (that a batch was halved, that a server was asked again) may have
-    a list `notes`: whoever reads it takes the notes away (stepviz.costs), and they stand in the run's log.
+    a list `notes`: whoever reads it takes the notes away (stepviz.costs), and they stand in the run's log. One that
+    works on many requests at the same time may say on how many, `at_once: int`: a call then brings it many times as
+    many (stepviz.job_draws), since towards the end of a call it runs empty.
     """
 
     spec: str  # as the user wrote it: "embedded", "hf:…"

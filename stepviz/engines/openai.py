@@ -1,18 +1,19 @@
 """A model behind any server of OpenAI's protocol, by `/v1/completions`: vLLM's, or another.
 
 Where the tokenizer is known, prompts go out as token ids, the same ones that every engine of ours reads: it is given,
-or the server runs on this machine and says where its model lies. Otherwise they go out as text. To vLLM's server goes
-along what keeps it to the sampling (it would apply the model's own generation_config), and it returns the ids.
+or the server runs on this machine and says where its model lies. Otherwise they go out as text. What keeps a server to
+the sampling goes along (openai_sampling.py); vLLM's returns the ids.
 
-The id is MODEL, with @REVISION where its files are on this machine, and +openai: a server draws otherwise for the same
-seed than our own engine does, so it is another model to the store. Its address is not in it: the same model at
-another place goes on where this one stopped.
+The id is MODEL, with @REVISION where its server and its files are on this machine, and +openai: a server draws
+otherwise for the same seed than our own engine does, so it is another model to the store. Its address is not in it: the
+same model at another place goes on where this one stopped.
 """
 
 from __future__ import annotations
 
 import contextlib
 import queue
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,20 +24,21 @@ from stepviz.engines.endings import Endings, cut
 from stepviz.engines.openai_calls import (
     GARBAGE,
     IN_FLIGHT,
-    RETRIES,
     TIMEOUT,
     Card,
     Failure,
     Lines,
+    Trouble,
     card_of,
+    client_of,
     failure,
     here,
     library,
-    options,
     said,
     setting,
     together,
 )
+from stepviz.engines.openai_sampling import asked
 from stepviz.engines.prompts import render
 from stepviz.engines.rows import check, rows_of
 from stepviz.engines.server import Served, served
@@ -46,9 +48,7 @@ from stepviz.types import Completion, FinishReason, Request, Sampling
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Answers = queue.SimpleQueue[tuple[int, Completion | Failure | Exception]]
-
-IN_A_ROW = 3  # failures without an answer between them: the server is not just stumbling over one request
+SLOW_S = 60.0  # without an answer, until people are told
 UNKNOWN = 1 << 20  # tokens of context, where nobody says how many
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 
@@ -64,8 +64,10 @@ class OpenAIEngine:
         longest = self.tokenizer.model_max_length if self.tokenizer is not None else UNKNOWN
         self.context = int(min(self.card.context or UNKNOWN, longest))
         self.model_id = identity(self.card, self.served) + (f"+{Path(tokenizer).name}" if tokenizer else "")
-        self._in_flight = setting(IN_FLIGHT)
-        self._client = library().AsyncOpenAI(**options(self.served, max_retries=RETRIES, timeout=setting(TIMEOUT)))
+        self.notes: list[str] = []
+        self._answers = False  # whether a request was ever answered
+        self.at_once = setting(IN_FLIGHT)
+        self._client = client_of(self.served, self.at_once)
         self._lines: Lines | None = None
 
     def generate(
@@ -78,14 +80,9 @@ class OpenAIEngine:
     ) -> list[Completion]:
         """What ends everything is a StepvizError; what had ended before it was reported."""
         call = Call(len(requests), on_batch, on_completion, cancelled)
-        answers: Answers = queue.SimpleQueue()
         asks = list(self._asks(requests, sampling, call))
-        self._lines = self._lines or Lines()
-        work = self._lines.begin(together((self._ask(ask, answers) for ask in asks), min(self._in_flight, len(asks))))
-        try:
-            self._collect(call, answers)
-        finally:
-            work.cancel()
+        if again := self._round(call, asks):
+            self._round(call, again)
         call.report()
         return call.result()
 
@@ -95,36 +92,62 @@ class OpenAIEngine:
                 self._lines.end(self._client.close())
             self._lines = None
 
-    def _collect(self, call: Call, answers: Answers) -> None:
-        failed = 0
-        while call.going:
+    def _round(self, call: Call, asks: Sequence[Ask]) -> list[Ask]:
+        """Each of these once. What comes back are those that the server failed at: it may have stumbled for a while."""
+        answers: Answers = queue.SimpleQueue()
+        self._lines = self._lines or Lines()
+        work = self._lines.begin(together((self._ask(ask, answers) for ask in asks), min(self.at_once, len(asks))))
+        try:
+            return self._collect(call, len(asks), answers)
+        finally:
+            work.cancel()
+
+    def _collect(self, call: Call, due: int, answers: Answers) -> list[Ask]:
+        again: list[Ask] = []
+        trouble, heard = Trouble(self._answers), time.monotonic()
+        while due:
             if call.interrupted():
                 call.give_up()
-                return
+                return []
             try:
-                request, answer = answers.get(timeout=max(call.wait_s, 0.01))
+                ask, answer = answers.get(timeout=max(call.wait_s, 0.01))
             except queue.Empty:
+                heard = self._waited(heard)
                 continue
+            due, heard = due - 1, time.monotonic()
             if isinstance(answer, Exception):
                 self._keep(call, answers)
                 raise answer
-            if isinstance(answer, Failure):
-                failed += answer.fate == "server"
-                if answer.fate == "everything" or failed >= IN_A_ROW:
-                    self._keep(call, answers)
-                    raise StepvizError(f"{answer.said} (what was finished before is kept: run it again to go on)")
-                answer = Completion("", "error", 0, error=answer.said)
+            if isinstance(answer, Completion):
+                trouble.over()
+                self._answers = True
+                call.end(ask.request, answer)
+                continue
+            if why := trouble.hear(answer, ask.tried):
+                self._keep(call, answers)
+                raise StepvizError(f"{why} (what was finished before is kept: run it again to go on)")
+            if answer.fate == "server" and not ask.tried:
+                ask.tried = True
+                again.append(ask)
             else:
-                failed = 0
-            call.end(request, answer)
+                call.end(ask.request, Completion("", "error", 0, error=answer.said))
+        return again
+
+    def _waited(self, heard: float) -> float:
+        """Since `heard`; once it is long, people are told, and it counts from then."""
+        if time.monotonic() - heard < SLOW_S:
+            return heard
+        most = f"each answer is waited for {setting(TIMEOUT):,} s ({TIMEOUT})"
+        self.notes.append(f"{self.served.url} has not answered any request for {SLOW_S:.0f} s: {most}")
+        return float("inf")
 
     def _keep(self, call: Call, answers: Answers) -> None:
         """Before an error goes on: what came while the caller was busy is there, and paid."""
         with contextlib.suppress(queue.Empty):
             while True:
-                request, answer = answers.get_nowait()
+                ask, answer = answers.get_nowait()
                 if isinstance(answer, Completion):
-                    call.end(request, answer)
+                    call.end(ask.request, answer)
         call.report()  # who records completions does it now
 
     def _asks(self, requests: Sequence[Request], sampling: Sampling, call: Call) -> Iterator[Ask]:
@@ -137,30 +160,17 @@ class OpenAIEngine:
                 )
             texts = [render(sampling.style, r.question) + r.prefix for r in requests]
             for i in sorted(range(len(requests)), key=texts.__getitem__):
-                yield Ask(i, texts[i], self._settings(sampling, requests[i].seed, sampling.max_tokens), sampling)
+                yield Ask(i, texts[i], self._asked(sampling, requests[i].seed, sampling.max_tokens), sampling)
             return
         endings = Endings(self.tokenizer, (), sampling.style.stop)
         for row in sorted(rows_of(self.tokenizer, self.context, requests, sampling), key=lambda row: row.prompt):
             if row.error is not None:
                 call.end(row.request, Completion("", "error", 0, prompt_tokens=len(row.prompt), error=row.error))
             else:
-                yield Ask(row.request, row.prompt, self._settings(sampling, row.seed, row.room), sampling, endings)
+                yield Ask(row.request, row.prompt, self._asked(sampling, row.seed, row.room), sampling, endings)
 
-    def _settings(self, sampling: Sampling, seed: int, tokens: int) -> dict[str, Any]:
-        """Parameters of one request. Servers other than vLLM's refuse what they do not know: those get the standard."""
-        standard = {
-            "model": self.served.model,
-            "seed": seed,
-            "max_tokens": tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p if sampling.temperature > 0 else 1.0,
-        }
-        if sampling.style.stop:
-            standard["stop"] = [s for s in sampling.style.stop if s]
-        if self.card.vllm:
-            ours = {"top_k": sampling.top_k, "min_p": 0.0, "repetition_penalty": 1.0}
-            return standard | {"extra_body": ours | {"skip_special_tokens": False, "return_token_ids": True}}
-        return standard | ({"extra_body": {"top_k": sampling.top_k}} if sampling.top_k else {})
+    def _asked(self, sampling: Sampling, seed: int, tokens: int) -> dict[str, Any]:
+        return asked(self.card.owner, self.served.model, sampling, seed, tokens)
 
     async def _ask(self, ask: Ask, answers: Answers) -> None:
         """One request and its answer, whatever it is: nobody waits for one that never comes."""
@@ -169,11 +179,11 @@ class OpenAIEngine:
             try:
                 got = await self._client.completions.create(prompt=ask.prompt, **ask.settings)
             except (openai.OpenAIError, *GARBAGE) as error:
-                answers.put((ask.request, failure(error, self.served)))
+                answers.put((ask, failure(error, self.served)))
             else:
-                answers.put((ask.request, ask.completion(got) or _garbage(self.served, got)))
+                answers.put((ask, ask.completion(got) or _garbage(self.served, got)))
         except Exception as error:
-            answers.put((ask.request, error))
+            answers.put((ask, error))
 
 
 class Ask:
@@ -188,6 +198,7 @@ class Ask:
         endings: Endings | None = None,
     ) -> None:
         self.request, self.settings, self.stop, self.endings = request, settings, sampling.style.stop, endings
+        self.tried = False  # the server has failed at it
         self.ids = () if isinstance(prompt, str) else prompt
         self.prompt: str | list[int] = prompt if isinstance(prompt, str) else list(prompt)
 
@@ -207,11 +218,14 @@ class Ask:
         return Completion(cut(text, self.stop, reason), reason, tokens, ids or None, prompt_tokens)
 
 
-def _garbage(asked: Served, got: Any) -> Failure:
+Answers = queue.SimpleQueue[tuple[Ask, Completion | Failure | Exception]]
+
+
+def _garbage(server: Served, got: Any) -> Failure:
     reason = getattr(next(iter(getattr(got, "choices", None) or ()), None), "finish_reason", None)
     if isinstance(reason, str):
-        return Failure("server", f"{asked.url} gave up on this: finish_reason {said(reason, 40)}")
-    return Failure("server", f"{asked.url} answered what is no completion: {said(str(got), 120)}")
+        return Failure("server", f"{server.url} gave up on this: finish_reason {said(reason, 40)}")
+    return Failure("server", f"{server.url} answered what is no completion: {said(str(got), 120)}")
 
 
 def _ids(found: Any) -> tuple[int, ...]:

@@ -73,7 +73,7 @@ class VllmEngine:
         self.engine: LLMEngine | None = _open(spec, source, self.device, str(dtype).removeprefix("torch."), longest)
         self.context = min(longest, self.engine.model_config.max_model_len)
         self.end_ids = end_ids(_generation(source, config), self.tokenizer)
-        self.rows = self.engine.vllm_config.scheduler_config.max_num_seqs
+        self.at_once = self.engine.vllm_config.scheduler_config.max_num_seqs
         self._names = map(str, itertools.count())
         self._works: list[Work] = []  # of the calls at work, the outermost first
 
@@ -127,7 +127,7 @@ class VllmEngine:
 
     def _feed(self, work: Work, waiting: deque[Row], sampling: Sampling) -> None:
         """As many as it decodes at once and no more: a call inside this one would have to wait for them."""
-        while waiting and len(work.live) < self.rows:
+        while waiting and len(work.live) < self.at_once:
             row = waiting.popleft()
             name = next(self._names)
             work.live[name] = row
