@@ -170,6 +170,20 @@ def test_a_right_chain_and_one_without_draws_have_none(filled: Filled) -> None:
     assert likely(page(filled, "bad")) is None
 
 
+def test_the_tag_says_what_it_is_and_what_it_is_not(filled: Filled) -> None:
+    """The likeliest pit of this student is not the first label 0 that adaptive's table counts."""
+    v = page(filled)
+    shown = render_chain.view(v)
+    chance = f"{likely(v).probability:.2f}"[1:]
+    tag = re.search(
+        r'<span class="tag post possible"[^>]*title="([^"]*)"><b>likeliest pit</b>P = (.\d\d), possible<', shown
+    )
+    assert tag[2] == chance
+    assert f"Likeliest pit for this student, embedded/student: P = {chance}, possible, by all draws." in tag[1]
+    assert "It is not adaptive’s first label 0, which docs/measuring.md counts" in tag[1]
+    assert "Likeliest pit for embedded/student</span>" in render_inspector.inspector(v, v.rows[2])
+
+
 def test_the_sorms_scores_move_it_and_are_named(filled: Filled) -> None:
     without = likely(page(filled))
     ui_cases.add_scores(filled.bench.store, filled.ids)
@@ -198,7 +212,7 @@ def test_the_chain_itself_is_no_draw_from_the_question(filled: Filled) -> None:
 def test_the_inspector_tells_both_sides_and_what_can_be_done(filled: Filled) -> None:
     v = page(filled)
     shown = render_inspector.inspector(v, v.rows[2])
-    claim = r"<b>Possible</b>, P \.\d\d: P\(V\[2\] ≤ \.05\) = \.\d\d, P\(V\[1\] &gt; \.05\) = (\.\d\d|1)\."
+    claim = r"P = \.\d\d, <b>possible</b>: P\(V\[2\] ≤ \.05\) = \.\d\d, P\(V\[1\] &gt; \.05\) = (\.\d\d|1)\."
     assert re.search(claim, shown)
     assert 'data-act="measurer"' in shown
     assert 'data-strategy="adaptive"' in shown
@@ -217,8 +231,8 @@ def test_a_claim_is_not_rounded_up_to_its_threshold() -> None:
 
 def test_the_legend_knows_the_three_words() -> None:
     sheet = render_legend.help_sheet()
-    for name in ("certain pit", "possible pit", "needs more"):
-        assert name in sheet
+    for sure in ("certain", "possible", "needs more"):
+        assert re.search(rf"<b>likeliest pit</b>P = [.]\d\d, {sure}<", sheet)
 
 
 # ---- intervals

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from urllib.parse import parse_qsl, urlencode
 
 RESULTS = ("solved", "mixed", "unsolved", "disputed", "unsampled")
-_TEXTS = ("problem", "chain", "q", "source", "origin", "answer", "scorer", "engine", "by")
+_TEXTS = ("problem", "chain", "q", "source", "origin", "answer", "scorer", "engine", "tokenizer", "by", "by_tokenizer")
 SORTS = ("number", "value", "pit", "length")
 
 
@@ -18,6 +18,7 @@ class Address:
     `skip` is how many problems the list has passed over. `scorer` is the id or the spec of the model whose scores
     are drawn, `t` the threshold at or below which a score makes a predicted pit. `engine` is the spec of the model that
     samples, where it is not the app's; `by` the one whose rollouts measure chains, where it is not each chain's own.
+    `tokenizer` and `by_tokenizer` are theirs: a hub id or a folder, of a server's model only.
     """
 
     problem: str = ""
@@ -33,7 +34,9 @@ class Address:
     scorer: str = ""
     t: float | None = None
     engine: str = ""
+    tokenizer: str = ""
     by: str = ""
+    by_tokenizer: str = ""
 
     def query(self) -> str:
         """`?problem=…&chain=…`, or nothing at all for the bare page."""

@@ -16,6 +16,7 @@ from stepviz.ui import render_compare, render_compare_form, render_head
 from stepviz.ui.compare_at import SETTINGS, At, parse
 from stepviz.ui.page import Actions, Update, connect, reply, run_actions, widget
 from stepviz.ui.rows import Head
+from stepviz.ui.servers import reached
 from stepviz.ui.status import head_of
 from stepviz.ui.view_compare import KIND, ComparePage, Comparisons
 from stepviz.ui.view_compare_form import CompareForm, filled, sampling_of
@@ -61,6 +62,7 @@ class Compare:
         typed |= {side: str(sent[f"{side}_own"])[:500] for side in ("before", "after") if sent.get(f"{side}_own")}
         at = filled(self.bench.store, replace(at, **typed))
         sampling = sampling_of(self.bench, at)
+        reached([at.before, at.after])
         run = jobs.start(self.bench.store, KIND, {**at.asked, "sampling": sampling, "device": self.bench.device})
         update = self.open(at, {})
         update.reply = reply("run", str(run))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from db.values import ChainRow, Measurement, ModelRow
@@ -22,17 +23,21 @@ from stepviz.reward.specs import KINDS
 from stepviz.ui.address import Address
 from stepviz.ui.workbench import Workbench
 
+_LOOKED_AT = 100  # latest runs, for a server's tokenizer
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A model that can draw, as a dialog lists it."""
+    """A model that can draw, as a dialog lists it. tokenizer: of a server's model, as far as one was given for it."""
 
     spec: str
     name: str  # "embedded/student", "my-student"
     about: str = ""
+    tokenizer: str = ""
 
 
-def offers(bench: Workbench, at: Address) -> tuple[Offer, ...]:
+def offers(bench: Workbench, at: Address, measuring: bool = False) -> tuple[Offer, ...]:
     """The app's own model first, then those that ship or were trained here, then what an address names beside them."""
     known = model_choices.generators(bench.store)
     found = {bench.engine: Offer(bench.engine, name_of(bench.engine), "the app was started with it")}
@@ -40,7 +45,9 @@ def offers(bench: Workbench, at: Address) -> tuple[Offer, ...]:
     for spec in (at.engine, at.by):
         if spec and spec not in found:
             found[spec] = Offer(spec, name_of(spec), "from the address, or typed in")
-    return tuple(found.values())
+    samples, measures = (at.engine, at.tokenizer), (at.by, at.by_tokenizer)
+    given = dict((samples, measures) if measuring else (measures, samples))  # of one spec this form's is the last
+    return tuple(replace(o, tokenizer=given.get(o.spec) or tokenizer_of(bench, o.spec)) for o in found.values())
 
 
 def _about(choice: ModelChoice, apps: bool) -> str:
@@ -51,7 +58,29 @@ def _about(choice: ModelChoice, apps: bool) -> str:
 def settled(bench: Workbench, at: Address) -> Address:
     """An address written by anyone, with its models' specs as they are stored; the app's own engine needs no word."""
     engine, by = canonical(at.engine), canonical(at.by)
-    return replace(at, engine="" if engine == bench.engine else engine, by=by)
+    tokenizer = at.tokenizer if is_served(engine or bench.engine) else ""
+    if engine in ("", bench.engine) and tokenizer in ("", bench.tokenizer):
+        engine, tokenizer = "", ""
+    return replace(at, engine=engine, tokenizer=tokenizer, by=by, by_tokenizer=at.by_tokenizer if is_served(by) else "")
+
+
+def is_served(spec: str) -> bool:
+    return spec.startswith("openai:")
+
+
+def tokenizer_of(bench: Workbench, spec: str, model: str = "") -> str:
+    """What a server's model was last drawn with: the app's, or a run's; "" where none was given.
+
+    model: an id, which says by its end whether there was one, and what it is called (engines.openai).
+    """
+    if not is_served(spec):
+        return ""
+    named = model.partition("+openai+")[2]
+    if model and not named:
+        return ""
+    runs = (run.spec.get("tokenizer") for run in bench.store.runs(_LOOKED_AT) if run.spec.get("engine") == spec)
+    given = (bench.tokenizer if spec == bench.engine else None, *runs)
+    return next((str(t) for t in given if t and named in ("", Path(str(t)).name)), "")
 
 
 def name_of(spec: str) -> str:
@@ -91,6 +120,22 @@ def checked(given: str) -> str:
     return canonical(found.spec)
 
 
+def asked_tokenizer(sent: Mapping[str, Any], spec: str) -> str:
+    """What the form's field says, for a server's model: other engines bring their own. StepvizError: no such one."""
+    given = str(sent.get("tokenizer") or "").strip()
+    if not given or not is_served(spec):
+        return ""
+    folder = Path(given).expanduser()
+    try:
+        if folder.is_dir() and any((folder / name).is_file() for name in _TOKENIZER_FILES):
+            return str(folder.absolute())
+        if not folder.is_dir() and ":" not in given and look(given).of_hub:
+            return given
+    except (StepvizError, OSError, ValueError):
+        pass
+    raise StepvizError(f"There is no tokenizer {given[:80]!r}: give a hub id (OWNER/NAME), or a folder that holds one.")
+
+
 # ---- whose rollouts
 
 
@@ -117,6 +162,12 @@ class Whose:
     def spec(self, chain: ChainRow | None) -> str:
         """The model that measures this chain: the chosen one, else its own, else the one that samples."""
         return self.by or self._loaded(self.own(chain)) or self.bench.engine
+
+    def tokenizer(self, chain: ChainRow | None) -> str:
+        """Of the chain's own model, where a server has it: what drew the chain is to measure it."""
+        own = None if self.by else self.own(chain)
+        loaded = self._loaded(own)
+        return tokenizer_of(self.bench, loaded, own.id) if own and loaded else ""
 
     def at_work(self, chain: ChainRow | None) -> str:
         """Id of the model that measures this chain, as far as it drew before: of a spec the latest to arrive."""

@@ -24,10 +24,12 @@ from stepviz.ui import (
     scoring,
 )
 from stepviz.ui.address import Address, parse
-from stepviz.ui.engine_choice import asked, name_of, offers, settled, whose
+from stepviz.ui.engine_choice import asked, asked_tokenizer, name_of, offers, settled, whose
 from stepviz.ui.opening import opening_chain, opening_problem
 from stepviz.ui.page import Update, connect, no_action, reply, widget
+from stepviz.ui.render_engines import Typed
 from stepviz.ui.rows import ChainPage, Head, RunLine
+from stepviz.ui.servers import reached
 from stepviz.ui.status import head_of, run_here
 from stepviz.ui.view_chain import chain_page, missing_page, problem_page
 from stepviz.ui.view_measure import SIZES, how_to_measure, next_size
@@ -68,7 +70,8 @@ class Here:
         """With the engine whose rollouts measure the open chain."""
         if self.problem is None:
             return self.bench
-        return self.bench.drawn_by(whose(self.bench, self.problem.id, self.at.by).spec(self.chain))
+        theirs = whose(self.bench, self.problem.id, self.at.by)
+        return self.bench.drawn_by(theirs.spec(self.chain), self.at.by_tokenizer or theirs.tokenizer(self.chain))
 
 
 class Explore:
@@ -95,7 +98,9 @@ class Explore:
             return self.find(Here(at, None, None, None, self.bench), sent)
         chosen = self.chosen(name, at, sent)
         if chosen != at or sent.get("only"):  # another model: the address says so, and the page is read anew
-            if not sent.get("only"):
+            if sent.get("only"):
+                self.reached(name, self.here(chosen))
+            else:
                 self.write(name, self.here(chosen), sent, who)
             return Update(reply=reply("done", go=chosen.query()))
         here = self.here(at)
@@ -113,19 +118,27 @@ class Explore:
     def chosen(self, name: str, at: Address, sent: Mapping[str, Any]) -> Address:
         """The address with the model that a dialog's form names for sampling, or for measuring."""
         if name == "sample" and (spec := asked(sent, "engine")) is not None:
-            return replace(at, engine="" if spec == self.bench.engine else spec)
+            spec = spec or self.bench.engine
+            return settled(self.bench, replace(at, engine=spec, tokenizer=asked_tokenizer(sent, spec)))
         if name == "measure" and (spec := asked(sent, "by")) is not None:
-            return replace(at, by=spec)
+            return replace(at, by=spec, by_tokenizer=asked_tokenizer(sent, spec))
         return at
+
+    def reached(self, name: str, here: Here) -> None:
+        """StepvizError where this would draw with a server that does not answer: said now, not by the worker."""
+        if name == "sample" or name in actions.MEASURING:
+            bench = here.bench if name == "sample" else here.measuring
+            reached([bench.engine], bench.sampling.style, bench.tokenizer)
 
     def write(self, name: str, here: Here, sent: Mapping[str, Any], who: str) -> actions.Done:
         """A run, or a person's decision; whatever continues a chain does so with the model that measures it."""
+        self.reached(name, here)
         bench = here.measuring if name in actions.MEASURING else here.bench
         return actions.WRITES[name](bench, here.problem, here.chain, sent, who)
 
     def here(self, at: Address) -> Here:
         """The address with its defaults: the first problem, its first chain."""
-        store, bench = self.bench.store, self.bench.drawn_by(at.engine)
+        store, bench = self.bench.store, self.bench.drawn_by(at.engine, at.tokenizer)
         problem = store.problem(at.problem) if at.problem else None
         chain = store.chain(at.chain) if at.chain else None
         if at.problem and problem is None:
@@ -205,18 +218,22 @@ class Explore:
         by = here.at.by
         with contextlib.suppress(StepvizError):  # half a name stands in the form: Measure says what is wrong with it
             by = found if (found := asked(sent, "by")) is not None else by
-        here = replace(here, at=replace(here.at, by=by))
+        other_model = by != here.at.by
+        here = replace(here, at=replace(here.at, by=by, by_tokenizer="" if other_model else here.at.by_tokenizer))
         page = self.page(here)
         if page is None or not page.chain or here.problem is None or here.chain is None:
             return Update().error("Open a chain first.")
         own = whose(here.bench, here.problem.id).own(here.chain)
-        known, drawn = offers(self.bench, here.at), spelled(here.bench.sampling).capitalize()
-        size = str(sent.get("n")) if sent.get("was", by) == by else ""  # of another model other draws are there
+        known, drawn = offers(self.bench, here.at, measuring=True), spelled(here.bench.sampling).capitalize()
+        same = sent.get("was", by) == by
+        size = str(sent.get("n")) if same else ""  # of another model other draws are there
         n = int(size) if size in map(str, SIZES) else next_size([r.value for r in page.rows])
         strategy = str(sent.get("strategy") or "")
         how = how_to_measure(here.measuring, here.problem, here.chain, strategy, n, page.columns)
-        other = str(sent.get("other") or "")[:500]
-        body = render_engines.measurer(page, known, by, name_of(own.spec) if own else "", drawn, how, other)
+        typed = Typed(str(sent.get("other") or "")[:500])
+        if "tokenizer" in sent and (same or typed.other):
+            typed = replace(typed, tokenizer=str(sent["tokenizer"])[:500])
+        body = render_engines.measurer(page, known, by, name_of(own.spec) if own else "", drawn, how, typed)
         return Update(reply=reply("dialog", body=body))
 
     def scorers(self, here: Here, _sent: Mapping[str, Any]) -> Update:

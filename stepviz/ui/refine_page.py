@@ -14,10 +14,11 @@ from stepviz.refine_spec import NONE
 from stepviz.ui import render_head, render_ledger, render_many, render_refine, render_refine_bar
 from stepviz.ui.page import Actions, Update, connect, reply, run_actions, widget
 from stepviz.ui.refine_address import FORM, At, parse
+from stepviz.ui.servers import reached
 from stepviz.ui.status import head_of
 from stepviz.ui.view_ledger import Ledger
 from stepviz.ui.view_many import many_of, spec_of
-from stepviz.ui.view_refine import Bar, RefinePage, job_of, page_of, run_of
+from stepviz.ui.view_refine import ROLES, Bar, RefinePage, job_of, page_of, run_of
 from stepviz.ui.workbench import Workbench
 
 _SCRIPTS = ("js/threshold.js", "js/refine.js")
@@ -73,6 +74,7 @@ class Refine:
     def refine(self, at: At, sent: Mapping[str, Any]) -> Update:
         """Starts the run; what cannot work is said before that."""
         page = self._opened(self._with_form(at, sent))
+        reached(getattr(page.bar, role) for role in ROLES)
         spec = job_of(self.bench, page.bar, [page.draft.page.chain], at=page.bar.step)
         return self._started(at, jobs.start(self.bench.store, "refine", spec))
 
@@ -84,11 +86,13 @@ class Refine:
     def refine_many(self, at: At, sent: Mapping[str, Any]) -> Update:
         """Starts the run that the dialog describes."""
         chosen = many_of(self.bench, page_of(self.bench, at), sent)
+        reached(getattr(chosen.bar, role) for role in ROLES)
         return self._started(at, jobs.start(self.bench.store, "refine", spec_of(self.bench, chosen)))
 
     def score(self, at: At, _sent: Mapping[str, Any]) -> Update:
         """The draft's steps by both scorers, so that the threshold has something to be drawn over."""
         page = self._opened(at)
+        reached((page.bar.orm, page.bar.sorm))
         runs = [
             jobs.start(
                 self.bench.store,

@@ -51,7 +51,7 @@ def _sampler(c: ChainList) -> str:
     """Who draws the next ones; a click chooses another model."""
     if not c.can_sample:
         return '<div class="by" hidden></div>'
-    title = "The model that draws new chains. Choose another: a trained one, a folder, a hub id"
+    title = "The model that draws new chains. Choose another: a trained one, a folder, a hub id, vLLM, a server"
     return (
         f'<div class="by"><span>sampled with</span><button type="button" class="link" data-act="sampler" '
         f'title="{title}">{esc(c.sampler)}</button>{_refine(c)}</div>'

@@ -8,11 +8,13 @@ from stepviz.ui.compare_at import ANY
 from stepviz.ui.render import attrs, esc
 from stepviz.ui.render_chain import clock
 from stepviz.ui.render_datasets import commands
+from stepviz.ui.render_engines import FORMS
 from stepviz.ui.render_train_form import short
 from stepviz.ui.view_compare import ComparePage, ComparisonLine
 from stepviz.ui.view_compare_form import OWN, CompareForm
 
 _STATES = {"queued": "waiting", "cancelling": "stopping", "running": "drawing", "done": "compared"}
+_FORMS = "\n".join(f"{form}: {what}" for form, what in FORMS)
 _NUMBERS = (
     ("limit", "Problems", "The first of them, in the order they came in."),
     ("samples", "Samples", "1 is the greedy chain; more are drawn beside it, for pass@n."),
@@ -40,11 +42,11 @@ def _model(f: CompareForm, side: str) -> str:
     students = "".join(_option(c, chosen) for c in f.choices if c.role not in ROLES)
     judges = "".join(_option(c, chosen) for c in f.choices if c.role in ROLES)
     options = students + (f'<optgroup label="Judges of steps">{judges}</optgroup>' if judges else "")
-    own = f'<option value="{OWN}">a folder, or a model of the hub …</option>'
+    own = f'<option value="{OWN}">another: a folder, a hub id, vLLM, a server …</option>'
     return (
         f'<select class="field" name="{side}" aria-label="Model {side}">{options}{own}</select>'
-        f'<input class="field" name="{side}_own" maxlength="400" aria-label="Folder or hub id of the model {side}" '
-        'placeholder="/a/folder or Qwen/Qwen2.5-Math-1.5B" spellcheck="false" hidden>'
+        f'<input class="field" name="{side}_own" maxlength="400" aria-label="Engine of the model {side}" '
+        f'title="{esc(_FORMS)}" placeholder="hf:…, vllm:… or openai:URL#MODEL" spellcheck="false" hidden>'
     )
 
 

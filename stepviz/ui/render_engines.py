@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from stepviz.ui.engine_choice import Offer
-from stepviz.ui.render import esc
+from stepviz.ui.engine_choice import Offer, is_served
+from stepviz.ui.render import attrs, esc
 from stepviz.ui.render_chain import takes
 from stepviz.ui.render_dialogs import dialog
 from stepviz.ui.rows import ChainPage
@@ -15,11 +16,40 @@ from stepviz.ui.views import rounded
 _COUNTS = (1, 4, 8, 16, 32, 64)
 
 
-def _other(said: str = "") -> str:
+FORMS = (  # how an engine is named, and what draws then
+    ("hf:Qwen/Qwen2.5-Math-1.5B", "a hub id or a folder of safetensors, by transformers"),
+    ("vllm:Qwen/Qwen2.5-Math-7B-Instruct", "the same by vLLM, on a GPU"),
+    ("openai:http://127.0.0.1:8000/v1#MODEL", "a server, and which of its models"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What stands in the fields of a dialog that is asked again; tokenizer None: what is known of the chosen model."""
+
+    other: str = ""
+    tokenizer: str | None = None
+
+
+def forms() -> str:
+    """Every way to name an engine, for a field that takes any."""
+    rows = "".join(f"<dt><code>{esc(form)}</code></dt><dd>{what}</dd>" for form, what in FORMS)
+    return f'<dl class="forms">{rows}</dl>'
+
+
+def _other(offers: Sequence[Offer], chosen: str, typed: Typed) -> str:
+    """Any engine, and the tokenizer of a server's model: the browser shows that field where such a one is chosen."""
+    served = is_served(typed.other or chosen)
+    known = next((o.tokenizer for o in offers if o.spec == chosen and not typed.other), "")
+    tokenizer = known if typed.tokenizer is None else typed.tokenizer
     return (
-        '<label><span class="lab">Or another: a folder or a hub id, safetensors</span><input class="field" '
-        f'name="other" value="{esc(said)}" maxlength="500" spellcheck="false" '
-        'placeholder="models/my-student, Qwen/Qwen2.5-Math-1.5B"></label>'
+        '<div class="other"><label><span class="lab">Or another engine</span><input class="field" '
+        f'name="other" value="{esc(typed.other)}" maxlength="500" spellcheck="false" autocomplete="off" '
+        f'placeholder="hf:…, vllm:… or openai:…"></label>{forms()}'
+        f'<label class="tokenizer"{"" if served else " hidden"}><span class="lab">Tokenizer of the served model: a hub '
+        "id or a folder. A chat style needs it; without it prompts go out as text</span>"
+        f'<input class="field" name="tokenizer" value="{esc(tokenizer)}" maxlength="500" spellcheck="false" '
+        'autocomplete="off" placeholder="Qwen/Qwen2.5-Math-7B-Instruct"></label></div>'
     )
 
 
@@ -30,19 +60,25 @@ def _how(sampling: str) -> str:
 
 def sampler(offers: Sequence[Offer], chosen: str, n: int, sampling: str) -> str:
     """Who samples from now on, and how many chains now. chosen: a spec; sampling: how all draws are made, in words."""
-    known = "".join(_offer("engine", o.spec, o.name, o.about, o.spec == chosen) for o in offers)
+    known = "".join(_offer("engine", o.spec, o.name, o.about, o.spec == chosen, o.tokenizer) for o in offers)
     counts = "".join(
         f'<label><input type="radio" name="n" value="{c}"{" checked" if c == n else ""}>{c}</label>' for c in _COUNTS
     )
     body = (
-        f'<div><span class="lab">Model</span><div class="offers">{known}</div></div>{_other()}'
+        f'<div><span class="lab">Model</span><div class="offers">{known}</div></div>{_other(offers, chosen, Typed())}'
         f'<div><span class="lab">New chains</span><div class="choice">{counts}</div></div>{_how(sampling)}'
     )
     return dialog("sampler", "Sample with", body, _feet("Choose only", "Sample"), act="sample")
 
 
 def measurer(
-    v: ChainPage, offers: Sequence[Offer], chosen: str, own: str, sampling: str, how: HowToMeasure, other: str = ""
+    v: ChainPage,
+    offers: Sequence[Offer],
+    chosen: str,
+    own: str,
+    sampling: str,
+    how: HowToMeasure,
+    typed: Typed | None = None,
 ) -> str:
     """By which strategy, and whose rollouts. chosen: a spec, empty for the chain's own model, whose name is `own`.
 
@@ -54,7 +90,7 @@ def measurer(
         else _offer("by", "", v.measurer, "no model of this store drew this chain; this one samples", not chosen)
     )
     others = [o for o in offers if o.spec == chosen or o.name != (own or v.measurer)]
-    known = "".join(_offer("by", o.spec, o.name, o.about, o.spec == chosen) for o in others)
+    known = "".join(_offer("by", o.spec, o.name, o.about, o.spec == chosen, o.tokenizer) for o in others)
     sizes = "".join(
         f'<label><input type="radio" name="n" value="{n}"{" checked" if n == how.n else ""}>{n}</label>' for n in SIZES
     )
@@ -67,7 +103,7 @@ def measurer(
         '<div><span class="lab">Continuations of a prefix: exhaustive draws so many, the others at most</span>'
         f'<div class="choice">{sizes}</div></div>'
         f'<div><span class="lab">Rollouts of</span><div class="offers">{first}{known}</div></div>'
-        f"{_other(other)}"
+        f"{_other(offers, chosen, typed or Typed())}"
         '<p class="dim">A value is one model’s chance to get from here to the right answer. Values of two models are '
         f"kept apart, and shown one at a time.</p>{_how(sampling)}"
     )
@@ -88,9 +124,10 @@ def _strategy(o: StrategyOffer, on: bool, unsure: bool) -> str:
     )
 
 
-def _offer(field: str, spec: str, name: str, about: str, on: bool) -> str:
+def _offer(field: str, spec: str, name: str, about: str, on: bool, tokenizer: str = "") -> str:
+    served = attrs(data_served=tokenizer if is_served(spec) else None)
     return (
-        f'<label><input type="radio" name="{field}" value="{esc(spec)}"{" checked" if on else ""}>'
+        f'<label><input type="radio" name="{field}" value="{esc(spec)}"{" checked" if on else ""}{served}>'
         f'<span class="plain"><b>{esc(name)}</b><small>{esc(about)}</small></span></label>'
     )
 

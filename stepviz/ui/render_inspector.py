@@ -21,7 +21,7 @@ def inspector(v: ChainPage, row: StepRow) -> str:
         f'<div class="ihead"><h3>{name}</h3><span class="num">{k_of_n(row.value, row.sequential)}</span></div>'
         f'<div class="acts">{_actions(v, row)}</div>'
         f'<div class="ends"><span class="lab">Where continuations end</span>{ends}</div>'
-        f'<div class="facts">{likely_fact(row.likely)}{_interval(row)}{beside(row.predicted)}{_exact(row)}'
+        f'<div class="facts">{likely_fact(row.likely, v)}{_interval(row)}{beside(row.predicted)}{_exact(row)}'
         f"{_people(row.labels)}{_equations(row)}</div>"
         f'<div class="conts">{_continuations(v, row)}</div>'
     )

@@ -97,8 +97,12 @@ def _lines() -> Marks:
         (line("ppit", "3"), "the same, predicted"),
         ('<span class="tag pit"><b>first pit</b>0/8</span>', "whose first pit, with its evidence"),
         ('<span class="tag pred"><b>predicted pit</b></span>', "the predicted pit, with score and threshold"),
-        (filled("certain", 0.99), "the posterior’s pit, filled as far as it is probable"),
-        (filled("possible", 0.7), "likelier here than anywhere else together"),
+        (
+            filled("certain", 0.99),
+            "where the posterior puts this student’s first pit, filled as far as that is probable; certain: both sides "
+            "of the claim are",
+        ),
+        (filled("possible", 0.7), "not certain, but likelier here than anywhere else together"),
         (filled("needs more", 0.4), "the likeliest place, at less than half; the button draws where it says most"),
         ('<span class="tag crit"><b>critical</b></span>', "◆ GPO's critical step: the largest gain of value"),
     )

@@ -12,29 +12,29 @@ from stepviz.ui.workbench import MORE_N
 MOST = (
     64  # draws of a prefix: where 8 of each have left a pit possible, an adaptive measurement still finds some to make
 )
-_NAMES = {"certain": "certain pit", "possible": "possible pit", "needs more": "needs more"}
 _SURE, _LOST = number(CONFIDENCE), number(NEARLY_0)
 MEANS = (
     f"Certain: P(V[i] ≤ {_LOST}) ≥ {_SURE} and P(V[i−1] > {_LOST}) ≥ {_SURE}. Possible: not certain, but likelier here "
     "than anywhere else together. Needs more: no step has half of the probability."
 )
+OTHER_PIT = "It is not adaptive’s first label 0, which docs/measuring.md counts: that may be another step."
 _MODEL = "It rests on a model that was fitted to the embedded student; for another one: python -m stepviz pits."
 
 
 def likely_tag(likely: Likely, v: ChainPage) -> str:
     """Filled as far as the pit is probable. Where it is not certain, a button that draws where that would say most."""
-    tag = filled(likely.sure, likely.probability, f"P {number(likely.probability)}", _title(likely))
+    tag = filled(likely.sure, likely.probability, _title(likely, v))
     return tag if likely.sure == "certain" or v.blocked else tag + _more(likely, v, f"+{MORE_N}")
 
 
-def filled(sure: Sure, probability: float, said: str = "", title: str = "") -> str:
-    """The bare tag."""
+def filled(sure: Sure, probability: float, title: str = "") -> str:
+    """The bare tag: `likeliest pit P = .62, possible`."""
     css = f"tag post {sure.replace(' ', '-')}"
     data = attrs(class_=css, style=f"--p:{100 * probability:.0f}%", title=title or None)
-    return f"<span{data}><b>{_NAMES[sure]}</b>{esc(said)}</span>"
+    return f"<span{data}><b>likeliest pit</b>P = {number(probability)}, {sure}</span>"
 
 
-def likely_fact(likely: Likely | None) -> str:
+def likely_fact(likely: Likely | None, v: ChainPage) -> str:
     """In the inspector: both sides of the claim."""
     if likely is None:
         return '<div class="fact" hidden></div>'
@@ -42,8 +42,8 @@ def likely_fact(likely: Likely | None) -> str:
     here, before = (number(math.floor(100 * p) / 100) for p in (likely.here, likely.before))  # .949 is not .95 here
     fitted = "" if likely.fitted else f"<small>{_MODEL}</small>"
     return (
-        f'<div class="fact" title="{esc(_title(likely))}"><span class="lab">Posterior of the pit</span>'
-        f"<p><b>{likely.sure.capitalize()}</b>, P {number(likely.probability)}: P(V[{at}] ≤ {_LOST}) = {here}, "
+        f'<div class="fact" title="{esc(_title(likely, v))}"><span class="lab">Likeliest pit for {_student(v)}</span>'
+        f"<p>P = {number(likely.probability)}, <b>{likely.sure}</b>: P(V[{at}] ≤ {_LOST}) = {here}, "
         f"P(V[{at - 1}] &gt; {_LOST}) = {before}.{fitted}</p></div>"
     )
 
@@ -58,10 +58,16 @@ def likely_acts(likely: Likely | None, v: ChainPage) -> str:
     return here + ask
 
 
-def _title(likely: Likely) -> str:
+def _title(likely: Likely, v: ChainPage) -> str:
     """As text: the caller escapes it."""
     by = f"all draws and the scores of {likely.by}" if likely.by else "all draws"
-    return f"Posterior of the first pit, by {by}. {MEANS} {_MODEL}"
+    whose = f"this student, {v.measured_by}" if v.measured_by else "this student"
+    found = f"Likeliest pit for {whose}: P = {number(likely.probability)}, {likely.sure}, by {by}"
+    return f"{found}. {OTHER_PIT} {MEANS} {_MODEL}"
+
+
+def _student(v: ChainPage) -> str:
+    return esc(v.measured_by) or "this student"
 
 
 def _where(likely: Likely) -> str:

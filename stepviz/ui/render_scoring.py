@@ -29,7 +29,8 @@ def ask(v: ChainPage, offered: Sequence[Scorer], chains: int) -> str:
     )
     body = (
         f'<div><span class="lab">Step reward model</span><div class="offers">{known}</div>{none}</div>'
-        '<label><span class="lab">Or another: a hub id, a folder, or a spec such as qwen-prm:ID</span>'
+        '<label><span class="lab">Or another: a hub id or a folder, by itself or after hf:, qwen-prm:, '
+        "math-shepherd:, lines: or vllm:; a server’s as openai:http://HOST:PORT/v1#MODEL</span>"
         '<input class="field" name="other" maxlength="500" spellcheck="false" '
         'placeholder="Qwen/Qwen2.5-Math-PRM-7B"></label>'
         '<label><span class="lab">What another one estimates</span><select class="field" name="role">'

@@ -13,6 +13,7 @@ from stepviz.engines import canonical
 from stepviz.errors import StepvizError
 from stepviz.reward.specs import KINDS, ROLES, SPECS, role_in
 from stepviz.ui.rows import Scorer
+from stepviz.ui.servers import reached
 from stepviz.ui.workbench import Workbench
 
 _PREFIXES = ("embedded", "hf", *KINDS, "vllm", "openai")
@@ -57,5 +58,6 @@ def start(bench: Workbench, problem: ProblemRow | None, chain: ChainRow | None, 
     if not ids:
         raise StepvizError("Nothing here is cut into steps, so there is nothing to score: see Steps.")
     role = str(sent.get("role") or "") if other else ""
+    reached([spec])
     jobs.start(bench.store, "score", {"chains": ids, "model": spec, "device": bench.device, "role": role or None})
     return canonical(spec)

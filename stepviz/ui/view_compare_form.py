@@ -17,7 +17,7 @@ from stepviz.ui.compare_at import At
 from stepviz.ui.engine_choice import name_of
 from stepviz.ui.workbench import Workbench
 
-OWN = "own"  # a dropdown's choice that opens a field for a folder or a hub id
+OWN = "own"  # a dropdown's choice that opens a field for any engine
 LOOKED_AT = 100  # runs among which the speed of drawing is looked for
 
 

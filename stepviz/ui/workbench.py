@@ -29,9 +29,11 @@ class Workbench:
     def __post_init__(self) -> None:
         self.engine = canonical(self.engine)  # models and runs are stored under this spelling
 
-    def drawn_by(self, engine: str) -> Workbench:
-        """The same with another engine; empty: this one. What was dismissed stays one set for all."""
-        return replace(self, engine=engine, tokenizer=None) if engine and engine != self.engine else self
+    def drawn_by(self, engine: str, tokenizer: str = "") -> Workbench:
+        """The same with another engine, or with its tokenizer; empty: this one. What was dismissed stays one set."""
+        if engine in ("", self.engine) and tokenizer in ("", self.tokenizer):
+            return self
+        return replace(self, engine=engine or self.engine, tokenizer=tokenizer or None)
 
     def drawing(self) -> dict[str, Any]:
         """What every run that draws is told: whose continuations, and how."""

@@ -43,12 +43,13 @@ window.stepviz ??= (() => {
   // Server → browser, beside HTML: one reply at a time, with a nonce.
   function on_reply(element) {
     inFlight = 0;
+    answered();
     const box = element.querySelector("[data-kind]");
     if (!box || box.dataset.nonce === sv.lastReply) return;
     sv.lastReply = box.dataset.nonce;
     const { kind, text, go } = box.dataset;
     if (kind === "dialog") { openDialog(box.innerHTML); if (text) toast(text); }
-    if (kind === "error") toast(text, true);
+    if (kind === "error") refused(text);
     if (kind === "toast") toast(text);
     if (kind === "run") { closeDialog(); sv.on_run?.(text); }
     if (kind === "done") { closeDialog(); if (text) toast(text); }
@@ -81,6 +82,21 @@ window.stepviz ??= (() => {
   }
   const nameOf = (html) => /data-name="([^"]*)"/.exec(html)?.[1] ?? "";
   function closeDialog() { const d = dialog(); if (d.open) d.close(); }
+
+  // What is wrong with a form is said in it, and stays until somebody changes or sends it.
+  function refused(text) {
+    const body = dialog().open && dialog().querySelector("form .dbody");
+    if (!body) return toast(text, true);
+    body.querySelector(".refused")?.remove();
+    const said = document.createElement("p");
+    said.className = "refused";
+    said.setAttribute("role", "alert");
+    said.textContent = text;
+    body.append(said);
+    said.scrollIntoView({ block: "nearest" });
+  }
+  document.addEventListener("input", (e) => e.target.closest("#sv-dialog form")?.querySelector(".refused")?.remove());
+  const answered = () => dialog().querySelector("form[aria-busy]")?.removeAttribute("aria-busy");
 
   function toast(text, bad = false) {
     document.querySelector(".sv-toast")?.remove();
@@ -123,6 +139,11 @@ window.stepviz ??= (() => {
     e.preventDefault();
     const { act: name, ...data } = dataOf(form);
     if (!name) return;
+    if (form.closest("#sv-dialog")) { // a server may be asked first: some seconds
+      if (form.hasAttribute("aria-busy")) return;
+      form.querySelector(".refused")?.remove();
+      form.setAttribute("aria-busy", "true");
+    }
     act(name, { ...data, ...Object.fromEntries(new FormData(form, e.submitter)) });
   });
 

@@ -4,7 +4,7 @@
   if (sv.explore) return;
   sv.explore = true;
   const $ = (s) => document.querySelector(s), all = (s) => [...document.querySelectorAll(s)];
-  const ours = ["problem", "chain", "step", "q", "source", "result", "skip", "origin", "answer", "sort", "scorer", "t", "engine", "by"];
+  const ours = ["problem", "chain", "step", "q", "source", "result", "skip", "origin", "answer", "sort", "scorer", "t", "engine", "tokenizer", "by", "by_tokenizer"];
   const params = () => new URLSearchParams(location.search);
   let retried = null, open = { chain: null, i: 0 };
 
@@ -23,15 +23,18 @@
   const openHere = () => { open = { chain: null, i: 0 }; sv.threshold.forget(); recall(); sv.act("open"); };
   sv.visit = (to) => { const same = to === location.search; if (!same) history.pushState(null, "", to); keep(); openHere(); };
 
-  // Who samples and who measures are chosen for the session; an address that names them wins.
-  const MODELS = ["engine", "by"];
+  // Who samples and who measures are chosen for the session, each with its tokenizer; an address that names them wins.
+  const MODELS = [["engine", "tokenizer"], ["by", "by_tokenizer"]];
   function keep() {
     const here = params();
-    try { for (const m of MODELS) here.get(m) ? sessionStorage.setItem("stepviz-" + m, here.get(m)) : sessionStorage.removeItem("stepviz-" + m); } catch { /* private window */ }
+    try { for (const m of MODELS.flat()) here.get(m) ? sessionStorage.setItem("stepviz-" + m, here.get(m)) : sessionStorage.removeItem("stepviz-" + m); } catch { /* private window */ }
   }
   function recall() {
     const here = params(), missing = {};
-    try { for (const m of MODELS) if (!here.get(m) && sessionStorage.getItem("stepviz-" + m)) missing[m] = sessionStorage.getItem("stepviz-" + m); } catch { return; }
+    try {
+      for (const names of MODELS) if (!names.some((m) => here.get(m)))
+        for (const m of names) { const kept = sessionStorage.getItem("stepviz-" + m); if (kept) missing[m] = kept; }
+    } catch { return; }
     if (Object.keys(missing).length) replace(missing);
     keep();
   }
@@ -129,7 +132,7 @@
     page: (d) => { find({ skip: +d.skip || null }); $("#problems").scrollTop = 0; },
     clear: () => { clearTimeout(typing); typed = {}; const f = $("#find form"); for (const e of f.elements) e.value = ""; find({ q: null, source: null, result: null }); },
     answer: (d) => { replace({ answer: params().get("answer") === d.answer ? null : d.answer }); sv.act("chains"); },
-    own: () => { replace({ by: null }); keep(); sv.act("problem"); },
+    own: () => { replace({ by: null, by_tokenizer: null }); keep(); sv.act("problem"); },
     unfilter: () => { replace({ answer: null, origin: null }); sv.act("chains"); },
     home: () => { history.pushState(null, "", location.pathname); openHere(); },
   });
@@ -166,6 +169,15 @@
     clearTimeout(typing);
     field.name === "q" ? typing = setTimeout(flush, 180) : flush();
   });
+  // A server's model may need to be told its tokenizer: the field is there where such a one is typed or chosen.
+  function served(e) {
+    const form = e.target.closest("#sv-dialog form"), field = form?.querySelector(".tokenizer");
+    if (!field) return;
+    const other = form.elements.other.value.trim(), on = form.querySelector("[name=engine]:checked, [name=by]:checked");
+    field.hidden = other ? !other.startsWith("openai:") : on?.dataset.served === undefined;
+    if (e.target === on) field.querySelector("input").value = on.dataset.served ?? "";
+  }
+  document.addEventListener("input", served);
   document.addEventListener("change", (e) => {
     if (e.target.matches("#chains [data-count]")) {
       try { localStorage.setItem("stepviz-sample", e.target.value); } catch { /* private window */ }
