@@ -29,23 +29,25 @@ def list_runs(
     """The latest jobs, newest first."""
     from db.store import open_store
     from db.values import RunState
+    from stepviz.run_report import printable
 
     if state is not None and state not in get_args(RunState):
         raise StepvizError(f"no state {state!r}; there are: {', '.join(get_args(RunState))}")
     with open_store(db) as store:
         rows = store.runs(limit, kind, state, skip)  # type: ignore[arg-type]
-    emit([_listed(row) for row in rows], json, lambda: "\n".join(map(_line, rows)))
+    emit([_listed(row) for row in rows], json, lambda: printable("\n".join(map(_line, rows))))
 
 
 @runs.command()
 def show(id: int, db: Db = None, json: Json = False) -> None:
     """A job's settings, progress, cost, log, and where its results are in the app."""
     from db.store import open_store
+    from stepviz.run_report import printable
 
     with open_store(db) as store:
         row = store.run(id)
         value, text = _shown(store, row), _told(store, row)
-    emit(value, json, lambda: text)
+    emit(value, json, lambda: printable(text))
 
 
 @runs.command()

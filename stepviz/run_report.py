@@ -5,6 +5,7 @@ For the Runs page and for `run show`. Runs from before costs were counted tell w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from stepviz.import_report import source_of
 from stepviz.types import Sampling
 
 SHOWN = 12  # problems or chains that are linked one by one
+_COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")  # and what else a terminal obeys
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,14 @@ def spelled(s: Sampling) -> str:
     parts += [f"top-p {s.top_p:g}"] if s.top_p < 1 else []
     parts += [f"top-k {s.top_k}"] if s.top_k else []
     return " · ".join([*parts, f"at most {s.max_tokens} tokens", f"prompt {s.style.name}"])
+
+
+def printable(text: str) -> str:
+    """Words of models, files and servers for a terminal or a page: no escape sequence, and controls as �.
+
+    Lines and tabs stay; what would turn the direction of the text goes, too.
+    """
+    return _CONTROLS.sub("\ufffd", _COLOURS.sub("", text.replace("\r\n", "\n")))
 
 
 def short(value: Any) -> str:

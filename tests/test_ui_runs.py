@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from db.store import Store
 from db.values import RunState
 from stepviz import run_report
+from stepviz.cli import app as commands
 from stepviz.ui.runs import LISTED, At, Runs, at_of
 from stepviz.ui.workbench import Workbench
 from tests.ui_cases import SAMPLING, Filled
@@ -101,6 +103,26 @@ def test_notes_and_a_long_log_and_hostile_words(filled: Filled) -> None:
     assert "chain 499:" not in html
     assert "<img" not in html
     assert hostile.replace("<", "&lt;").replace(">", "&gt;") in html
+
+
+LOG = "\x1b[2J\x1b[31mred\x1b[0m \x1b]0;title\x07\x9b5mkept\x08 \u202egnp.exe\r\nnext\tline"
+PLAIN = "red \ufffd5mkept\ufffd \ufffdgnp.exe\nnext\tline"
+
+
+def test_a_log_commands_neither_page_nor_terminal(filled: Filled) -> None:
+    """Escape sequences go, other controls and turned text show as \ufffd; lines and tabs stay."""
+    assert run_report.printable(LOG) == PLAIN
+    store = filled.bench.store
+    run = ended(store, "measure", {"chains": [filled.ids["wrong"]]}, {"notes": ["\x1b[31mnote"]}, "failed")
+    store.log(run, LOG, "<script>alert(1)</script>")
+    html = page(store, f"?run={run}")
+    assert PLAIN in html
+    assert "&lt;script&gt;alert(1)" in html
+    told = CliRunner().invoke(commands, ["run", "show", str(run), "--db", store.url])
+    assert PLAIN.split("\n")[0] in told.stdout
+    listed = CliRunner().invoke(commands, ["run", "list", "--db", store.url])
+    for text in (html, told.stdout, listed.stdout):
+        assert not set(text) & set("\x1b\x9b\x08\x07"), text
 
 
 def test_the_list_is_chosen_by_kind_and_state_and_goes_on(store: Store) -> None:

@@ -11,12 +11,12 @@ from stepviz.ui import mathtext
 from stepviz.ui.rows import AnswerShare, EquationMark
 
 _ICON = {"correct": "ok", "wrong": "no", "unknown": "unk"}
-_UNSHOWABLE = re.compile("[\x00\ud800-\udfff]")
+_UNSHOWABLE = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _SAID = {"correct": "right", "wrong": "wrong", "unknown": "cannot judge"}
 
 
 def esc(text: object) -> str:
-    """Escaped for text and for quoted attributes; what no page can carry (NUL, half a surrogate pair) shows as �."""
+    """Escaped for text and for quoted attributes; what no page can carry (NUL, half a surrogate pair …) shows as �."""
     return escape(_UNSHOWABLE.sub("\ufffd", str(text)), quote=True)
 
 

@@ -94,7 +94,7 @@ class Runs:
             return None
         if row is None:
             return None
-        line = run_line(row, tuple(text for _, text in store.log_lines(row.id)), samplings)
+        line = run_line(row, tuple(run_report.printable(text) for _, text in store.log_lines(row.id)), samplings)
         results, more = run_report.results_of(store, row)
         return replace(line, facts=facts(row), results=tuple((r.label, r.address) for r in results), more=more)
 
