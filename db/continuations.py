@@ -58,16 +58,29 @@ class ContinuationQueries(Database):
         problem_id: str,
         model_id: str | None = None,
         sampling_id: str | None = None,
-        before: datetime | None = None,
+        up_to: int | None = None,
     ) -> list[Continuation]:
-        """All draws from a problem's prefixes, in the order of their keys; before: those stored before this time."""
+        """All draws from a problem's prefixes, in the order of their keys; up_to: see newest_continuation."""
         k = ContinuationTable
         query = _draws(problem_id, model_id, sampling_id)
-        if before is not None:
-            query = query.where(k.created_at < before)
+        if up_to is not None:
+            query = query.where(k.id <= up_to)
         query = query.order_by(k.prefix_hash, k.model_id, k.sampling_id, k.j)
         with self.reading() as connection:
             return [read_continuation(row) for row in connection.execute(query)]
+
+    def newest_continuation(self, before: datetime | None = None) -> int:
+        """The number of the draw that came last (before this time), which grows from draw to draw; 0: there is none.
+
+        No machine's clock is in it. On PostgreSQL a draw that somebody is just storing may have a smaller number, and
+        be seen after this.
+        """
+        k = ContinuationTable
+        query = select(k.id).order_by(k.id.desc()).limit(1)
+        if before is not None:
+            query = query.where(k.created_at < before)
+        with self.reading() as connection:
+            return connection.execute(query).scalar() or 0
 
     def continuation_counts(
         self, problem_id: str, model_id: str | None = None, sampling_id: str | None = None

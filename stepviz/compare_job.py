@@ -17,7 +17,8 @@ from stepviz.compare_scored import steps_of
 from stepviz.compare_spec import CompareSettings, greedy_of, settings_of
 from stepviz.engines import Engine
 from stepviz.errors import StepvizError
-from stepviz.job import Job, draw_all, draw_chains
+from stepviz.job import Job
+from stepviz.job_draws import draw_all, draw_chains
 from stepviz.rollouts import Want, wanted
 from stepviz.types import Problem, Sampling
 

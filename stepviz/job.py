@@ -1,27 +1,24 @@
-"""A claimed run at work: its settings, its progress, and the drawing that most kinds of job share."""
+"""A claimed run at work: its settings, its models, its progress, and what one of many small pieces tells of that."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from db.store import Store
-from db.values import ChainRow, ContinuationKey, ModelRow, RunRow
+from db.values import ChainRow, ModelRow, RunRow
 from stepviz.costs import Bill, CountedEngine, CountedScorer
 from stepviz.engines import Engine
 from stepviz.errors import StepvizError
 from stepviz.reward import ROLES
-from stepviz.rollouts import Drawn, PrefixKey, Want, draw
-from stepviz.sampling import QUESTION, Start, read
-from stepviz.types import Continuation, Problem, Sampling
+from stepviz.types import Problem, Sampling
 
 if TYPE_CHECKING:
     from stepviz.reward.scorer import Scorer
 
-CHUNK = 1024  # draws asked of the engine at once
 LOOK_S = 0.2  # how often a job of many small pieces looks whether somebody waits
 
 
@@ -104,113 +101,15 @@ class Job:
             raise StepvizError(f"there is no chain {id} in this store")
         return row
 
-    def planned(self, plan: Callable[[], Mapping[str, int]]) -> Mapping[str, int]:
-        """Numbers that depend on what there was when the job began: stored before the first draw changes them."""
+    def planned(self, plan: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """What depends on what there was when the job began: stored before the first draw changes it. JSON."""
         if "plan" not in self.progress:
-            self.tell(plan=dict(plan()))
+            made = dict(plan())
+            if self.cancelled():
+                return made  # cut short, perhaps: nothing is drawn by it, and the next life makes its own
+            self.tell(plan=made)
             self.save()
         return self.progress["plan"]
-
-
-def draw_chains(
-    job: Job, engine: Engine, sampling: Sampling, wants: Sequence[Want], start: Start = QUESTION, first: int = 0
-) -> None:
-    """Draws, and makes a chain of each draw from j = first on, those that were stored before included."""
-
-    def add_chains(draws: Sequence[Continuation]) -> None:
-        chains = [(read(c, sampling, start), _key(c)) for c in draws if c.j >= first]
-        job.store.add_chains([(made.chain, made.verdict, key) for made, key in chains])
-
-    def record(new: Sequence[Continuation]) -> None:
-        job.store.add_continuations(new)
-        add_chains(new)
-
-    def add_recalled(drawn: Drawn) -> None:
-        """Drawn for a measurement, or before a kill that came between a draw and its chain."""
-        add_chains([c for draws in drawn.continuations.values() for c in draws])
-
-    draw_all(job, engine, sampling, wants, record, add_recalled)
-
-
-def draw_all(
-    job: Job,
-    engine: Engine,
-    sampling: Sampling,
-    wants: Sequence[Want],
-    record: Callable[[Sequence[Continuation]], object],
-    then: Callable[[Drawn], object] = lambda drawn: None,
-) -> None:
-    """In chunks, each followed by `then`, with progress; stops between batches where the job is cancelled."""
-    asked = {want.key: want.n for want in wants}
-    stored = _stored(job.store, engine, sampling, asked)
-    there = job.progress.get("there", stored)  # a resumed run keeps what there was when it began
-    meter = Meter(job, sum(asked.values()) - there, drawn=stored - there)
-    job.tell(there=there, done=meter.drawn, total=meter.total, unit="continuations")
-    failed: dict[PrefixKey, str] = {}
-    for chunk in _chunks(wants):
-        if job.cancelled():
-            break
-        meter.begin()
-        drawn = draw(
-            chunk,
-            engine,
-            sampling,
-            recall=_Recall(job.store, engine, sampling),
-            record=record,
-            on_draws=meter.count,
-            cancelled=job.cancelled,
-        )
-        then(drawn)
-        meter.end(drawn)
-        failed |= drawn.failed
-    if failed:
-        first = next(iter(failed.values()))
-        if len(failed) == len({want.key for want in wants}):
-            raise StepvizError(f"{engine.spec} could not continue any of these: {first}")
-        job.tell(note=f"{len(failed)} of the prefixes could not be continued: {first}")
-
-
-@dataclass
-class Meter:
-    """Draws done and left of those this run is to add, tokens a second, time left."""
-
-    job: Job
-    total: int  # asked for, without what was there
-    drawn: int = 0  # by this run, before it was stopped and resumed
-    missing: int = 0  # draws of the chunk at work that were not stored
-    tokens: int = 0  # in this life of the run, by which its speed is told
-    sampled: int = 0  # of the chunks that are through
-    began: float = field(default_factory=time.monotonic)
-
-    def begin(self) -> None:
-        self.missing = 0
-
-    def count(self, done: int, missing: int, tokens: int) -> None:
-        """From inside a chunk; then lets others in, whose time is not ours."""
-        self._tell(self.sampled + done, self.tokens + tokens)
-        self.missing = missing
-        paused = time.monotonic()
-        self.job.let_in()
-        self.began += time.monotonic() - paused
-
-    def end(self, drawn: Drawn) -> None:
-        self.tokens += drawn.tokens
-        self.sampled += self.missing
-        if not drawn.cancelled:
-            self._tell(self.sampled, self.tokens)
-
-    def _tell(self, sampled: int, tokens: int) -> None:
-        seconds = max(time.monotonic() - self.began, 1e-3)
-        done = self.drawn + sampled
-        left = max(0, self.total - done)
-        self.job.tell(
-            done=done,
-            total=done + left,
-            unit="continuations",
-            tokens=self.job.bill.sampled,
-            tokens_per_s=round(tokens / seconds),
-            eta_s=round(seconds * left / sampled, 1) if sampled else None,
-        )
 
 
 @dataclass
@@ -250,41 +149,3 @@ class Tally:
         read = self.job.bill.read
         speed = {"tokens": read, "tokens_per_s": round((read - self.read) / max(seconds, 1e-3))} if read else {}
         self.job.tell(done=self.done, total=self.total, unit=self.unit, eta_s=eta, **speed)
-
-
-class _Recall:
-    """The store's draws of one model and sampling, a problem at a time."""
-
-    def __init__(self, store: Store, engine: Engine, sampling: Sampling) -> None:
-        self.store, self.of = store, (engine.model_id, sampling.hash)
-        self.problems: dict[str, dict[str, list[Continuation]]] = {}
-
-    def __call__(self, problem_id: str, prefix_hash: str) -> Sequence[Continuation]:
-        if problem_id not in self.problems:
-            found: dict[str, list[Continuation]] = {}
-            for continuation in self.store.continuations_for(problem_id, *self.of):
-                found.setdefault(continuation.prefix_hash, []).append(continuation)
-            self.problems[problem_id] = found
-        return self.problems[problem_id].get(prefix_hash, ())
-
-
-def _stored(store: Store, engine: Engine, sampling: Sampling, asked: Mapping[PrefixKey, int]) -> int:
-    """How many of the draws asked for there are already."""
-    counts = {p: store.continuation_counts(p, engine.model_id, sampling.hash) for p in {p for p, _ in asked}}
-    return sum(min(n, counts[p][prefix].n) for (p, prefix), n in asked.items() if prefix in counts[p])
-
-
-def _chunks(wants: Sequence[Want]) -> Iterator[list[Want]]:
-    """Each prefix once, in pieces of about CHUNK draws."""
-    piece: list[Want] = []
-    for want in {want.key: want for want in wants}.values():
-        piece.append(want)
-        if sum(w.n for w in piece) >= CHUNK:
-            yield piece
-            piece = []
-    if piece:
-        yield piece
-
-
-def _key(c: Continuation) -> ContinuationKey:
-    return ContinuationKey(c.problem_id, c.prefix_hash, c.model_id, c.sampling_id, c.j)

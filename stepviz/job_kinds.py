@@ -19,7 +19,8 @@ from stepviz.datasets import Stopped, build
 from stepviz.engines import Engine
 from stepviz.errors import StepvizError
 from stepviz.importing import import_path
-from stepviz.job import Job, Tally, draw_all, draw_chains
+from stepviz.job import Job, Tally
+from stepviz.job_draws import draw_all, draw_chains
 from stepviz.measure_job import by_strategy
 from stepviz.refine_job import refine
 from stepviz.rollouts import PrefixKey, Want, wanted

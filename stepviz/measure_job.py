@@ -3,9 +3,9 @@
 Each chain under way says what it wants next, all of it is drawn in one call of the engine, and each hears what came of
 it. Chains that are done give their place to the next ones.
 
-A strategy begins with what was drawn before the run was asked for, an earlier measurement, and walks on from there. So
-what is stored in the end is the same whether the run was killed or not: resumed, it begins at the same place, walks
-over what it has drawn itself, and draws only what is missing.
+A strategy begins with what was there when the run began: the draws of an earlier measurement, the scores of a SORM. The
+run notes both, so that what is stored in the end is the same whether it was killed or not: resumed, it begins at the
+same place, walks over what it has drawn itself, and draws only what is missing.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, groupby, islice, repeat
 from pathlib import Path
+from typing import Any
 
 from db.store import Store
 from stepviz import pits
@@ -22,33 +23,41 @@ from stepviz.adaptive import Adaptive
 from stepviz.engines import Engine
 from stepviz.errors import StepvizError
 from stepviz.job import Job
+from stepviz.job_draws import at_once
 from stepviz.measuring import Walking
-from stepviz.rollouts import PrefixKey, by_prefix, draw
+from stepviz.rollouts import PrefixKey, Want, by_prefix, draw
 from stepviz.strategies import STRATEGIES, Strategy
 from stepviz.types import Continuation, Sampling
 
 WINDOW = 512  # chains under way at once: what fills an engine's batches
+TURN = 8  # of an engine that says how many requests it has at once, so many times as many: see by_strategy
 
 
 def by_strategy(job: Job, score: Callable[[Job, str], None]) -> None:
-    """`score` is the job of scoring: for chains that the strategy's scorer has not seen yet."""
-    scorer = str(job.spec.get("scorer", ""))
-    if scorer:
-        score(job, scorer)
+    """`score` is the job of scoring: for chains that the strategy's scorer has not seen yet.
+
+    A turn ends with its last draw, and most chains ask for one or two in it. So that an engine seldom runs empty, a
+    turn is many times as long as what it has at once; what a chain under way holds is the draws of its problem.
+    """
+    ids = list(dict.fromkeys(job.spec["chains"]))
+    began = Began.of(job, ids)
+    if began.scorer:
+        score(job, began.scorer)
     if job.cancelled():
         return
-    engine, sampling, ids = job.engine(), job.sampling(), list(dict.fromkeys(job.spec["chains"]))
+    engine, sampling = job.engine(), job.sampling()
     known, turns = Known(job.store, engine, sampling), Turns(job, len(ids))
-    walks = _walks(job, ids, engine, sampling, job.scorer(scorer).model_id if scorer else "", turns)
+    walks = _walks(job, ids, engine, sampling, began, turns)
+    window = max(WINDOW, TURN * at_once(engine))
     active: list[Walking] = []
     while not job.cancelled():
-        active += islice(walks, WINDOW - len(active))
+        active += islice(walks, window - len(active))
         if not active:
             break
-        asked = [(walk, wants) for walk in active if (wants := walk.wants())]
-        turns.through([walk for walk in active if not any(walk is other for other, _ in asked)])
+        asked, through = _asked(job, active)
+        turns.through(through)
         active = [walk for walk, _ in asked]
-        if not asked:
+        if not asked or job.cancelled():
             continue
         known.keep({walk.problem.id for walk in active})
         everything = [want for _, wants in asked for want in wants.values()]
@@ -60,6 +69,57 @@ def by_strategy(job: Job, score: Callable[[Job, str], None]) -> None:
         for walk, wants in asked:
             walk.hear(wants, drawn)
     turns.end()
+
+
+def _asked(job: Job, active: Sequence[Walking]) -> tuple[list[tuple[Walking, dict[int, Want]]], list[Walking]]:
+    """The chains with what they want next, and those that want nothing any more; cut short where it is cancelled."""
+    asked, through = [], []
+    for walk in active:
+        if job.cancelled():
+            break
+        if wants := walk.wants():
+            asked.append((walk, wants))
+        else:
+            through.append(walk)
+    return asked, through
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """What a run began with, and what it therefore goes by in all of its lives.
+
+    drawn: the newest draw there was (Store.newest_continuation); whose: chain → the model by whose scores it walks;
+    scorer: the spec of one that the settings name, which scores the chains first.
+    """
+
+    drawn: int
+    whose: Mapping[str, str]
+    scorer: str = ""
+
+    @classmethod
+    def of(cls, job: Job, ids: Sequence[str]) -> Began:
+        """Noted by its first life. StepvizError: the scorer that the settings name is not the one it was."""
+        scorer = str(job.spec.get("scorer", ""))
+        noted = job.planned(lambda: _noted(job, ids, scorer))
+        whose = dict(zip(ids, chain.from_iterable(repeat(model, n) for model, n in noted["scored"]), strict=False))
+        if scorer and (now := job.scorer(scorer).model_id) not in whose.values():
+            raise StepvizError(
+                f"{scorer} was {next(iter(whose.values()), 'another')} when this run began and is {now} now: "
+                "ask for the measurement anew, it begins with what was drawn so far"
+            )
+        return cls(int(noted["drawn"]), whose, scorer)
+
+
+def _noted(job: Job, ids: Sequence[str], scorer: str) -> dict[str, Any]:
+    """As JSON: of the chains in their order, so many each that go by the same model."""
+    # a run that began before any of this was noted: its own draws are those since it was asked for
+    asked_at = job.run.created_at if "done" in job.run.progress else None
+    drawn = job.store.newest_continuation(asked_at)
+    if scorer:
+        return {"drawn": drawn, "scored": [[job.scorer(scorer).model_id, len(ids)]]}
+    models = newest_sorm(job.store) if job.spec["strategy"] == "adaptive" else ()
+    found = (_scores(job.store, id, job.chain(id).chain.n, models)[0] for id in ids if not job.cancelled())
+    return {"drawn": drawn, "scored": [[model, len(list(same))] for model, same in groupby(found if models else ())]}
 
 
 def chosen(spec: Mapping[str, object]) -> Strategy:
@@ -77,20 +137,26 @@ def newest_sorm(store: Store) -> Sequence[str]:
 
 def scores_of(store: Store, chain_id: str, steps: int, models: Sequence[str]) -> tuple[float, ...]:
     """After each step, by the first of the models that has scored the whole chain; else none."""
+    return _scores(store, chain_id, steps, models)[1]
+
+
+def _scores(store: Store, chain_id: str, steps: int, models: Sequence[str]) -> tuple[str, tuple[float, ...]]:
+    """With the model's id."""
     found = store.scores(chain_id)
     for model in models:
         scores = tuple(s.score for s in sorted(found, key=lambda s: s.step) if s.model_id == model)
         if scores and len(scores) == steps:
-            return scores
-    return ()
+            return model, scores
+    return "", ()
 
 
 def _walks(
-    job: Job, ids: Iterable[str], engine: Engine, sampling: Sampling, scorer: str, turns: Turns
+    job: Job, ids: Iterable[str], engine: Engine, sampling: Sampling, began: Began, turns: Turns
 ) -> Iterator[Walking]:
-    store, strategy, models = job.store, chosen(job.spec), [scorer] if scorer else newest_sorm(job.store)
-    backward, adaptive = (job.spec["strategy"] == name for name in ("backward", "adaptive"))
+    store, strategy, backward = job.store, chosen(job.spec), job.spec["strategy"] == "backward"
     for id in ids:
+        if job.cancelled():
+            return
         row = job.chain(id)
         problem = job.problem(row.chain.problem_id)
         if not problem.answer:
@@ -102,12 +168,12 @@ def _walks(
             row.verdict,
             strategy,
             int(job.spec["n"]),
-            scores=scores_of(store, id, row.chain.n, models) if adaptive else (),
+            scores=scores_of(store, id, row.chain.n, [began.whose[id]]) if began.whose.get(id) else (),
             consistent_only=backward,
             results=job.spec.get("results", "every"),
             separator=sampling.style.separator,
         )
-        earlier = store.continuations_for(problem.id, engine.model_id, sampling.hash, before=job.run.created_at)
+        earlier = store.continuations_for(problem.id, engine.model_id, sampling.hash, up_to=began.drawn)
         walking.remember(by_prefix(earlier))
         yield walking
 

@@ -102,7 +102,7 @@ class HashingScorer:
 
 def serve() -> None:
     """A worker for each line, until there are no more."""
-    from stepviz import job, refine_job, worker
+    from stepviz import job_draws, refine_job, worker
     from stepviz.engines import decode
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for who was killed
@@ -111,7 +111,7 @@ def serve() -> None:
         if asked["short"]:
             worker.LEASE_S, worker.BEAT_S = 0.5, 0.1
         if asked["hashing"]:
-            job.CHUNK, refine_job.CHUNK = 128, 16
+            job_draws.CHUNK, refine_job.CHUNK = 128, 16
         else:
             decode.CHUNK_S = 0.05  # a batch is stored ten times as often
         process = os.fork()

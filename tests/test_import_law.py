@@ -77,6 +77,7 @@ LEVELS = (
         "stepviz.model_choices",
         "stepviz.jobs",
         "stepviz.job",
+        "stepviz.job_draws",
         "stepviz.job_kinds",
         "stepviz.refine_draw",
         "stepviz.refine_job",

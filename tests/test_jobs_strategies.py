@@ -2,81 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from db.store import Store, open_store
-from stepviz import jobs, measure_job, pits
-from stepviz.adaptive import Adaptive
+from db.store import open_store
+from stepviz import jobs, measure_job
 from stepviz.errors import StepvizError
 from stepviz.measuring import Walking
-from stepviz.rollouts import Drawn, by_prefix
-from stepviz.strategies import STRATEGIES, Strategy, replay
+from stepviz.rollouts import Drawn
+from stepviz.strategies import STRATEGIES
 from stepviz.types import (
-    Completion,
-    Continuation,
     Sampling,
     SourceItem,
     StepScore,
-    Verdict,
-    continuation_seed,
     prefix_hash,
 )
-from tests.job_cases import CHAIN, NOBODY, OTHER, PROBLEM, WRONG, Bench, SlowEngine
+from tests.job_cases import CHAIN, OTHER, PROBLEM, WRONG, Bench
 from tests.rollout_cases import chain_of
-from tests.store_cases import draw
-
-LONG = chain_of("Tom has 3 apples.\n3+12=16\n16 apples are in the box.\nSo it is 16.\n#### 16\n", "long")
-RIGHT = chain_of("3+12=15\n#### 15\n", "right")
-NAMES = (*(name for name in STRATEGIES if name != "exhaustive"), "adaptive")
+from tests.store_cases import draw, new_url
+from tests.strategy_cases import LONG, NAMES, RIGHT, new_bench, scored, wanted
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    with open_store(f"sqlite:///{tmp_path}/store.db") as store:
-        made = Bench(store)
-        right = Verdict("correct", "", "test", "15")
-        store.add_items([SourceItem(PROBLEM, (LONG, RIGHT))], {LONG.id: WRONG, RIGHT.id: right})
-        yield made
-
-
-def outcomes(store: Store, k: int) -> dict[str, dict[int, list[bool]]]:
-    """Chain → step → whether its draws 0 … k-1 succeed, by the engine's script alone: even seeds are right."""
-    return {
-        chain.id: {
-            i: [
-                continuation_seed(PROBLEM.id, prefix_hash(chain.prefix(i)), "scripted@1", Sampling().hash, j) % 2 == 0
-                for j in range(k)
-            ]
-            for i in range(chain.n)
-        }
-        for chain in (CHAIN, LONG, RIGHT)
-    }
-
-
-def strategy_of(name: str) -> Strategy:
-    return Adaptive(pits.shipped()) if name == "adaptive" else STRATEGIES[name]
-
-
-def wanted(bench: Bench, name: str, k: int = 8) -> set[tuple[str, int]]:
-    keys = set()
-    for chain, verdict in ((CHAIN, WRONG), (LONG, WRONG), (RIGHT, Verdict("correct", "", "", "15"))):
-        walk = Walking(chain, PROBLEM, verdict, strategy_of(name), k, consistent_only=name == "backward").walk
-        # the script's continuations say 3+12=15: by the rule of consistency they use what CHAIN and LONG have computed
-        table = outcomes(bench.store, k)[chain.id]
-        if name == "backward":
-            table = {i: [x and _uses(chain.steps[:i]) for x in row] for i, row in table.items()}
-        seen = replay(strategy_of(name), walk, table)
-        keys |= {(prefix_hash(chain.prefix(i)), j) for i, at in seen.items() for j in range(at.n)}
-    return keys
-
-
-def _uses(steps: tuple[str, ...]) -> bool:
-    """Whether "3+12=15, #### 15" uses the results of these steps, by hand: 3 yes; 16 is used in the chain but for the
-    last step's, which only the continuation could use, and does not."""
-    return "16" not in "".join(steps)
+    with open_store(new_url(tmp_path)) as store:
+        yield new_bench(store)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -98,18 +50,6 @@ def test_what_an_earlier_measurement_says_costs_nothing(bench: Bench) -> None:
     for name in NAMES:
         assert bench.do("measure", chains=[LONG.id], n=8, strategy=name).progress["spent"]["sampled"] == 0
     assert bench.draws() == there
-
-
-def test_a_resumed_run_begins_with_what_was_there_when_it_was_asked_for(bench: Bench) -> None:
-    """Draws of its own are walked over one by one: `remember` takes those alone that are older than the run."""
-    old = bench.do("measure", chains=[LONG.id], n=2, steps=[3])
-    before = bench.store.continuations_for(PROBLEM.id, before=old.created_at)
-    assert before == []
-    new = bench.do("measure", chains=[LONG.id], n=8, strategy="backward")
-    assert len(bench.store.continuations_for(PROBLEM.id, before=new.created_at)) == 2
-    walking = Walking(LONG, PROBLEM, WRONG, STRATEGIES["backward"], 8)
-    walking.remember(by_prefix(bench.store.continuations_for(PROBLEM.id, before=new.created_at)))
-    assert {i: len(draws) for i, draws in walking.draws.items()} == {3: 2}
 
 
 def test_a_walk_hears_what_it_asked_for_and_not_what_a_neighbour_did() -> None:
@@ -137,56 +77,6 @@ def test_a_draw_that_failed_costs_a_prefix_none_of_its_others() -> None:
     assert 3 in walking.wants()  # the step before it
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kept", [1, 2, 3])
-def test_a_run_that_was_cut_short_goes_on_to_the_same_draws(
-    bench: Bench, name: str, kept: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One run that dies in the middle of every turn, with `kept` of its draws stored: resumed, it walks from where it
-    began over what it has drawn, and leaves what an undisturbed one asks for."""
-    whole = bench.store.add_continuations
-
-    def write(new: Sequence[Continuation]) -> int:
-        whole(new[:kept])
-        if len(new) > kept:
-            raise RuntimeError("the power is gone")
-        return len(new)
-
-    monkeypatch.setattr(bench.store, "add_continuations", write)
-    spec = {"chains": [CHAIN.id, LONG.id, RIGHT.id], "n": 8, "strategy": name}
-    run = jobs.start(bench.store, "measure", spec, **NOBODY)
-    deaths = 0
-    while bench.worker.run_next(None) and bench.store.run(run).state != "done":
-        deaths += 1
-        jobs.resume(bench.store, run, **NOBODY)
-    assert bench.store.run(run).state == "done"
-    assert deaths or (name, kept) != ("backward", 1)
-    assert set(bench.draws()) == wanted(bench, name)
-
-
-def test_a_resumed_run_asks_again_for_all_of_a_turn(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of step 1 draw 4 alone succeeds. Undisturbed, forward asks for 1, 2, 4 and then 8 draws: 5, 6 and 7 belong to it
-    though the run dies with 4 stored, and one that took its own draws for an earlier measurement would stop there."""
-    first = prefix_hash(LONG.prefix(1))
-    lucky = continuation_seed(PROBLEM.id, first, "scripted@1", Sampling().hash, 4)
-    answer = {True: "#### 15\n", False: "#### 16\n"}
-    monkeypatch.setattr(SlowEngine, "complete", lambda _, r: Completion(answer[r.seed == lucky], "stop", 2))
-    whole = bench.store.add_continuations
-
-    def write(new: Sequence[Continuation]) -> int:
-        whole(new[:1])
-        if len(new) > 1:
-            raise RuntimeError("the power is gone")
-        return 1
-
-    monkeypatch.setattr(bench.store, "add_continuations", write)
-    run = jobs.start(bench.store, "measure", {"chains": [LONG.id], "n": 8, "strategy": "forward"}, **NOBODY)
-    while bench.worker.run_next(None) and bench.store.run(run).state != "done":
-        jobs.resume(bench.store, run, **NOBODY)
-    assert bench.store.run(run).state == "done"
-    assert {j for prefix, j in bench.draws() if prefix == first} == set(range(8))
-
-
 def test_more_chains_than_are_under_way_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure_job, "WINDOW", 1)
     assert bench.do("measure", chains=[CHAIN.id, LONG.id, RIGHT.id], n=8, strategy="forward").state == "done"
@@ -195,11 +85,8 @@ def test_more_chains_than_are_under_way_at_once(bench: Bench, monkeypatch: pytes
 
 def test_adaptive_begins_where_the_scores_expect_the_pit(bench: Bench) -> None:
     """Two models scored the chain: the newest SORM's scores are read, and a step it condemns is drawn first."""
-    from db.values import ModelRow
-
     for name, scores in (("old", [0.9, 0.9, 0.9, 0.9, 0.1]), ("new", [0.9, 0.01, 0.01, 0.01, 0.01])):
-        bench.store.add_model(ModelRow(f"{name}@1", "sorm", f"hf:{name}"))
-        bench.store.add_scores(LONG.id, f"{name}@1", scores)
+        scored(bench, name, LONG, *scores)
     models = measure_job.newest_sorm(bench.store)
     assert models == ["new@1", "old@1"]
     assert measure_job.scores_of(bench.store, LONG.id, 5, models) == (0.9, 0.01, 0.01, 0.01, 0.01)
