@@ -115,7 +115,12 @@ def draw(
             merged[want.key] = want
     if sampling.temperature == 0 and any(want.n > 1 for want in merged.values()):
         raise StepvizError("temperature 0 gives the same text every time: ask for one sample, or raise the temperature")
-    drawn = Drawn({key: list(recall(*key)) for key in merged})
+    drawn = Drawn()
+    for key in merged:
+        if cancelled is not None and cancelled():
+            drawn.cancelled = True  # there may be thousands to recall
+            return drawn
+        drawn.continuations[key] = list(recall(*key))
     work = [(w, j) for key, w in merged.items() for j in missing((c.j for c in drawn.continuations[key]), w.n)]
     if work:
         _sample(work, engine, sampling, drawn, record, on_draws, cancelled)

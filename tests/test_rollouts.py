@@ -6,7 +6,16 @@ import pytest
 
 from stepviz.errors import StepvizError
 from stepviz.rollouts import PrefixKey, Want, aggregate, by_prefix, draw, measure, missing, prefix_of, terminal, values
-from stepviz.types import Completion, PromptStyle, Request, Sampling, Verdict, continuation_seed, prefix_hash
+from stepviz.types import (
+    Completion,
+    Continuation,
+    PromptStyle,
+    Request,
+    Sampling,
+    Verdict,
+    continuation_seed,
+    prefix_hash,
+)
 from tests.rollout_cases import PROBLEM, SAMPLING, WRONG_CHAIN, Memory, ScriptedEngine, chain_of
 
 
@@ -81,15 +90,27 @@ def test_draws_are_recorded_as_they_come_with_progress() -> None:
 
 
 def test_what_a_cancel_cut_short_is_not_counted_as_done() -> None:
-    """Twelve are asked for, the third look at the bell says stop: two were drawn, two are done."""
-    memory, seen, bell = Memory(), [], iter([False, False, *[True] * 20])
+    """Twelve are asked for, and after the second somebody says stop: two were drawn, two are done."""
+    memory, seen, engine = Memory(), [], ScriptedEngine()
     drawn = measure(
-        WRONG_CHAIN, PROBLEM, ScriptedEngine(), 4, SAMPLING,
-        on_draws=lambda *a: seen.append(a), cancelled=lambda: next(bell), **memory.both,
+        WRONG_CHAIN, PROBLEM, engine, 4, SAMPLING,
+        on_draws=lambda *a: seen.append(a), cancelled=lambda: len(engine.seen) == 2, **memory.both,
     )  # fmt: skip
     assert drawn.cancelled
     assert len(memory.rows) == 2
     assert seen[-1][:2] == (2, 12)
+
+
+def test_a_cancel_is_heard_while_thousands_of_prefixes_are_recalled() -> None:
+    asked: list[str] = []
+
+    def recall(problem: str, prefix: str) -> list[Continuation]:
+        asked.append(prefix)
+        return []
+
+    wants, engine = [Want(PROBLEM, f"line {i}\n", 1) for i in range(1000)], ScriptedEngine()
+    drawn = draw(wants, engine, SAMPLING, recall=recall, record=Memory().record, cancelled=lambda: len(asked) == 2)
+    assert (drawn.cancelled, len(asked), engine.seen) == (True, 2, [])
 
 
 def test_a_prefix_the_engine_refuses_is_reported_and_harms_no_other() -> None:
