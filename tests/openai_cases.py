@@ -43,6 +43,7 @@ class FakeServer:
     seen: dict[str, int] = field(default_factory=dict)
     busy: int = 0
     most: int = 0  # requests at one time
+    connections: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -57,6 +58,11 @@ class FakeServer:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     of: FakeServer
+
+    def setup(self) -> None:
+        super().setup()
+        with self.of.lock:
+            self.of.connections += 1
 
     def do_GET(self) -> None:
         self.of.keys.append(self.headers.get("Authorization"))

@@ -182,7 +182,7 @@ def test_draws_that_were_finished_before_a_failure_are_recorded_and_not_asked_fo
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STEPVIZ_OPENAI_REQUESTS", "1")
-    monkeypatch.setattr("stepviz.engines.openai.RETRIES", 0)
+    monkeypatch.setattr("stepviz.engines.openai_calls.RETRIES", 0)
     server.answer = lambda *_: completion("#### 7") if len(server.seen) <= 3 else None
     engine, kept = engines.load(server.spec), []
     wants = [Want(Problem("How many?", "7"), "", 8)]

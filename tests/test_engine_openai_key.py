@@ -79,8 +79,16 @@ def test_the_key_goes_only_where_it_may(
     assert openai_calls.options(asked)["api_key"] == (SECRET if goes else "none")
 
 
+def test_a_name_that_is_said_to_be_this_machine_s_gets_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever answers for the name may say so, and send the request elsewhere a moment later."""
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", 0))])
+    asked = served("openai:http://rebound.example:8000/v1#m")
+    assert asked.here
+    assert openai_calls.options(asked)["api_key"] == "none"
+
+
 def test_who_wants_a_key_that_may_not_go_there_says_how(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Served, "here", False)
+    monkeypatch.setattr(Served, "loopback", False)
     server.answer = lambda *_: (401, {})
     with pytest.raises(StepvizError, match=r"name 127.0.0.1:\d+ in STEPVIZ_OPENAI_HOSTS and set OPENAI_API_KEY"):
         generate(server)

@@ -38,7 +38,7 @@ from stepviz.engines.openai_calls import (
     setting,
     together,
 )
-from stepviz.engines.openai_sampling import asked
+from stepviz.engines.openai_sampling import parameters
 from stepviz.engines.prompts import render
 from stepviz.engines.rows import check, rows_of
 from stepviz.engines.server import Served, served
@@ -65,7 +65,7 @@ class OpenAIEngine:
         self.context = int(min(self.card.context or UNKNOWN, longest))
         self.model_id = identity(self.card, self.served) + (f"+{Path(tokenizer).name}" if tokenizer else "")
         self.notes: list[str] = []
-        self._answers = False  # whether a request was ever answered
+        self._answered = False  # whether a request was ever answered
         self.at_once = setting(IN_FLIGHT)
         self._client = client_of(self.served, self.at_once)
         self._lines: Lines | None = None
@@ -104,7 +104,7 @@ class OpenAIEngine:
 
     def _collect(self, call: Call, due: int, answers: Answers) -> list[Ask]:
         again: list[Ask] = []
-        trouble, heard = Trouble(self._answers), time.monotonic()
+        trouble, heard = Trouble(self._answered), time.monotonic()
         while due:
             if call.interrupted():
                 call.give_up()
@@ -120,7 +120,7 @@ class OpenAIEngine:
                 raise answer
             if isinstance(answer, Completion):
                 trouble.over()
-                self._answers = True
+                self._answered = True
                 call.end(ask.request, answer)
                 continue
             if why := trouble.hear(answer, ask.tried):
@@ -170,7 +170,7 @@ class OpenAIEngine:
                 yield Ask(row.request, row.prompt, self._asked(sampling, row.seed, row.room), sampling, endings)
 
     def _asked(self, sampling: Sampling, seed: int, tokens: int) -> dict[str, Any]:
-        return asked(self.card.owner, self.served.model, sampling, seed, tokens)
+        return parameters(self.card.owner, self.served.model, sampling, seed, tokens)
 
     async def _ask(self, ask: Ask, answers: Answers) -> None:
         """One request and its answer, whatever it is: nobody waits for one that never comes."""
@@ -254,10 +254,11 @@ def _tokenizer(card: Card, asked: Served, given: str | None) -> PreTrainedTokeni
 
 
 def identity(card: Card, asked: Served) -> str:
+    """What is elsewhere is called as its server calls it: whose files those are cannot be seen from here."""
     from stepviz.engines.transformers import commit, fingerprint
 
     source = here(card, asked)
-    name = Path(card.id).resolve().name if Path(card.id).is_dir() else card.id
+    name = Path(card.id).resolve().name if asked.here and Path(card.id).is_dir() else card.id
     revision = (fingerprint(Path(source)) if Path(source).is_dir() else commit(source)) if source else ""
     return f"{name}{f'@{revision}' if revision else ''}+openai"
 

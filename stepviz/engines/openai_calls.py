@@ -2,7 +2,7 @@
 
 An answer concerns one request (it is too long), the server for now (it failed), or everything that is asked of it (it
 is gone, it does not know us). The client tries again by itself what may pass: 408, 409, 429, 500 and a connection that
-broke; nobody else does.
+was refused or broke. An answer that does not come is waited for once, as long as people have set.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import re
 import threading
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -31,23 +31,53 @@ DEFAULTS = {IN_FLIGHT: 256, TIMEOUT: 600}
 RETRIES = 4  # of the client, half a second to eight apart: a server that another one stands in for has that long
 LOOK_RETRIES, LOOK_S = 1, 10.0  # when a model is looked for, somebody waits
 GARBAGE = (ValueError, TypeError, AttributeError)  # the client's, over a body that it does not understand
+CONNECT_S = 10.0  # until a server takes a connection, which even a busy one does
+IN_A_ROW = 3  # failures without an answer between them: the server is not just stumbling over one request
+REFUSED = 8  # requests in the same words, before any is answered: it is not about one of them
 _REFUSED = (400, 413, 422)
+_LENGTH = re.compile(r"\b(context|tokens?|length|too (long|large|big)|longer|exceeds?)\b", re.I)  # of one prompt
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+VLLM, SGLANG, LLAMACPP = "vllm", "sglang", "llamacpp"  # as servers say whose they are
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """`fate`: what it is the end of."""
+    """`fate`: what it is the end of. What was "refused" is one request, or all of them where all are refused alike."""
 
-    fate: Literal["request", "server", "everything"]
+    fate: Literal["request", "refused", "server", "everything"]
     said: str
+
+
+@dataclass(slots=True)
+class Trouble:
+    """The failures of a call, and when they are more than those of single requests."""
+
+    answered: bool = False  # a request, ever: then the server takes what we ask
+    in_a_row: int = 0
+    refused: list[str] = field(default_factory=list)
+
+    def over(self) -> None:
+        """An answer came."""
+        self.answered, self.in_a_row = True, 0
+
+    def hear(self, failure: Failure, tried: bool) -> str:
+        """Why the call ends here; "" where it goes on. tried: it is not the first time with this request."""
+        self.in_a_row += failure.fate == "server" and not tried
+        if failure.fate == "everything" or self.in_a_row >= IN_A_ROW:
+            return failure.said
+        if failure.fate == "refused" and not self.answered:
+            self.refused.append(failure.said)
+            if len(self.refused) >= REFUSED and len(set(self.refused)) == 1:
+                return f"{failure.said}. It said so to {len(self.refused)} requests and answered none"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a server says of a model. Only vLLM's says where it lies and how much it reads."""
+    """What a server says of a model. Not every one says whose server it is, where the model lies, what it reads."""
 
     id: str
-    vllm: bool = False
+    owner: str = ""
     root: str = ""
     context: int | None = None
 
@@ -67,12 +97,37 @@ def options(served: Served, **more: Any) -> dict[str, Any]:
     return {"base_url": served.url, "api_key": (_key() if trusted(served) else "") or "none", **more}
 
 
+def client_of(served: Served, in_flight: int) -> openai.AsyncOpenAI:
+    """It asks again by itself where nobody answers, or the server is busy (429) or fails (5xx).
+
+    As many connections as there are requests in flight are kept, where the library would close all but a hundred.
+    """
+    from httpx2 import Limits, ReadTimeout, Response, WriteTimeout
+
+    openai = library()
+
+    class Waiting(openai.DefaultAsyncHttpxClient):
+        """Time that is over is over: the library would wait as long again, four times."""
+
+        async def send(self, request: Any, **how: Any) -> Response:
+            try:
+                return await super().send(request, **how)
+            except (ReadTimeout, WriteTimeout) as error:
+                raise openai.APITimeoutError(request=request) from error  # which the library hands on as it is
+
+    timeout = openai.Timeout(setting(TIMEOUT), connect=min(CONNECT_S, setting(TIMEOUT)))
+    limits = Limits(max_connections=None, max_keepalive_connections=in_flight)
+    asks = Waiting(timeout=timeout, limits=limits)
+    return openai.AsyncOpenAI(**options(served, max_retries=RETRIES, timeout=timeout, http_client=asks))
+
+
 def trusted(served: Served) -> bool:
     """Whether the key may go there: to this machine, to OpenAI's own, and where those who started the process say.
 
-    A spec may come from a link that somebody else has made: one click must not carry the key to any address.
+    A spec may come from a link that somebody else has made: one click must not carry the key to any address. So a name
+    that is said to be this machine's is not asked for: who answers for a name may answer otherwise the next time.
     """
-    if served.here or served.url.startswith("https://api.openai.com/"):
+    if served.loopback or served.url.startswith("https://api.openai.com/"):
         return True
     named = [host.strip().lower() for host in os.environ.get(HOSTS, "").split(",")]
     named.append(urlsplit(os.environ.get(BASE_URL, "")).netloc.lower())
@@ -108,14 +163,14 @@ def card_of(served: Served) -> Card:
 
 
 def _card(model: Any) -> Card | None:
-    id, root = getattr(model, "id", None), getattr(model, "root", None)
+    id, root, owner = (getattr(model, name, None) for name in ("id", "root", "owned_by"))
     context = getattr(model, "max_model_len", None)
     if not isinstance(id, str):
         return None
     known = isinstance(context, int) and context > 0
     return Card(
         id,
-        vllm=getattr(model, "owned_by", None) == "vllm",
+        owner=owner if isinstance(owner, str) else "",
         root=root if isinstance(root, str) else "",
         context=context if known else None,
     )
@@ -134,7 +189,11 @@ def library() -> Any:
 def failure(error: Exception, served: Served) -> Failure:
     """What the client's exception says, and of what it is the end."""
     openai, url = library(), served.url
+    from httpx2 import ConnectTimeout
+
     if isinstance(error, openai.APITimeoutError):
+        if isinstance(error.__cause__, ConnectTimeout):
+            return Failure("everything", f"{url} cannot be reached (it takes no connection): is the server running?")
         wait = f"{TIMEOUT}, now {setting(TIMEOUT)} s"
         return Failure("everything", f"{url} did not answer in time: wait longer ({wait}) or ask less ({IN_FLIGHT})")
     if isinstance(error, openai.APIConnectionError):
@@ -144,7 +203,8 @@ def failure(error: Exception, served: Served) -> Failure:
         return Failure("server", f"{url} answered what is not of OpenAI's protocol: {said(str(error))}")
     status, words = error.status_code, said(_message(error))
     if status in _REFUSED:
-        return Failure("request", f"the server refused this: {words}")
+        too_long = status == 413 or _LENGTH.search(words)
+        return Failure("request" if too_long else "refused", f"the server refused this: {words}")
     if status >= 500:
         return Failure("server", f"{url} failed ({status}): {words}")
     set_key = f"set {KEY} before stepviz (or the app) is started"
@@ -183,10 +243,12 @@ def here(card: Card, served: Served) -> str:
         return card.root
     from stepviz.engines.transformers import commit
 
-    try:
-        return card.root if "/" in card.root and not card.root.startswith("/") and commit(card.root) else ""
-    except ValueError:  # no hub id
-        return ""
+    return card.root if of_hub(card.root) and commit(card.root) else ""
+
+
+def of_hub(source: str) -> bool:
+    """Whether a hub id is all that this can be: OWNER/NAME, and no path of this machine."""
+    return _HUB_ID.fullmatch(source) is not None and ".." not in source and not Path(source).exists()
 
 
 class Lines:

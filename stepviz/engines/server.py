@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -22,13 +23,18 @@ class Served(NamedTuple):
         return urlsplit(self.url).netloc
 
     @property
-    def here(self) -> bool:
-        """Whether it runs on this machine, so that a folder which it names is one of ours."""
+    def loopback(self) -> bool:
+        """Whether its address says that it is this machine, without anybody being asked whose a name is."""
         name = urlsplit(self.url).hostname or ""
         try:
             return name == "localhost" or ipaddress.ip_address(name).is_loopback
         except ValueError:
             return False
+
+    @property
+    def here(self) -> bool:
+        """Whether it runs on this machine, by any of its names, so that a folder which it names is one of ours."""
+        return self.loopback or _ours(urlsplit(self.url).hostname or "")
 
     @property
     def spec(self) -> str:
@@ -54,3 +60,21 @@ def served(spec: str) -> Served:
     if not model.strip():
         raise StepvizError(f"which of the models at {where}? Name it behind a #: {FORM}")
     return Served(where, model.strip())
+
+
+def _ours(host: str) -> bool:
+    """Whether all addresses of a host are this machine's own."""
+    import psutil
+
+    internet = (socket.AF_INET, socket.AF_INET6)
+    own = {_bare(at.address) for of in psutil.net_if_addrs().values() for at in of if at.family in internet}
+    try:
+        found = {_bare(str(at[4][0])) for at in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return False
+    return all(at in own or at.is_loopback or at.is_unspecified for at in found)
+
+
+def _bare(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Without the interface that may stand behind a %."""
+    return ipaddress.ip_address(address.partition("%")[0])
