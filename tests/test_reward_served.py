@@ -66,6 +66,33 @@ def test_a_name_of_its_own_is_looked_up_where_the_server_has_the_weights(sorm: P
         assert load_scorer(server.spec()).model_id.startswith("embedded/sorm@")
 
 
+def test_what_is_read_for_a_name_of_its_own_is_told(sorm: Path, server: PoolingServer) -> None:
+    with PoolingServer(sorm, by_library(sorm), name="judge") as judge:
+        spec = judge.spec()
+        told = f"tokenizer and config of {spec} are those of {sorm}: the server says that it runs it"
+        assert load_scorer(spec).notes == [told]
+    assert load_scorer(server.spec()).notes == []
+
+
+def test_a_path_of_another_machine_is_none_of_this_one(
+    sorm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server elsewhere says "models/sorm", from where it was started; here that is another model."""
+    monkeypatch.chdir(tmp_path)
+    tiny_scorers.lines(tmp_path / "models" / "sorm", role="orm")
+    with PoolingServer(sorm, by_library(sorm), name="judge", root="models/sorm") as server:
+        assert load_scorer(server.spec()).role == "orm", "on this machine it may be what it says"
+        monkeypatch.setattr("stepviz.engines.server.Served.here", False)
+        with pytest.raises(StepvizError, match="read on this machine, where they are not"):
+            load_scorer(server.spec())
+    monkeypatch.chdir("/")
+    above = PoolingServer(sorm, by_library(sorm), name="judge", root="../models/sorm")
+    with above, pytest.raises(StepvizError, match="there is no folder and no hub id of this name"):
+        load_scorer(above.spec())
+    with PoolingServer(sorm, by_library(sorm)) as server:
+        assert load_scorer(server.spec()).model_id == f"{sorm.name}+openai", "whose weights are there is not known"
+
+
 @pytest.mark.parametrize("only_tags", [False, True])
 def test_a_qwen_prm_may_return_all_tokens_or_its_steps_ends(only_tags: bool, tmp_path: Path) -> None:
     """STEP, a pooling type of vLLM's, returns the rows at one token only."""

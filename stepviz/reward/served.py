@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepviz.engines.openai_calls import card_of
+from stepviz.engines.openai_calls import card_of, client_of, of_hub
 from stepviz.engines.server import Served
 from stepviz.engines.transformers import identity
 from stepviz.errors import StepvizError
@@ -22,7 +22,7 @@ from stepviz.reward.logits import at_ends
 from stepviz.reward.probe import refuse_looking_ahead
 from stepviz.reward.recognise import Recognised, recognise
 from stepviz.reward.scorer import TOKENS, Cancelled, Scorer
-from stepviz.reward.server import client_of, logits
+from stepviz.reward.server import logits
 from stepviz.reward.specs import Place, named
 
 if TYPE_CHECKING:
@@ -40,10 +40,11 @@ def connect(spec: str, where: Place) -> ServedScorer:
 
     served = Served(where.runs, where.served_as)
     card = card_of(served)
-    found = _recognise(spec, where, card.root, served.here)
+    here = served.here
+    found = _recognise(spec, where, card.root, here)
     made = ServedScorer(
         spec=spec,
-        model_id=f"{identity(found.source, found.name, torch.float32)}+openai",
+        model_id=f"{identity(found.source, found.name, torch.float32) if here else found.name}+openai",
         role=found.role,
         kind=found.kind,
         device=served.url,
@@ -51,6 +52,10 @@ def connect(spec: str, where: Place) -> ServedScorer:
         encode=found.encode,
         served=served,
     )
+    if found.source != where.source:
+        made.notes.append(
+            f"tokenizer and config of {spec} are those of {found.source}: the server says that it runs it"
+        )
     refuse_looking_ahead(made, found.config.get_text_config().vocab_size, CLOSE)
     return made
 
@@ -77,7 +82,7 @@ class ServedScorer(Scorer):
     def _answers(self, batches: Iterable[tuple[list[int], Sequence[Encoded]]], cancelled: Cancelled) -> Results:
         """As they come. After a failure what has come by then is given, then it is raised."""
         waiting, tasks = iter(batches), {}
-        loop, client = asyncio.new_event_loop(), client_of(self.served)
+        loop, client = asyncio.new_event_loop(), client_of(self.served, IN_FLIGHT)
         try:
             while not cancelled():
                 while len(tasks) < IN_FLIGHT and (batch := next(waiting, None)) is not None:
@@ -110,11 +115,13 @@ async def _give_up(client: openai.AsyncOpenAI, tasks: Collection[asyncio.Task[An
 
 
 def _recognise(spec: str, where: Place, root: str, same_machine: bool) -> Recognised:
-    """By the files of the folder that the model is called by or that the server has them in, else by the hub's."""
+    """By the files of the folder that the model is called by or that the server has them in, else by the hub's.
+
+    A path of another machine is none of this one: of a server there only a hub id is taken.
+    """
     folders = [where.source, *([root] if same_machine else [])]
     folder = next((source for source in folders if source and Path(source).is_dir()), None)
-    of_hub = next((source for source in (root, where.source) if "/" in source and not source.startswith("/")), None)
-    here = folder or of_hub
+    here = folder or next(filter(of_hub, (root, where.source)), None)
     try:
         if here is None:
             raise StepvizError("there is no folder and no hub id of this name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from stepviz.engines.openai_calls import RETRIES, TIMEOUT, failure, library, options, setting
+from stepviz.engines.openai_calls import failure, library
 from stepviz.engines.server import Served
 from stepviz.errors import StepvizError
 from stepviz.reward.logits import TASK
@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     import openai
 
 START = "was vLLM's server started with --runner pooling? (README, Reward models on vLLM)"
-
-
-def client_of(served: Served) -> openai.AsyncOpenAI:
-    """It asks again by itself where nobody answers, or the server is busy (429) or fails (5xx)."""
-    return library().AsyncOpenAI(**options(served, max_retries=RETRIES, timeout=setting(TIMEOUT)))
 
 
 async def logits(client: openai.AsyncOpenAI, served: Served, sequences: Sequence[Sequence[int]]) -> list[Any]:
