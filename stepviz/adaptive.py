@@ -8,6 +8,9 @@ where the SORM, or the place in the chain alone, expects the pit; it ends
     when a draw would cost more than it says: `price` is how many nats an exhaustive measurement's tokens must bring,
     when the chain has cost `budget` of an exhaustive measurement, by the expected lengths in `Walk.tokens`.
 
+The question itself is drawn only where nothing else is left to doubt: a pit at step 1 is certain if the answer is
+reached from the question.
+
 A right chain costs nothing: what it reached shows by itself that the answer could be reached.
 
 A step counts as lost (label 0) where P(V[i] ≤ 0.05) reaches the stated confidence. What that does and does not say of
@@ -41,18 +44,26 @@ class Adaptive:
     def __call__(self, walk: Walk, seen: Mapping[int, Seen]) -> Wanted:
         if not (walk.wrong and walk.open):
             return {}
-        now = posterior(self.model, walk, seen)
-        if now.found(seen.get(0, NOTHING), self.confidence).sure == "certain":
+        now, question = posterior(self.model, walk, seen), seen.get(0, NOTHING)
+        if now.found(question, self.confidence).sure == "certain":
             return {}
-        share = np.array(walk.tokens[1:]) / (walk.k * sum(walk.tokens))  # of an exhaustive measurement, a draw
+        shares = np.array(walk.tokens) / (walk.k * sum(walk.tokens))  # of an exhaustive measurement, a draw
+        share, spent = shares[1:], now.n @ shares[1:] + question.n * shares[0]
+        if self._doubts_the_question(now, question) and not over(question, walk.k, whole=True):
+            return {0: question.n + 1} if spent + shares[0] <= self.budget else {}
         worth = information(now) / share
         for place, i in enumerate(walk.open):
             if over(seen.get(i, NOTHING), walk.k, whole=True):
                 worth[place] = -1.0
         best = int(worth.argmax())
-        if worth[best] < self.price or now.n @ share + share[best] > self.budget:
+        if worth[best] < self.price or spent + share[best] > self.budget:
             return {}
         return {walk.open[best]: int(now.n[best]) + 1}
+
+    def _doubts_the_question(self, now: Posterior, question: Seen) -> bool:
+        """Whether a pit at step 1 would be certain if only the question were known to be alive."""
+        step, here, before = now.sides(question)
+        return step == 1 and here >= self.confidence > before
 
 
 def information(now: Posterior) -> np.ndarray:

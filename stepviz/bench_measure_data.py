@@ -29,6 +29,7 @@ from stepviz.world import ExactJudge, Judgement, embedded_problems, exact_for
 K = 8
 RESULTS = "last"  # which of a prefix's results a consistent success uses: as the embedded SORM learnt
 TWICE = 200  # wrong chains with 2K draws a prefix
+FIRST = 10_000  # of the test problems: on earlier ones `adaptive` was seen to cost too much, and its price was raised
 PROBLEMS = 200  # at once
 AT_ONCE = 50  # chains measured in one call of the engine
 
@@ -104,7 +105,7 @@ def collect(store: Store, engine: Engine, scorer: str, each: int) -> list[Case]:
 def _sampled(store: Store, engine: Engine, sampling: Sampling, known: Known, each: int) -> list[tuple[Problem, Sample]]:
     """Wrong ones first. Of chains that ended by themselves: one that was cut off has no answer to be wrong."""
     found: dict[bool, list[tuple[Problem, Sample]]] = {True: [], False: []}
-    start = 0
+    start = FIRST
     while min(map(len, found.values())) < each:
         problems = list(embedded_problems("test", PROBLEMS, start))
         start += PROBLEMS
@@ -115,7 +116,7 @@ def _sampled(store: Store, engine: Engine, sampling: Sampling, known: Known, eac
             made = read(drawn.continuations[want.key][0], sampling)
             if made.chain.terminal and made.chain.n > 1:
                 found[made.verdict.value != "correct"].append((want.problem, made))
-        _say(f"{start} problems: {len(found[True])} wrong chains, {len(found[False])} right ones")
+        _say(f"{start - FIRST} problems: {len(found[True])} wrong chains, {len(found[False])} right ones")
     return found[True][:each] + found[False][:each]
 
 

@@ -67,7 +67,7 @@ def of_walk(
     """`expected` without texts."""
     if strategy is exhaustive:
         return _cost(_left({i: n for i, n in strategy(walk, {}).items() if i not in paid}, stored), sizes)
-    begun = {i: _begun(stored[i], walk.k) for i in walk.open if 0 in stored.get(i, {})}
+    begun = {i: _begun(stored[i], walk.k) for i in (0, *walk.open) if 0 in stored.get(i, {})}
     if not strategy(walk, begun):
         return Expected()
     choose, rng = _remembered(strategy, walk), random.Random(0)
@@ -115,13 +115,14 @@ def _values(
     """
     places = range(1, len(walk.open) + 2)
     pit = rng.choices(places, pits)[0] if pits is not None else places[-1]
-    found = {0: 1.0}
+    found = {}
     for place, i in enumerate(walk.open, start=1):
         unused = not walk.wrong and bool(walk.own) and not walk.own[i - 1]
         a, b = model.dead if place >= pit or unused else model.alive
         at = seen.get(i, Seen())
         found[i] = rng.betavariate(a + at.k, b + at.n - at.k)
-    return found
+    question, (a, b) = seen.get(0, Seen()), model.alive
+    return found | {0: rng.betavariate(a + question.k, b + question.n - question.k)}
 
 
 def _begun(there: Mapping[int, bool], k: int) -> Seen:

@@ -16,6 +16,11 @@ from stepviz.strategies import Seen, Strategy, Walk
 from stepviz.types import Chain, Continuation, Problem, Verdict
 
 
+def has_pit(verdict: Verdict) -> bool:
+    """Whether a chain missed the answer: it is wrong, or it stated none. One that cannot be judged may be right."""
+    return verdict.value == "wrong" or (verdict.value == "unknown" and verdict.answer is None)
+
+
 @dataclass
 class Walking:
     """One chain. consistent_only: a success counts if GLoRe's rule accepts it, as SORM labels ask; else every one."""
@@ -36,11 +41,14 @@ class Walking:
     def walk(self) -> Walk:
         open_ = tuple(i for i in range(1, self.chain.n + 1) if not terminal(self.chain, i))
         own = own_suffix(self.chain, self.verdict, results=self.results) if self.consistent_only else ()
-        return Walk(open_, self.k, self.verdict.value != "correct", own, self.scores, lengths(self.chain, open_))
+        return Walk(open_, self.k, has_pit(self.verdict), own, self.scores, lengths(self.chain, open_))
 
     def remember(self, draws: Mapping[str, Sequence[Continuation]]) -> None:
-        """Of an earlier measurement: its draws 0, 1, … < k of the open prefixes, by prefix hash in the order of j."""
-        for i in self.walk.open:
+        """Of what was drawn earlier: draws 0, 1, … < k of the question and the open prefixes, by prefix hash and j.
+
+        The chain itself may be one of the question's. It is known to be wrong, so the question looks no better by it.
+        """
+        for i in (0, *self.walk.open):
             found = draws.get(self.want(i, self.k).key.prefix_hash, ())
             whole = [c for place, c in enumerate(found) if c.j == place < self.k]
             if whole:

@@ -128,9 +128,27 @@ def test_adaptive_spends_a_part_and_stops_at_its_budget(adaptive_runs: list) -> 
     for walk, _, _, seen in adaptive_runs:
         cost = sum(at.n * walk.tokens[i] for i, at in seen.items())
         assert cost <= 0.5 * walk.k * sum(walk.tokens)
-        assert 0 not in seen
+        at = posterior(SHARP, walk, seen).found(seen.get(0, Seen()))
+        assert 0 not in seen or at.step == 1, "the question decides nothing about a later pit"
     spent = sum(at.n for _, _, _, seen in adaptive_runs for at in seen.values())
     assert 0 < spent < 0.5 * sum(walk.k * (len(walk.open) + 1) for walk, *_ in adaptive_runs)
+
+
+def test_a_pit_at_step_1_asks_whether_the_question_is_alive() -> None:
+    """Beta(1, 1) before a draw: P(V[0] > 0.05) = 0.95, below the 0.96 asked for; after a success 1 − 0.05² = 0.9975,
+    after one failure 0.95² = 0.9025, after that and a success 1 − P(Beta(2, 2) ≤ 0.05) = 1 − (3 · 0.05² − 2 · 0.05³).
+    """
+    walk, strategy = walk_of(1, k=60), Adaptive(EVEN, confidence=0.96, budget=2.0)
+    lost = {1: Seen(60, 0)}
+    assert posterior(EVEN, walk, lost).at_most(0.05)[0] > 0.96
+    assert strategy(walk, lost) == {0: 1}
+    assert strategy(walk, lost | {0: Seen(1, 1)}) == {}
+    assert strategy(walk, lost | {0: Seen(1, 0)}) == {0: 2}
+    assert posterior(EVEN, walk, lost).sides(Seen(1, 0))[2] == pytest.approx(0.9025)
+    assert posterior(EVEN, walk, lost).sides(Seen(2, 1))[2] == pytest.approx(1 - (3 * 0.05**2 - 2 * 0.05**3))
+    assert strategy(walk, lost | {0: Seen(2, 1)}) == {}
+    assert strategy(walk, lost | {0: Seen(60, 0)}) == {}, "no more than k draws, and no claim"
+    assert Adaptive(EVEN, confidence=0.96, budget=0.34)(walk, lost) == {}, "step 1 has cost a third"
 
 
 def test_a_right_chain_costs_nothing() -> None:
