@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +84,13 @@ class Job:
         if known is None or known[0] is not scorer:  # one that was loaded anew
             known = self.scorers[scorer.model_id] = scorer, CountedScorer(scorer, self.bill)
         return known[1]
+
+    def each(self, ids: Iterable[str]) -> Iterator[str]:
+        """Every one once, until somebody cancels: what is looked up for thousands takes a while."""
+        for id in dict.fromkeys(ids):
+            if self.cancelled():
+                return
+            yield id
 
     def sampling(self) -> Sampling:
         return self.store.sampling(self.spec["sampling"])

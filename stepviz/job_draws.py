@@ -67,14 +67,14 @@ def draw_all(
     draw: for an engine that has many requests at once it is long enough that such ends are few.
     """
     asked = {want.key: want.n for want in wants}
-    stored = _stored(job.store, engine, sampling, asked)
+    stored = _stored(job, engine, sampling, asked)
+    if job.cancelled():
+        return  # while it was counted
     there = job.progress.get("there", stored)  # a resumed run keeps what there was when it began
     meter = Meter(job, sum(asked.values()) - there, drawn=stored - there)
     job.tell(there=there, done=meter.drawn, total=meter.total, unit="continuations")
     failed: dict[PrefixKey, str] = {}
     for chunk in _chunks(wants, max(CHUNK, TURN * at_once(engine))):
-        if job.cancelled():
-            break
         meter.begin()
         drawn = draw(
             chunk,
@@ -88,6 +88,8 @@ def draw_all(
         then(drawn)
         meter.end(drawn)
         failed |= drawn.failed
+        if job.cancelled():
+            break
     if failed:
         first = next(iter(failed.values()))
         if len(failed) == len({want.key for want in wants}):
@@ -154,10 +156,11 @@ class _Recall:
         return self.problems[problem_id].get(prefix_hash, ())
 
 
-def _stored(store: Store, engine: Engine, sampling: Sampling, asked: Mapping[PrefixKey, int]) -> int:
-    """How many of the draws asked for there are already."""
-    counts = {p: store.continuation_counts(p, engine.model_id, sampling.hash) for p in {p for p, _ in asked}}
-    return sum(min(n, counts[p][prefix].n) for (p, prefix), n in asked.items() if prefix in counts[p])
+def _stored(job: Job, engine: Engine, sampling: Sampling, asked: Mapping[PrefixKey, int]) -> int:
+    """How many of the draws asked for there are already; a cancel cuts it short."""
+    problems = job.each(problem for problem, _ in asked)
+    counts = {id: job.store.continuation_counts(id, engine.model_id, sampling.hash) for id in problems}
+    return sum(min(n, counts[p][prefix].n) for (p, prefix), n in asked.items() if prefix in counts.get(p, ()))
 
 
 def _chunks(wants: Sequence[Want], size: int) -> Iterator[list[Want]]:

@@ -39,7 +39,7 @@ SCORED_AT_ONCE = 512  # chains: of these, those of one length are scored togethe
 def sample(job: Job) -> None:
     """Chains of draws from the question."""
     engine, sampling = job.engine(), job.sampling()
-    problems = [job.problem(id) for id in dict.fromkeys(job.spec["problems"])]
+    problems = [job.problem(id) for id in job.each(job.spec["problems"])]
     sizes = {p.id: int(job.spec.get("n", 0)) for p in problems}
     if "add" in job.spec:
         sizes = job.planned(
@@ -55,7 +55,7 @@ def measure(job: Job) -> None:
         return
     engine, sampling = job.engine(), job.sampling()
     wants, left_out = [], 0
-    for id in dict.fromkeys(job.spec["chains"]):
+    for id in job.each(job.spec["chains"]):
         chain = job.chain(id).chain
         problem, steps = job.problem(chain.problem_id), job.spec.get("steps")
         if not problem.answer:
@@ -65,6 +65,8 @@ def measure(job: Job) -> None:
         if steps is not None and not found:
             raise StepvizError("the answer stands before this step: nothing can be continued from there")
         wants += found
+    if job.cancelled():
+        return
     if left_out and not wants:
         raise StepvizError("without a gold answer no continuation can be judged, so there is nothing to measure")
     if "add" in job.spec:

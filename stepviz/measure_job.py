@@ -118,7 +118,7 @@ def _noted(job: Job, ids: Sequence[str], scorer: str) -> dict[str, Any]:
     if scorer:
         return {"drawn": drawn, "scored": [[job.scorer(scorer).model_id, len(ids)]]}
     models = newest_sorm(job.store) if job.spec["strategy"] == "adaptive" else ()
-    found = (_scores(job.store, id, job.chain(id).chain.n, models)[0] for id in ids if not job.cancelled())
+    found = (_scores(job.store, id, job.chain(id).chain.n, models)[0] for id in job.each(ids))
     return {"drawn": drawn, "scored": [[model, len(list(same))] for model, same in groupby(found if models else ())]}
 
 
@@ -154,9 +154,7 @@ def _walks(
     job: Job, ids: Iterable[str], engine: Engine, sampling: Sampling, began: Began, turns: Turns
 ) -> Iterator[Walking]:
     store, strategy, backward = job.store, chosen(job.spec), job.spec["strategy"] == "backward"
-    for id in ids:
-        if job.cancelled():
-            return
+    for id in job.each(ids):
         row = job.chain(id)
         problem = job.problem(row.chain.problem_id)
         if not problem.answer:

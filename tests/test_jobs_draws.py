@@ -9,7 +9,7 @@ import pytest
 
 from db.store import open_store
 from stepviz import job_draws, jobs, measure_job
-from stepviz.types import Completion, Request
+from stepviz.types import Completion, Problem, Request, SourceItem
 from tests.job_cases import CHAIN, NOBODY, OTHER, PROBLEM, Bench, SlowEngine
 from tests.store_cases import new_url
 from tests.strategy_cases import LONG, RIGHT, new_bench
@@ -99,3 +99,32 @@ def test_a_cancel_is_heard_while_thousands_of_draws_become_chains(
     jobs.resume(bench.store, run, **NOBODY)
     bench.worker.run_next(None)
     assert len(bench.store.chains(PROBLEM.id, "scripted@1")) == 40
+
+
+@pytest.mark.parametrize(
+    ("kind", "looked_up"), [("sample", "problem"), ("sample", "continuation_counts"), ("measure", "chain")]
+)
+def test_so_it_is_while_what_is_asked_for_is_looked_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, kind: str, looked_up: str
+) -> None:
+    """Of three problems or chains: it is cancelled at the second, the third is not looked at, and nothing is drawn."""
+    third = Problem("How many?", answer="15", source="mine", key="3")
+    bench.store.add_items([SourceItem(third)])
+    spec = (
+        {"problems": [PROBLEM.id, OTHER.id, third.id]}
+        if kind == "sample"
+        else {"chains": [CHAIN.id, LONG.id, RIGHT.id]}
+    )
+    run = jobs.start(bench.store, kind, {**spec, "n": 2}, **NOBODY)
+    ask, cancel = getattr(bench.store, looked_up), measure_job.Job.cancelled
+    asked: list[str] = []
+    monkeypatch.setattr(bench.store, looked_up, lambda id, *more: (asked.append(id), ask(id, *more))[1])
+    monkeypatch.setattr(measure_job.Job, "cancelled", lambda job: cancel(job) or len(asked) >= 2)
+    bench.worker.run_next(None)
+    assert (len(asked), bench.engine.seen, bench.store.run(run).state) == (2, [], "cancelled")
+    monkeypatch.undo()
+    jobs.resume(bench.store, run, **NOBODY)
+    bench.worker.run_next(None)
+    left = bench.store.run(run)
+    assert left.state == "done"
+    assert left.progress["done"] == left.progress["total"] == len(bench.engine.seen)
