@@ -8,7 +8,7 @@ hash, and no new version. A test problem never enters: `test_overlap` says wheth
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from db.store import Store
 from db.values import ChainRow, DatasetRow, ProblemFilter, ProblemRow
 from stepviz.datasets_config import Selection
 from stepviz.datasets_plan import Plan, default_name, nothing, planned, told
+from stepviz.datasets_walked import Walked, walked
 from stepviz.errors import StepvizError
 from stepviz.recipes import MASK, Attempt, Case, Dropped, PrefixBalance, Row, is_of, is_test
 from stepviz.recipes.case import NO_CHAIN
@@ -114,11 +115,13 @@ def _rows(
     fits = ProblemFilter(source=selection.source, split=selection.split)
     total = store.count_problems(fits)
     total = min(total, selection.limit or total)
+    soft = getattr(plan.options, "soft", False)
+    by = walked(store, selection, plan.options.k) if soft else Walked()
     taken = made = 0
     for problem in store.problems_of(fits):
         if taken == selection.limit:
             break
-        case = _case(store, plan, problem, dropped)
+        case = _case(store, plan, problem, dropped, by)
         if case is not None:
             taken += 1
             n = 0
@@ -141,7 +144,7 @@ def _source(problem: ProblemRow, selection: Selection) -> str:
     return selection.source or problem.sources[0].source
 
 
-def _case(store: Store, plan: Plan, problem: ProblemRow, dropped: Dropped) -> Case | None:
+def _case(store: Store, plan: Plan, problem: ProblemRow, dropped: Dropped, by: Walked) -> Case | None:
     """The problem with what its recipe reads; None, counted, where it is not selected or has nothing."""
     selection = plan.selection
     if selection.test_overlap == "drop" and any(is_test(place.split) for place in problem.sources):
@@ -154,20 +157,23 @@ def _case(store: Store, plan: Plan, problem: ProblemRow, dropped: Dropped) -> Ca
     case = Case(problem.problem, style=selection.style, places=places)
     if not plan.recipe.chains:
         return case
-    rows = [row for row in store.chains(problem.id) if _selected(row, selection)] if problem.n_chains else []
-    rows = _first(_in_order(rows), selection.max_chains)
+    there = store.chains(problem.id) if problem.n_chains else []
+    rows = _first(_in_order([row for row in there if _selected(row, selection)]), selection.max_chains)
     if not rows:
         dropped.add(NO_CHAIN)
         return None
     labels = _labels(store, problem.id, getattr(plan.options, "annotator", None))
-    attempts = tuple(
-        Attempt(row.chain, row.verdict, row.model_id, row.seed, tuple(labels.get(row.chain.id, ()))) for row in rows
-    )
+    partly = by.of(there, selection.rollout_separator)
+    attempts = tuple(_attempt(row, labels.get(row.chain.id, ()), row.chain.id in partly) for row in rows)
     if not plan.recipe.rollouts:
         return replace(case, attempts=attempts)
     draws = store.continuations_for(problem.id, selection.rollout_model, selection.rollout_sampling)
     separator = selection.rollout_separator
     return replace(case, attempts=attempts, draws=by_prefix(draws), separator=separator)
+
+
+def _attempt(row: ChainRow, labels: Sequence[Annotation], walked: bool) -> Attempt:
+    return Attempt(row.chain, row.verdict, row.model_id, row.seed, tuple(labels), walked)
 
 
 def in_part(problem_id: str, selection: Selection) -> bool:

@@ -14,7 +14,7 @@ from db.values import ProblemFilter
 from stepviz.datasets_config import Selection, configured
 from stepviz.errors import StepvizError
 from stepviz.recipes import Dropped, Recipe, is_of, named
-from stepviz.recipes.case import NO_CHAIN
+from stepviz.recipes.case import NO_CHAIN, PARTLY
 
 EMPTY = {
     "sft": "No problem has a reference solution: import one that has (gsm8k, math), or `world problems train`.",
@@ -24,6 +24,7 @@ EMPTY = {
     "self-explore": "Measure first: python -m stepviz measure --split train --verdict wrong --k {k}, or lower --k.",
     "stepwise": "Label some chains first, or import labels (prm800k, math-shepherd, stepverify).",
 }
+SOFT = "Measure whole chains: python -m stepviz measure --split train --k {k}, without a strategy, or leave out --soft."
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,5 +122,5 @@ def nothing(store: Store, plan: Plan, dropped: Dropped) -> str:
             return f"{plan.recipe.name}: nobody called {annotator!r} labelled anything; there are: " + (
                 ", ".join(families[:20]) or "none"
             )
-    hint = EMPTY.get(plan.recipe.name, EMPTY["orm"])
+    hint = SOFT if PARTLY in dropped.reasons else EMPTY.get(plan.recipe.name, EMPTY["orm"])
     return f"{head} {hint.format(k=getattr(options, 'k', 8))}"

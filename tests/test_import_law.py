@@ -54,6 +54,7 @@ LEVELS = (
         "stepviz.datasets",
         "stepviz.datasets_config",
         "stepviz.datasets_plan",
+        "stepviz.datasets_walked",
         "stepviz.dataset_files",
         "stepviz.dataset_card",
         "stepviz.audit",

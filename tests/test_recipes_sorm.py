@@ -95,8 +95,39 @@ def test_what_backward_has_drawn_gives_the_labels_of_all_draws():
     for options in (Sorm(k=2, balance=False), Sorm(k=2, consistent=False, balance=False)):
         assert labels(sorm(options, attempt(LOST), rollouts=backward)) == [[1, 1, 0, 0]]
         assert labels(sorm(options, attempt(LOST), rollouts=AFTER)) == [[1, 1, 0, 0]]
-    (row,) = sorm(Sorm(k=2, soft=True, balance=False), attempt(LOST), rollouts=backward)
-    assert (row["labels"], row["k"], row["n"]) == ([1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 2, 0])  # 1 of 1 is no V
+
+
+def soft(*attempts: Attempt, rollouts: dict[str, tuple[str, ...]]) -> tuple[list[dict], dict[str, int]]:
+    dropped = Dropped()
+    return list(recipes.sorm(case(*attempts, rollouts=rollouts), SOFT, dropped)), dropped.reasons
+
+
+SOFT = Sorm(k=2, soft=True, balance=False)
+PARTLY = "a chain measured in part, or by a strategy that stops early: soft labels need all K rollouts of every step"
+
+
+def test_a_chain_has_soft_labels_as_a_whole_or_not_at_all():
+    """Step 2 stopped at its first success: 1 of 1 is no V, and the 0 of 2 after step 3 alone would be too low."""
+    stopped = {**AFTER, "2*3=6\n6-4=2\n": ("2+8=10\n#### 10",)}
+    assert soft(attempt(LOST), rollouts=stopped) == ([], {PARTLY: 1})
+    (row,), left_out = soft(attempt(LOST), rollouts=AFTER)
+    assert (row["n"], left_out) == ([2, 2, 2, 0], {})
+
+
+def test_a_chain_that_a_strategy_found_hopeless_is_whole_by_its_outcome():
+    """Backward draws all from the prefixes that fail and no more from one that succeeds: it must be told."""
+    hopeless = dict.fromkeys(AFTER, ("#### 9", "#### 8"))
+    (row,), _ = soft(attempt(LOST), rollouts=hopeless)
+    assert (row["k"], row["n"]) == ([0, 0, 0, 0], [2, 2, 2, 0])
+    assert soft(attempt(LOST, walked=True), rollouts=hopeless) == ([], {PARTLY: 1})
+    # what one success says of a step is right however it was drawn
+    assert labels(sorm(Sorm(k=2, balance=False), attempt(LOST, walked=True), rollouts=AFTER)) == [[1, 1, 0, 0]]
+
+
+def test_a_right_chain_that_nobody_measured_still_says_what_its_answer_is_worth():
+    """Its first step is another chain's, too, and has all its draws."""
+    (row,), left_out = soft(attempt("2*3=6\n6+4=10\n#### 10"), rollouts={"2*3=6\n": AFTER["2*3=6\n"]})
+    assert (row["labels"], row["k"], row["n"], left_out) == ([1, 1, 1], [0, 0, 0], [2, 0, 0], {})
 
 
 def test_soft_labels_are_k_of_n_and_are_not_carried_back():

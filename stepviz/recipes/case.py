@@ -25,6 +25,7 @@ NO_CHAIN = "no chain"
 NO_STEPS = "a chain without steps"
 NOT_JUDGED = "a chain whose answer cannot be judged, or that was cut off before it"
 NOT_MEASURED = "a chain not measured with enough rollouts a step"
+PARTLY = "a chain measured in part, or by a strategy that stops early: soft labels need all K rollouts of every step"
 NOT_LABELLED = "a chain without a label of this annotator"
 NO_RIGHT = "no right chain of the same question"
 NO_WRONG = "no wrong chain of the same question"
@@ -44,13 +45,17 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A chain with its verdict; `model` and `seed` where it was sampled, `labels` those of the chosen annotator."""
+    """A chain with its verdict; `model` and `seed` where it was sampled, `labels` those of the chosen annotator.
+
+    walked: a strategy has drawn from its prefixes, and how often hung on what came (stepviz.datasets_walked).
+    """
 
     chain: Chain
     verdict: Verdict
     model: str | None = None
     seed: int | None = None
     labels: tuple[Annotation, ...] = ()
+    walked: bool = False
 
     @property
     def solution(self) -> str:

@@ -18,8 +18,9 @@ Decisions:
    chain needs no rollouts where it is consistent.
 4. Soft labels (`soft`) are k successes, counted by (a), of n = K independent continuations of P_i. They are
    measured values: neither the chain's own suffix nor (b) changes them. Where nothing was sampled (n = 0) the hard
-   label of a terminal prefix holds; of a step with fewer than K it says no V, and the trainer masks it. After a
-   strategy only prefixes that failed are whole: soft sets are for exhaustive measurements.
+   label of a terminal prefix holds; of a step it says no V, and the trainer masks it. A chain counts as a whole or not
+   at all: one of which a step has draws, but fewer than K, and one along which a strategy has walked give no row. For
+   a strategy stops at a success, and of its prefixes only those that failed have all K: V would come out too low.
 5. A chain that was cut off before its answer, or whose answer cannot be judged, gives no row.
 """
 
@@ -33,6 +34,7 @@ from stepviz import glore
 from stepviz.recipes.case import (
     MASK,
     NOT_MEASURED,
+    PARTLY,
     Attempt,
     Case,
     Dropped,
@@ -63,13 +65,16 @@ class Sorm:
 
 def sorm(case: Case, options: Sorm, dropped: Dropped) -> Iterator[Row]:
     """{prompt, completions, labels, origin}, with k and n where soft; before the balance."""
-    case = case.measured(options.k)
+    drawn, case = case, case.measured(options.k)
     for attempt in case.judged(dropped):
         values = verified(case, attempt, options)
         labels = step_labels(attempt, values, options)
         open_steps = [i for i, value in enumerate(values[1:]) if value.terminal is None]
         if open_steps and all(labels[i] is None for i in open_steps):
             dropped.add(NOT_MEASURED)
+            continue
+        if options.soft and (attempt.walked or _partly(drawn, attempt, options.k)):
+            dropped.add(PARTLY)
             continue
         whole = [value if value.n >= options.k else _unmeasured(value) for value in values]
         more = {"k": _successes(whole), "n": [value.n for value in whole[1:]]} if options.soft else {}
@@ -106,6 +111,12 @@ def step_labels(attempt: Attempt, values: Sequence[StepValue], options: Sorm) ->
     else:
         own = (attempt.right,) * attempt.chain.n
     return glore.sorm_labels(values, own, carry_back=options.carry_back)
+
+
+def _partly(case: Case, attempt: Attempt, k: int) -> bool:
+    """Whether there are draws after a step of it, and not all of the first k."""
+    counts = [len({draw.j for draw in case.after(attempt, i)[1] if draw.j < k}) for i in range(1, attempt.chain.n + 1)]
+    return any(0 < count < k for count in counts)
 
 
 def _successes(values: Sequence[StepValue]) -> list[int]:
