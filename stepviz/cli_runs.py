@@ -112,8 +112,14 @@ def _line(row: RunRow) -> str:
     cost = cost_of(row)
     spent = f"{cost.tokens:,} tokens" if cost.tokens else ""
     worked = lasting(cost.seconds) if cost.seconds is not None else ""
-    said = row.error.splitlines()[0] if row.error else bar(dict(row.progress))
+    said = row.error.splitlines()[0] if row.error else _far(row)
     return f"{row.id:5} {row.kind:14} {row.state:12} {spent:>18} {worked:>8}  {said}"
+
+
+def _far(row: RunRow) -> str:
+    """Its bar; of one that ended no speed and no time left, which were those of its last moment."""
+    over = () if row.state in ("queued", "running") else ("tokens_per_s", "eta_s")
+    return bar({name: value for name, value in row.progress.items() if name not in over})
 
 
 def _told(store: Store, row: RunRow) -> str:
@@ -122,7 +128,7 @@ def _told(store: Store, row: RunRow) -> str:
     cost = cost_of(row)
     per_second = f"{cost.per_second:,.0f} tokens a second" if cost.per_second else ""
     at_work = f"{lasting(cost.seconds)} at work" if cost.seconds is not None else ""
-    lines = [f"run {row.id} · {row.kind} · {row.state}", bar(dict(row.progress))]
+    lines = [f"run {row.id} · {row.kind} · {row.state}", _far(row)]
     lines += [" · ".join(part for part in (cost.words(), per_second, at_work) if part)]
     lines += [str(row.error or ""), *map(str, row.progress.get("notes") or ())]
     results, more = results_of(store, row)

@@ -78,6 +78,8 @@ def seconds_of(row: RunRow) -> float | None:
 
 def lasting(seconds: float) -> str:
     """`8.4 s`, `12 min`, `2.5 h`."""
+    if seconds < 0.05:
+        return "< 0.1 s"
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -154,15 +156,31 @@ def _begun(text: str, most: int = 64) -> str:
 # ---- its settings
 
 
+_NUMBERS = {  # what a job's numbers count (stepviz.jobs)
+    ("sample", "n"): "chains of each problem",
+    ("sample", "add"): "chains more",
+    ("measure", "n"): "continuations of each prefix",
+    ("measure", "add"): "continuations more",
+    ("continue", "n"): "new chains",
+    ("branch", "n"): "new chains",
+    ("compare", "limit"): "problems",
+    ("compare", "samples"): "samples of each problem",
+    ("compare", "k"): "continuations of each prefix",
+    ("refine", "samples"): "samples of each kind",
+}
+
+
 def settings_of(row: RunRow, samplings: Mapping[str, Sampling]) -> tuple[tuple[str, str], ...]:
     """In words; samplings: by id, to be spelled out."""
-    found = []
+    found, kind = [], row.kind.removesuffix(" many")
     for name, value in sorted(row.spec.items()):
         if name == "sampling" and value in samplings:
             value = spelled(samplings[value])
         if value not in (None, "", [], {}):
-            found.append((name, short(value)))
-    return tuple(found)
+            said = _NUMBERS.get((kind, name), name)
+            most = ", at most" if name == "n" and row.spec.get("strategy") not in (None, "exhaustive") else ""
+            found.append((said + most, short(value)))
+    return tuple(sorted(found))
 
 
 def spelled(s: Sampling) -> str:

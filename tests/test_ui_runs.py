@@ -105,6 +105,40 @@ def test_notes_and_a_long_log_and_hostile_words(filled: Filled) -> None:
     assert hostile.replace("<", "&lt;").replace(">", "&gt;") in html
 
 
+def test_what_was_drawn_for_nothing_is_said_and_numbers_say_what_they_count(filled: Filled) -> None:
+    """A measurement that found everything there has cost 0 tokens, which is known; its 8 is of continuations."""
+    store, spent = filled.bench.store, {"sampled": 0, "read": 0, "seconds": 0.02}
+    spec = {"chains": [filled.ids["wrong"]], "n": 8, "strategy": "adaptive"}
+    html = page(store, f"?run={ended(store, 'measure', spec, {'spent': spent})}")
+    for value, name in (("0", "tokens sampled"), ("0", "tokens read"), ("&lt; 0.1 s", "at work")):
+        assert f"<b>{value}</b><span>{name}</span>" in html
+    assert "<td>continuations of each prefix, at most</td><td>8</td>" in html
+    every = {"chains": [filled.ids["wrong"]], "n": 8}
+    assert "<td>continuations of each prefix</td><td>8</td>" in page(store, f"?run={ended(store, 'measure', every)}")
+    assert "tokens sampled" not in page(store, f"?run={ended(store, 'score', every, {'spent': spent})}")
+
+
+def test_a_strategy_a_refinement_and_a_training_at_work_say_all_that_is_known(filled: Filled) -> None:
+    """Done and left, tokens a second, time left in the row; cost and where the results are where it is opened."""
+    store, ids = filled.bench.store, filled.ids
+    drew, learnt = {"sampled": 51_000, "read": 9_000, "seconds": 90.0}, {"trained": 51_000, "seconds": 90.0}
+    for kind, spec, unit, spent, costs, link in (
+        ("measure many", {"chains": [ids["wrong"]], "strategy": "backward"}, "chains", drew, ("sampled", "read"),
+         f"/?chain={ids['wrong']}"),
+        ("refine many", {"chains": [ids["wrong"]]}, "drafts", drew, ("sampled", "read"), "/refine?run={run}"),
+        ("train", {"recipe": "sft"}, "updates", learnt, ("trained on",), "/train?run={run}"),
+    ):  # fmt: skip
+        run = store.add_run(kind, spec)
+        store.claim_run("w", 3600, id=run)
+        told = {"done": 212, "total": 600, "unit": unit, "tokens_per_s": 5120, "eta_s": 754, "spent": spent}
+        store.heartbeat(run, "w", told, 3600)
+        html = page(store, f"?run={run}")
+        assert f"<b>212 of 600</b> {unit} · 5,120 tokens/s · 12:34 left" in html, kind
+        for what in costs:
+            assert f"<span>tokens {what}</span>" in html, kind
+        assert links(html)[0] == link.format(run=run)
+
+
 LOG = "\x1b[2J\x1b[31mred\x1b[0m \x1b]0;title\x07\x9b5mkept\x08 \u202egnp.exe\r\nnext\tline"
 PLAIN = "red \ufffd5mkept\ufffd \ufffdgnp.exe\nnext\tline"
 

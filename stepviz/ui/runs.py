@@ -20,6 +20,7 @@ from stepviz.ui.workbench import Workbench
 
 _SCRIPTS = ("js/pages.js",)
 LISTED = 100
+_DRAWING = ("sample", "measure", "continue", "branch", "refine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,8 @@ def facts(row: RunRow) -> tuple[tuple[str, str], ...]:
     """Its cost and its times, as far as they are known."""
     cost = run_report.cost_of(row)
     tokens = (("tokens sampled", cost.sampled), ("tokens read", cost.read), ("tokens trained on", cost.trained))
-    found = [(f"{n:,}", name) for name, n in tokens if n]
+    drew = row.kind.removesuffix(" many") in _DRAWING  # of these 0 is an answer: everything was there
+    found = [(f"{n:,}", name) for name, n in tokens if n or (drew and n is not None)]
     if cost.per_second:
         found.append((f"{cost.per_second:,.0f}", "tokens a second"))
     if cost.seconds is not None:

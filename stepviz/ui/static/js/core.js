@@ -28,7 +28,8 @@ window.stepviz ??= (() => {
   }
 
   function on_top(top) {
-    const header = top.querySelector("header");
+    const header = top.querySelector("header"), nav = header?.querySelector("nav"), on = nav?.querySelector(".on");
+    if (on) nav.scrollLeft = Math.max(0, on.offsetLeft + on.offsetWidth - nav.offsetLeft - nav.clientWidth); // a phone's is narrow
     clearTimeout(pollTimer);
     if (header && +header.dataset.active > 0) pollTimer = setTimeout(poll, 700);
   }
@@ -87,15 +88,15 @@ window.stepviz ??= (() => {
   function refused(text) {
     const body = dialog().open && dialog().querySelector("form .dbody");
     if (!body) return toast(text, true);
-    body.querySelector(".refused")?.remove();
+    forget();
     const said = document.createElement("p");
     said.className = "refused";
     said.setAttribute("role", "alert");
     said.textContent = text;
-    body.append(said);
-    said.scrollIntoView({ block: "nearest" });
+    body.after(said); // above the buttons, wherever the form is scrolled to
   }
-  document.addEventListener("input", (e) => e.target.closest("#sv-dialog form")?.querySelector(".refused")?.remove());
+  const forget = () => dialog().querySelector(".refused")?.remove();
+  document.addEventListener("input", (e) => { if (e.target.closest("#sv-dialog form")) forget(); });
   const answered = () => dialog().querySelector("form[aria-busy]")?.removeAttribute("aria-busy");
 
   function toast(text, bad = false) {
@@ -141,7 +142,7 @@ window.stepviz ??= (() => {
     if (!name) return;
     if (form.closest("#sv-dialog")) { // a server may be asked first: some seconds
       if (form.hasAttribute("aria-busy")) return;
-      form.querySelector(".refused")?.remove();
+      forget();
       form.setAttribute("aria-busy", "true");
     }
     act(name, { ...data, ...Object.fromEntries(new FormData(form, e.submitter)) });
