@@ -1,13 +1,16 @@
 """A cancel takes effect within two seconds, whatever the kind, on real worker and trainer processes.
 
-On an idle machine. Where others work beside it a try may be late, so a run is resumed and cancelled up to TRIES times,
-and one of them must be in time. A build is through too soon to be caught here: tests/test_datasets.py stops one.
+Every one of TRIES: a run is cancelled, resumed and cancelled again. Where others work beside it, the time for which its
+processes were ready and no core was free, by the kernel's account, does not count. A build is through too soon to be
+caught here: tests/test_datasets.py stops one.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,22 +70,47 @@ def long_chains(store: Store) -> list[str]:
     return list(verdicts)
 
 
+def waits(process: int | None) -> dict[str, int]:
+    """Thread → nanoseconds for which it was ready and had no core: Linux' account (Documentation/scheduler/
+    sched-stats.rst). Empty of a process that is gone, and where there is no such account."""
+    found = {}
+    for thread in Path(f"/proc/{process}/task").glob("*"):
+        with contextlib.suppress(OSError, IndexError):
+            found[thread.name] = int((thread / "schedstat").read_text().split()[1])
+    return found
+
+
+def waited_s(before: Mapping[int | None, Mapping[str, int]]) -> float:
+    """Since then, of the main thread of each process and, one after the other with it, of that which waited most."""
+    total = 0
+    for process, was in before.items():
+        since = {thread: ns - was[thread] for thread, ns in waits(process).items() if thread in was}
+        total += since.pop(str(process), 0) + max(since.values(), default=0)
+    return total / 1e9
+
+
 def cancelled_in_time(
-    store: Store, run: int, begun: Callable[[Mapping[str, Any]], bool], go_on: Callable[[], object]
+    store: Store,
+    run: int,
+    begun: Callable[[Mapping[str, Any]], bool],
+    go_on: Callable[[], object],
+    processes: Callable[[], Sequence[int | None]],
 ) -> None:
-    """Cancels it once it has begun, and measures until its row says so."""
-    took: list[float] = []
-    while len(took) < TRIES and not (took and min(took) <= WITHIN_S):
-        if took:
+    """Cancels it once it has begun, and measures until its row says so; TRIES times, and each must be in time."""
+    took: list[tuple[float, float]] = []
+    for number in range(TRIES):
+        if number:
             go_on()
         wait_for(lambda: store.run(run).state != "queued" and begun(store.run(run).progress))
         assert store.run(run).state == "running", (store.run(run).state, store.run(run).error)
+        before = {process: waits(process) for process in (os.getpid(), *processes())}
         asked = time.monotonic()
         jobs.cancel(store, run)
         wait_for(lambda: store.run(run).state != "running")
-        took.append(time.monotonic() - asked)
+        took.append((time.monotonic() - asked, waited_s(before)))
         assert store.run(run).state == "cancelled", store.run(run).error
-    assert min(took) <= WITHIN_S, took
+    print("seconds, and of these without a core:", [f"{s:.2f} {w:.2f}" for s, w in took])
+    assert max(seconds - waited for seconds, waited in took) <= WITHIN_S, took
 
 
 @pytest.mark.parametrize("kind", ["sample", "measure", "score", "refine", "compare"])
@@ -108,7 +136,7 @@ def test_by_a_real_worker(kind: str, store: Store, real: Workers, models: dict[s
     wait_for(lambda: begun(store.run(run).progress) or store.run(run).error)
     served(store, ids[0])
     assert store.run(run).state == "running", "the click was served between its batches"
-    cancelled_in_time(store, run, begun, lambda: jobs.resume(store, run, worker=False))
+    cancelled_in_time(store, run, begun, lambda: jobs.resume(store, run, worker=False), lambda: [real.last])
     served(store, ids[1])
     real.kill()
 
@@ -127,8 +155,16 @@ def test_by_a_real_training(begun: str, store: Store, models: dict[str, str], tm
     spec = cases.spec(cases.solutions(store, 400), models["student"].removeprefix("hf:"), **cases.LONG)
     run = jobs.start(store, "train", spec)
     early = begun == "before it has read its code"
+    out = tmp_path / "models" / "mine"
+
+    def at_work(progress: Mapping[str, Any]) -> bool:
+        return early or progress.get("done", 0) > 3
+
+    def processes() -> list[int | None]:
+        return [cases.trainer_process(store), cases.training_process(out)]
+
     try:
-        cancelled_in_time(store, run, lambda p: early or p.get("done", 0) > 3, lambda: jobs.resume(store, run))
-        wait_for(lambda: cases.training_process(tmp_path / "models" / "mine") is None)
+        cancelled_in_time(store, run, at_work, lambda: jobs.resume(store, run), processes)
+        wait_for(lambda: cases.training_process(out) is None)
     finally:
         cases.stop_all(store)
