@@ -30,7 +30,7 @@ from stepviz.bench_engine_sides import (
     product_rate,
     run,
 )
-from stepviz.bench_server import installed, serving
+from stepviz.bench_server import installed, serving, whole_prompts
 from stepviz.checkpoints import look
 from stepviz.errors import StepvizError
 from stepviz.results import Rows
@@ -150,7 +150,7 @@ def _server(open_: ExitStack, source: str) -> tuple[str, str]:
     """Its URL, or why there is none."""
     try:
         # unchunked as in process: seeds, on a CPU
-        options = ("--no-enable-chunked-prefill", f"--max-num-batched-tokens={in_a_pass(source)}")
+        options = whole_prompts(in_a_pass(source))
         return open_.enter_context(serving(source, *options)) if installed() else "", ""
     except StepvizError as error:
         return "", " ".join(str(error).split())[-300:]

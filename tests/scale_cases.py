@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -27,14 +26,13 @@ import psutil
 
 from db.store import open_store
 from stepviz import embedded
+from stepviz.bench_server import READY_S, command, free_port, whole_prompts
+from stepviz.engines.vllm_here import ANYWHERE
 
 ROOT = Path(__file__).parents[1]
 MANUAL = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
-READY_S = 400.0  # a server starts in half a minute on an idle core
-# What a CPU needs: vLLM's chunked prefill does not go with a seed of each request there.
-ON_A_CPU = ("--dtype", "float32", "--enforce-eager", "--no-enable-chunked-prefill")
 QUIET = ("--disable-log-stats", "--disable-uvicorn-access-log")
-ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = {**ANYWHERE, "OMP_NUM_THREADS": "1"}
 
 
 class Program:
@@ -67,12 +65,6 @@ class Program:
         return sum(sum(p.cpu_times()[:2]) for p in (mine, *mine.children(recursive=True)))
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
@@ -84,12 +76,10 @@ def _answers(url: str) -> bool:
 @contextmanager
 def server(folder: Path, port: int, core: int | None, *more: str) -> Iterator[Program]:
     """vLLM's server of the student, as "student", on one core of this machine where that is said; not ready yet."""
-    module = (sys.executable, "-m", "vllm.entrypoints.openai.api_server")
-    model = ("--model", str(embedded.path("student")), "--served-model-name", "student")
-    where = ("--host", "127.0.0.1", "--port", str(port))
     pinned = () if core is None else ("taskset", "-c", str(core))
-    command = (*pinned, *module, *model, *where, *ON_A_CPU, *QUIET, *more)
-    program = Program(command, folder / f"server-{port}.log", **ENVIRONMENT)
+    options = ("--served-model-name", "student", *whole_prompts(), *QUIET, *more)
+    whole = (*pinned, *command(embedded.path("student"), port, *options))
+    program = Program(whole, folder / f"server-{port}.log", **ENVIRONMENT)
     try:
         yield program
     finally:

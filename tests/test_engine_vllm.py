@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from stepviz import engines, jobs, self_explore
-from stepviz.bench_server import serving
+from stepviz.bench_server import serving, whole_prompts
 from stepviz.embedded import path
 from stepviz.engines import Engine
 from stepviz.engines.prompts import encode
 from stepviz.errors import StepvizError
 from stepviz.rollouts import by_prefix, values
-from stepviz.types import Completion, PromptStyle, Request, Sampling, SourceItem
+from stepviz.types import (
+    Chain,
+    Completion,
+    Continuation,
+    PromptStyle,
+    Request,
+    Sampling,
+    SourceItem,
+    prefix_hash,
+)
 from stepviz.worker import Worker
 from stepviz.world import embedded_problems
-from tests.engine_contract import QUESTIONS, EngineContract
+from tests.engine_contract import QUESTIONS, STEPS, EngineContract, alike, ids_of
 
 pytestmark = pytest.mark.vllm
 pytest.importorskip("vllm", reason="vLLM is not installed here: make test-vllm")
 
-# a CPU's generator cannot take a seeded draw back, which chunks of a prompt would need; see stepviz.engines.vllm_here
-SERVED = ("--served-model-name", "student", "--no-enable-chunked-prefill", "--max-num-batched-tokens", "2048")
+SERVED = ("--served-model-name", "student", *whole_prompts())
 GREEDY = Sampling(temperature=0, max_tokens=300)
 PROBLEMS = 200
 TIE = 1e-3  # logits this close are a matter of the order in which floats are added
@@ -81,8 +91,6 @@ class TestInProcess(EngineContract):
 
     def test_first_tokens_follow_the_model_s_distribution(self, engine: Engine, ours: Engine) -> None:
         """800 draws against softmax: total variation below what so many fair draws stray."""
-        import torch
-
         draws, sampling = 800, Sampling(temperature=0.8, max_tokens=1)
         found = engine.generate([Request(QUESTIONS[0], "", seed) for seed in range(draws)], sampling)
         ids = encode(engine.tokenizer, sampling.style, QUESTIONS[0], "")
@@ -142,8 +150,6 @@ def test_greedy_texts_of_the_three_agree(ours: Engine, inside: Engine, outside: 
 
 def gap_at_parting(ours: Engine, request: Request, one: Completion, other: Completion) -> float:
     """Between the logits of the two tokens where two texts part."""
-    import torch
-
     at = next(i for i, (a, b) in enumerate(zip(one.token_ids, other.token_ids, strict=False)) if a != b)
     ids = encode(ours.tokenizer, PromptStyle(), request.question, request.prefix) + one.token_ids[:at]
     logits = ours.model(torch.tensor([ids])).logits[0, -1]
@@ -166,17 +172,114 @@ def test_from_sampling_to_the_first_pit_through_the_app_s_own_job(kind: str, ser
         chains = [row for p in problems for row in store.chains(p.id)]
         assert len(chains) == 12
         assert {row.model_id.rpartition("+")[2] for row in chains} == {kind}
-        row = next((row for row in chains if row.verdict.value == "wrong"), chains[0])
+        row = next(row for row in chains if row.verdict.value == "wrong")
         measured = jobs.start(store, "measure", {"chains": [row.chain.id], "n": 4, **drawing}, worker=False)
         assert worker.run_next(None)
         assert store.run(measured).state == "done", store.run(measured).error
         draws = store.continuations_for(row.chain.problem_id, row.model_id, Sampling().hash)
         found = values(row.chain, by_prefix(draws), row.verdict)
-        assert all(v.n >= 4 for v in found if v.terminal is None)
-        pit = self_explore.first_pit(found)
-        assert pit.step is None or found[pit.step].value == 0
+        assert self_explore.first_pit(found, k=4).step == pit_by_hand(row.chain, draws)
         for engine in worker.engines.values():
             engine.close()
+
+
+def pit_by_hand(chain: Chain, draws: Sequence[Continuation]) -> int:
+    """Of a wrong chain of lines: the first from which none of four draws is right, else the one that is the answer."""
+    for i in range(1, chain.n):
+        after = prefix_hash("".join(f"{step}\n" for step in chain.steps[:i]))
+        said = [draw.verdict for draw in draws if draw.prefix_hash == after]
+        assert len(said) >= 4
+        if "correct" not in said:
+            return i
+    return chain.n
+
+
+# ---- memory
+
+
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+class Device:
+    """The executor of an engine's, with a memory that is full in one of its steps, or from it on."""
+
+    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch, full: Callable[[int], bool]) -> None:
+        self.rows: list[int] = []  # of each step
+        executor = engine.engine.engine_core.engine_core.model_executor
+        run, self.full = executor.execute_model, full
+        monkeypatch.setattr(executor, "execute_model", lambda *a, **k: self._step(run, *a, **k))
+        monkeypatch.setattr(engine, "at_once", engine.at_once)  # as it was, after the test
+        assert engine.engine.reset_prefix_cache()
+
+    def _step(self, run: Callable[..., Any], scheduled: Any, **more: Any) -> Any:
+        self.rows.append(len(scheduled.num_scheduled_tokens))
+        if self.full(len(self.rows)):
+            raise FULL
+        return run(scheduled, **more)
+
+
+def long_requests(engine: Engine, seeds: int) -> list[Request]:
+    """Prompts that fill blocks of the prefix cache, each for several seeds."""
+    requests = [Request(question, "".join(STEPS) * 5, seed) for question in QUESTIONS for seed in range(seeds)]
+    block = engine.engine.vllm_config.cache_config.block_size
+    assert all(block < len(ids_of(engine, request)) < engine.context - 40 for request in requests)
+    return requests
+
+
+@pytest.mark.parametrize("at", [1, 4], ids=["while prompts are read", "while rows are decoded"])
+def test_a_full_memory_halves_the_rows_and_changes_no_draw(
+    inside: Engine, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """What the failed step was to read must not count as read: draws would follow prompts that nobody has read."""
+    requests, sampling, ended = long_requests(inside, 4), Sampling(max_tokens=30), []
+    device = Device(inside, monkeypatch, lambda step: step == at)
+    found = inside.generate(requests, sampling, on_completion=lambda i, _: ended.append(i))
+    tried = device.rows[at - 1]
+    half = {12: 6, 11: 5, 10: 5, 9: 4, 8: 4, 7: 3, 6: 3}[tried]
+    told = f"the memory of cpu was too small for {tried} continuations at once: it goes on with {half}"
+    assert inside.notes == [told]
+    inside.notes.clear()
+    assert max(device.rows[at:]) <= half
+    assert sorted(ended) == list(range(12))
+    monkeypatch.undo()
+    assert inside.engine.reset_prefix_cache()
+    assert alike(found, inside.generate(requests, sampling)) >= 0.9
+
+
+def test_a_full_memory_inside_a_call_sends_the_outer_one_s_rows_back_too(
+    inside: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepviz.engines.call.CHUNK_S", 0.0)
+    requests, sampling, inner = long_requests(inside, 2), Sampling(max_tokens=30), []
+    full_at = [0]
+    device = Device(inside, monkeypatch, lambda step: step == full_at[0])
+
+    def on_batch(done: int, tokens: int) -> None:
+        if device.rows and not full_at[0]:
+            full_at[0] = len(device.rows) + 1
+            inner.extend(inside.generate(requests[:2], sampling))
+
+    outer = inside.generate(requests, sampling, on_batch=on_batch)
+    assert inside.notes == ["the memory of cpu was too small for 8 continuations at once: it goes on with 4"]
+    inside.notes.clear()
+    monkeypatch.undo()
+    assert inside.engine.reset_prefix_cache()
+    alone = inside.generate(requests, sampling)
+    assert alike(outer, alone) >= 0.8
+    assert alike(inner, alone[:2]) >= 0.5
+
+
+def test_an_engine_whose_memory_stays_full_is_loaded_anew_by_the_next_call(
+    inside: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = inside.generate([Request(QUESTIONS[0])], GREEDY)
+    device = Device(inside, monkeypatch, lambda step: True)
+    with pytest.raises(StepvizError, match=r"did not get over it .*loaded anew.*\(CUDA out of memory"):
+        inside.generate(long_requests(inside, 2), GREEDY)
+    assert device.rows == [6, 3, 1]
+    inside.notes.clear()
+    monkeypatch.undo()
+    assert inside.generate([Request(QUESTIONS[0])], GREEDY) == expected
 
 
 def test_closing_gives_the_memory_back(inside: Engine) -> None:

@@ -9,14 +9,16 @@ The same weights draw otherwise for the same seed here than in our own engine: t
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepviz.engines import vllm_here
+from stepviz.engines import memory, vllm_here
 from stepviz.engines.base import Cancelled, OnBatch, OnCompletion
 from stepviz.engines.call import Call
 from stepviz.engines.decode import Row
@@ -35,9 +37,10 @@ STRIDE = 16  # tokens of a row handed over at once, where no stop string can end
 
 @dataclass(slots=True)
 class Work:
-    """The rows of one call that vLLM is decoding, and those that have ended since the call last looked."""
+    """The rows of one call: those that wait, that vLLM is decoding, and that have ended since the call last looked."""
 
     endings: Endings
+    waiting: deque[Row] = field(default_factory=deque)
     live: dict[str, Row] = field(default_factory=dict)
     ended: list[Row] = field(default_factory=list)
 
@@ -57,6 +60,13 @@ class Work:
             self.ended.append(self.live.pop(output.request_id))
         return row.reason is not None and not output.finished
 
+    def restart(self) -> None:
+        """What is being decoded waits again, before the others, from its start: its seed gives it the same tokens."""
+        for row in reversed(self.live.values()):
+            row.tokens.clear()
+            self.waiting.appendleft(row)
+        self.live.clear()
+
 
 class VllmEngine:
     """See stepviz.engines.base.Engine."""
@@ -70,10 +80,13 @@ class VllmEngine:
         self.model_id = identity(source, name, dtype) + (f"+{Path(tokenizer).name}" if tokenizer else "") + "+vllm"
         positions = getattr(config.get_text_config(), "max_position_embeddings", None)
         longest = int(min(positions or self.tokenizer.model_max_length, self.tokenizer.model_max_length))
-        self.engine: LLMEngine | None = _open(spec, source, self.device, str(dtype).removeprefix("torch."), longest)
+        self._load = partial(_open, spec, source, self.device, str(dtype).removeprefix("torch."), longest)
+        self.engine: LLMEngine | None = self._load()
         self.context = min(longest, self.engine.model_config.max_model_len)
         self.end_ids = end_ids(_generation(source, config), self.tokenizer)
         self.at_once = self.engine.vllm_config.scheduler_config.max_num_seqs
+        self.notes: list[str] = []
+        self._shaken = False  # its memory was full, and it has not made a step since
         self._names = map(str, itertools.count())
         self._works: list[Work] = []  # of the calls at work, the outermost first
 
@@ -88,15 +101,15 @@ class VllmEngine:
         work = Work(Endings(self.tokenizer, self.end_ids, sampling.style.stop))
         decoded = lambda: sum(len(row.tokens) for row in work.live.values())  # noqa: E731
         call = Call(len(requests), on_batch, on_completion, cancelled, decoded)
-        waiting: deque[Row] = deque()
+        self.engine = self.engine or self._load()
         for row in sorted(rows_of(self.tokenizer, self.context, requests, sampling), key=lambda row: row.prompt):
             if row.error is None:
-                waiting.append(row)  # prompts that begin alike side by side, for the prefix cache
+                work.waiting.append(row)  # prompts that begin alike side by side, for the prefix cache
             else:
                 call.end(row.request, _failed(row))
         self._works.append(work)
         try:
-            self._drain(call, work, waiting, sampling)
+            self._drain(call, work, sampling)
         finally:
             self._abort(work)
             self._works.remove(work)
@@ -108,7 +121,7 @@ class VllmEngine:
             engine, self.engine = self.engine, None
             vllm_here.let_go(engine)
 
-    def _drain(self, call: Call, work: Work, waiting: deque[Row], sampling: Sampling) -> None:
+    def _drain(self, call: Call, work: Work, sampling: Sampling) -> None:
         while True:
             for row in work.ended:
                 done = _failed(row) if row.error else work.endings.completion(row.prompt, row.tokens, row.reason)
@@ -122,13 +135,13 @@ class VllmEngine:
                 call.give_up()
                 return
             if not work.ended:  # a call inside this one may have ended some of ours
-                self._feed(work, waiting, sampling)
+                self._feed(work, sampling)
                 self._step()
 
-    def _feed(self, work: Work, waiting: deque[Row], sampling: Sampling) -> None:
+    def _feed(self, work: Work, sampling: Sampling) -> None:
         """As many as it decodes at once and no more: a call inside this one would have to wait for them."""
-        while waiting and len(work.live) < self.at_once:
-            row = waiting.popleft()
+        while work.waiting and len(work.live) < self.at_once:
+            row = work.waiting.popleft()
             name = next(self._names)
             work.live[name] = row
             self.engine.add_request(name, {"prompt_token_ids": list(row.prompt)}, self._asked(row, work, sampling))
@@ -150,15 +163,50 @@ class VllmEngine:
         )
 
     def _step(self) -> None:
-        for output in self.engine.step():
+        try:
+            outputs = self.engine.step()
+        except Exception as error:
+            if memory.is_full(error) and self._retreat():
+                return
+            if memory.is_full(error) or self._shaken:
+                self._lose(error)
+            raise
+        self._shaken = False
+        for output in outputs:
             for work in self._works:
                 if work.take(output):
                     self.engine.abort_request([output.request_id])
 
+    def _retreat(self) -> bool:
+        """Out of memory: half the rows at once, from their starts. False where there is nothing to halve.
+
+        What the failed step was to read counts as read in the prefix cache already, so that is emptied.
+        """
+        live = [name for work in self._works for name in work.live]
+        if len(live) < 2:
+            return False
+        self.engine.abort_request(live)
+        memory.release()
+        if not self.engine.reset_prefix_cache():
+            return False
+        for work in self._works:
+            work.restart()
+        self.at_once, self._shaken = len(live) // 2, True
+        self.notes.append(memory.halved(self.device, len(live), self.at_once, "continuations"))
+        return True
+
+    def _lose(self, error: Exception) -> None:
+        """vLLM does not get over a full memory: its engine goes, and the next call loads another one."""
+        with contextlib.suppress(Exception):
+            self.close()
+        self.engine = None
+        what = f"the memory of {self.device} was full, and vLLM's engine for {self.spec} did not get over it"
+        raise memory.full(error, f"{what} (what was finished before is kept: run it again, and it is loaded anew)")
+
     def _abort(self, work: Work) -> None:
-        if work.live:
+        if work.live and self.engine is not None:
             self.engine.abort_request(list(work.live))
-            work.live.clear()
+        work.live.clear()
 
 
 def _failed(row: Row) -> Completion:

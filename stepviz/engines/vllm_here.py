@@ -20,13 +20,12 @@ INSTALL = (
     "vLLM is not installed here: .venv/bin/pip install -r requirements-gpu.txt; without a GPU `make vllm`, and "
     ".venv-vllm/bin/python in the place of .venv/bin/python (README, Engines)"
 )
-_ENVIRONMENT = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+ANYWHERE = {  # in this process or as a server
     "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "VLLM_CPU_KVCACHE_SPACE": "1",  # GB, on a CPU
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the worker has the cores that it was given
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GB, on a CPU: it would take 40 % of the memory
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the process has the cores that it was given
 }
+_ENVIRONMENT = {**ANYWHERE, "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR"}
 
 
 def prepare(device: str | None) -> str:
