@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from stepviz.bench_server import serving
 from stepviz.embedded import path
@@ -62,6 +63,15 @@ def test_the_embedded_sorm_scores_the_same_in_vllm_and_is_the_same_model() -> No
     found = theirs.score(many, on_scores=lambda i, s: told.append(i), cancelled=lambda: bool(told))
     assert 0 < len(told) < len(many)
     assert sum(map(bool, found)) == len(told)
+    theirs.close()
+
+
+def test_in_bfloat16_it_is_another_model_with_scores_close_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, by the checkpoint's own word; also the probe must take what so few digits make of a number."""
+    monkeypatch.setattr("stepviz.reward.vllm.precision", lambda *_: torch.bfloat16)
+    ours, theirs = load_scorer("embedded:sorm", "cpu"), load_scorer("vllm:embedded:sorm", "cpu")
+    assert theirs.model_id == f"{ours.model_id}+bfloat16"
+    assert CLOSE < apart(theirs, ours, solutions()) < 0.1
     theirs.close()
 
 
