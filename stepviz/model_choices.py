@@ -83,7 +83,7 @@ def _stored(model: ModelRow) -> ModelChoice | None:
     parts = [f"trained on {d['name']}" for d in _datasets(model)]
     parts += [f"from {parent.partition('@')[0]}" for parent in model.parents]
     runs = {"vllm": " (vLLM)", "openai": " (a server’s)"}.get(kind, "")
-    name = model.id.removesuffix("+openai").partition("@")[0]
+    name = model.id.partition("+openai")[0].partition("@")[0]  # behind it the tokenizer that was given
     return ModelChoice(model.spec, name + runs, model.role, " ".join(parts), model.id)
 
 

@@ -164,3 +164,23 @@ def test_the_page_fits(page: Page, running: Running, width: int) -> None:
         pop = page.locator(".rbar .pop").nth(i).bounding_box()
         assert pop["x"] >= 0
         assert pop["x"] + pop["width"] <= width
+
+
+def test_any_model_can_be_typed_in_and_one_that_is_not_there_is_said(page: Page, running: Running) -> None:
+    before = len(running.store.runs())
+    open_at(page, running, f"?refinement={running.ids['first']}")
+    page.get_by_text("Models", exact=True).click()
+    own = page.locator(".rbar [name=sorm_own]")
+    expect(own).to_be_hidden()
+    page.locator(".rbar [name=sorm]").select_option("own")
+    expect(own).to_be_focused()
+    own.fill("/nowhere/at/all")
+    own.press("Enter")
+    expect(page.locator(".sv-toast.bad")).to_contain_text("there is no model '/nowhere/at/all'")
+    expect(own).to_have_value("/nowhere/at/all")
+    own.fill("hf:Qwen/Qwen2.5-Math-PRM-7B")
+    own.press("Enter")
+    expect(page.locator(".rbar [name=sorm]")).to_have_value("hf:Qwen/Qwen2.5-Math-PRM-7B")
+    expect(own).to_be_hidden()
+    page.wait_for_url("**sorm=hf%3AQwen%2FQwen2.5-Math-PRM-7B*")
+    assert len(running.store.runs()) == before, "to name a model starts nothing"

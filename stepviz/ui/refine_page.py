@@ -9,8 +9,10 @@ from typing import Any
 import gradio as gr
 
 from stepviz import jobs
+from stepviz.checkpoints import look
 from stepviz.errors import StepvizError
 from stepviz.refine_spec import NONE
+from stepviz.reward.specs import plain
 from stepviz.ui import render_head, render_ledger, render_many, render_refine, render_refine_bar
 from stepviz.ui.page import Actions, Update, connect, reply, run_actions, widget
 from stepviz.ui.refine_address import FORM, At, parse
@@ -55,7 +57,10 @@ class Refine:
         }
         self.act = Actions(names, parse)
 
-    def open(self, at: At, _sent: Mapping[str, Any]) -> Update:
+    def open(self, at: At, sent: Mapping[str, Any]) -> Update:
+        """typed: whose model somebody has just named by hand; StepvizError where there is no such one."""
+        if sent.get("typed") in ROLES:
+            look(plain(getattr(at, str(sent["typed"]))))
         head = head_of(self.bench, "refine")  # before the page, as everywhere: see head_of
         page = page_of(self.bench, at)
         return Update(

@@ -7,6 +7,7 @@ from stepviz.refine_spec import HOW, NONE
 from stepviz.reward.specs import ROLES
 from stepviz.ui.address import Address
 from stepviz.ui.render import esc, number
+from stepviz.ui.view_compare_form import OWN
 from stepviz.ui.view_refine import Bar, RefinePage
 
 _HOW = {"both": "Both", "global": "Global", "local": "Local"}
@@ -127,10 +128,13 @@ def _model(b: Bar, role: str) -> str:
         options = f'<option value="{esc(chosen)}" selected>{esc(chosen)}</option>{options}'
     if role != "refiner":
         options += f'<option value="{NONE}"{" selected" if chosen == NONE else ""}>none</option>'
+    options += f'<option value="{OWN}">another: a folder, a hub id, vLLM, a server …</option>'
     what = "writes the refinements" if role == "refiner" else ROLES[role]
     return (
         f'<label><span><b>{_PARTS[role]}</b><small>{esc(what)}</small></span><select class="field" name="{role}">'
-        f"{options}</select></label>"
+        f'{options}</select><input class="field" name="{role}_own" maxlength="400" aria-label="Spec of the '
+        f'{_PARTS[role]}" placeholder="hf:…, vllm:… or openai:URL#MODEL" spellcheck="false" autocomplete="off" hidden>'
+        "</label>"
     )
 
 

@@ -1,15 +1,18 @@
 """Whether a served model answers, asked for a moment where somebody waits for a form.
 
 The worker would ask for longer, and it does one run at a time: an address with a slip in it would hold up everybody's.
+Whether vLLM is installed is said here, too: the worker is a process of the same environment.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 from stepviz.engines.openai_calls import Card, card_of, library
 from stepviz.engines.server import Served, served
+from stepviz.engines.vllm_here import INSTALL
 from stepviz.errors import StepvizError
 from stepviz.reward.specs import plain
 from stepviz.types import PromptStyle
@@ -18,11 +21,17 @@ WAIT_S = 4.0
 
 
 def reached(specs: Iterable[str], style: PromptStyle | None = None, tokenizer: str | None = None) -> None:
-    """Of these specs those of servers. StepvizError where one does not answer in WAIT_S or does not serve the model.
+    """StepvizError where one of these specs has a server that does not answer in WAIT_S, or does not serve the model,
+    or runs on vLLM and there is none. Other specs are not looked at.
 
     style: how prompts are written, where the model writes; a chat's template is the tokenizer's, so one is needed.
     """
-    for spec in dict.fromkeys(plain(spec) for spec in specs if spec.startswith("openai:")):
+    named = dict.fromkeys(map(plain, specs))
+    if any(spec.startswith("vllm:") for spec in named) and find_spec("vllm") is None:
+        raise StepvizError(INSTALL)
+    for spec in named:
+        if not spec.startswith("openai:"):
+            continue
         asked = served(spec)
         card = _card(asked)
         if style is not None and style.chat and not tokenizer and not (asked.here and card.root):

@@ -40,6 +40,14 @@
     if (!here()) return;
     const at = e.target, many = at.closest("#sv-dialog form[data-act=refine_many]");
     if (many) { sv.act("many", Object.fromEntries(new FormData(many))); return; } // the estimate follows the form
+    const own = at.closest(".rbar") && at.matches("select") && form().elements[at.name + "_own"];
+    if (own) own.hidden = at.value !== "own";
+    if (own && at.value === "own") { own.focus(); return; }
+    if (at.closest(".rbar") && at.name.endsWith("_own")) {
+      const role = at.name.slice(0, -4);
+      if (at.value.trim()) { replace({ [role]: at.value.trim() }); sv.act("look", { typed: role }); }
+      return;
+    }
     if (at.closest(".rbar") && at.name !== "t") { replace({ [at.name]: at.value }); sv.act("look"); }
     if (at.closest("#ledger") && at.name) { replace({ [at.name]: at.value, skip: null }); sv.act("list"); }
   });
@@ -93,6 +101,7 @@
       else if (e.tagName === "SELECT") e.value = (e.querySelector("option[selected]") ?? e.options[0])?.value ?? "";
       else if (e !== document.activeElement) e.value = e.getAttribute("value") ?? "";
     }
+    for (const e of element.querySelectorAll("[name$=_own]")) e.hidden = true;
     folds().forEach((d, at) => { d.open = at === unfolded; });
     mark();
   };
@@ -126,6 +135,7 @@
     Escape: () => $("#rview .run [data-act=cancel]")?.click(),
   };
   document.addEventListener("keydown", (e) => {
+    if (here() && e.key === "Enter" && e.target.matches?.(".rbar [name$=_own]")) { e.preventDefault(); e.target.blur(); return; }
     if (!here() || e.ctrlKey || e.metaKey || e.altKey || document.getElementById("sv-dialog")?.open) return;
     if (e.key === "Escape" && unfolded >= 0) { const was = folds()[unfolded]; fold(); was?.querySelector("summary").focus(); return; }
     if (e.target.closest("input:not([type=radio]), textarea, select")) { if (e.key === "Escape") e.target.blur(); return; }
