@@ -38,6 +38,7 @@ class Job:
     let_go: Callable[[], None] = lambda: None  # the models loaded so far are not needed any more
     bill: Bill = field(default_factory=Bill)
     scorers: dict[str, tuple[Scorer, CountedScorer]] = field(default_factory=dict)  # by their models' ids
+    writes: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.spec: Mapping[str, Any] = self.run.spec
@@ -55,8 +56,14 @@ class Job:
 
     def save(self) -> None:
         """Tells it now, not with the next heartbeat, and hears of a cancel."""
-        if self.store.heartbeat(self.run.id, self.worker, self.told(), self.lease_s):
+        if self.beat():
             self.cancel.set()
+
+    def beat(self) -> bool:
+        """Renews the lease and writes what is told; True: it is to stop. Two threads do so, and one after the other:
+        what one has looked up must not be written after what the other looked up later."""
+        with self.writes:
+            return self.store.heartbeat(self.run.id, self.worker, self.told(), self.lease_s)
 
     def cancelled(self) -> bool:
         return self.cancel.is_set()
@@ -86,10 +93,14 @@ class Job:
         return known[1]
 
     def each(self, ids: Iterable[str]) -> Iterator[str]:
-        """Every one once, until somebody cancels: what is looked up for thousands takes a while."""
+        """Every one once, until somebody cancels; others are let in: what is looked up for thousands takes a while."""
+        looked = time.monotonic()
         for id in dict.fromkeys(ids):
             if self.cancelled():
                 return
+            if time.monotonic() - looked > LOOK_S:
+                self.let_in()
+                looked = time.monotonic()
             yield id
 
     def sampling(self) -> Sampling:

@@ -155,7 +155,7 @@ class Beat(threading.Thread):
     def run(self) -> None:
         while not self.ended.wait(BEAT_S):
             with contextlib.suppress(Exception):  # a database that is busy for a while: the next beat will do
-                if self.store.heartbeat(self.job.run.id, self.worker, self.job.told(), LEASE_S):
+                if self.job.beat():
                     self.job.cancel.set()
                     if not self.ended.wait(GRACE_S):
                         self.store.finish_run(self.job.run.id, "cancelled", worker=self.worker)

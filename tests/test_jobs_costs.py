@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from db.store import open_store
 from stepviz import engines, jobs
 from stepviz.engines.decode import Decoder
+from stepviz.job import Job
 from stepviz.reward import load_scorer
 from stepviz.types import Completion, Request
 from stepviz.worker import Worker
@@ -75,6 +77,32 @@ def test_the_cost_goes_on_after_a_kill_and_what_was_lost_is_paid_twice(
     assert len(bench.draws(OTHER)) == 40
     assert spent(ended)[0] == ended.progress["tokens"] == (40 + 4) * 6
     assert ended.progress["spent"]["seconds"] < 60  # at work, without the time in which nobody was
+
+
+def test_what_was_told_later_is_not_written_over(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The heartbeat has looked up the bill and waits for the database; meanwhile the job pays and saves."""
+    run = jobs.start(bench.store, "sample", {"problems": [OTHER.id], "n": 1}, **NOBODY)
+    claimed = bench.store.claim_run("w")
+    job = Job(claimed, bench.store, bench.load, bench.load, lambda: None, "w", 60.0)
+    write, waits, go_on = bench.store.heartbeat, threading.Event(), threading.Event()
+
+    def slow(*told: object) -> bool:
+        if threading.current_thread().name == "beat":
+            waits.set()
+            assert go_on.wait(60)
+        return write(*told)
+
+    monkeypatch.setattr(bench.store, "heartbeat", slow)
+    threads = [threading.Thread(target=job.beat, name="beat"), threading.Thread(target=job.save, name="job")]
+    threads[0].start()
+    assert waits.wait(60)
+    job.bill.sampled = 7
+    threads[1].start()
+    threads[1].join(0.5)  # without a lock it is through by now
+    go_on.set()
+    for thread in threads:
+        thread.join(60)
+    assert spent(bench.store.run(run))[0] == 7
 
 
 def test_a_click_between_the_batches_pays_for_itself(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

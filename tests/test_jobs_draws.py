@@ -128,3 +128,23 @@ def test_so_it_is_while_what_is_asked_for_is_looked_up(
     left = bench.store.run(run)
     assert left.state == "done"
     assert left.progress["done"] == left.progress["total"] == len(bench.engine.seen)
+
+
+def test_a_click_is_served_while_what_is_asked_for_is_looked_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes when the first problem of a long job is looked at, and is done before anything of that is drawn."""
+    monkeypatch.setattr("stepviz.job.LOOK_S", -1.0)
+    monkeypatch.setattr(job_draws, "CHUNK", 4)
+    ask = bench.store.problem
+    clicks: list[int] = []
+
+    def clicked(id: str) -> object:
+        if not clicks:
+            clicks.append(jobs.start(bench.store, "measure", {"chains": [CHAIN.id], "n": 1}, **NOBODY))
+        return ask(id)
+
+    monkeypatch.setattr(bench.store, "problem", clicked)
+    run = jobs.start(bench.store, "sample", {"problems": [OTHER.id, PROBLEM.id], "n": 300}, **NOBODY)
+    bench.worker.run_next(None)
+    assert [bench.store.run(id).state for id in (run, *clicks)] == ["done", "done"]
+    assert [request.question for request in bench.engine.seen[:3]] == [PROBLEM.question] * 3
+    assert bench.engine.seen[3].question == OTHER.question
