@@ -1,6 +1,6 @@
 """The store's contract tests on a real PostgreSQL: a throw-away server is made, and gone after. `make test-postgres`.
 
-`python tests/postgres.py [ARGUMENTS OF PYTEST]`. It needs PostgreSQL's programs (Debian: apt-get install postgresql;
+`python tests/postgres.py [ARGUMENTS OF PYTEST]`: `-k jobs_strategies` runs a part. It needs PostgreSQL's programs (Debian: apt-get install postgresql;
 elsewhere name their folder in POSTGRES_BIN). The server listens on a socket in a folder of its own, and on no port. It
 sorts text as people do, as most servers are set up, and not by code points, as SQLite does.
 """
@@ -43,8 +43,13 @@ CONTRACT = (
     "test_export_ledger.py",
     "test_jobs.py",
     "test_jobs_control.py",
+    "test_jobs_costs.py",
+    "test_jobs_draws.py",
+    "test_jobs_killed.py",
     "test_jobs_refine.py",
     "test_jobs_score.py",
+    "test_jobs_strategies.py",
+    "test_jobs_strategies_killed.py",
     "test_jobs_worker.py",
 )
 
