@@ -1,8 +1,9 @@
 """The store's contract tests on a real PostgreSQL: a throw-away server is made, and gone after. `make test-postgres`.
 
-`python tests/postgres.py [ARGUMENTS OF PYTEST]`: `-k jobs_strategies` runs a part. It needs PostgreSQL's programs (Debian: apt-get install postgresql;
-elsewhere name their folder in POSTGRES_BIN). The server listens on a socket in a folder of its own, and on no port. It
-sorts text as people do, as most servers are set up, and not by code points, as SQLite does.
+`python tests/postgres.py [ARGUMENTS OF PYTEST]`: `-k jobs_strategies` runs a part. It needs PostgreSQL's programs
+(Debian: apt-get install postgresql; elsewhere name their folder in POSTGRES_BIN). The server listens on a socket in a
+folder of its own, and on no port. It sorts text as people do, as most servers are set up, and not by code points, as
+SQLite does.
 """
 
 from __future__ import annotations
