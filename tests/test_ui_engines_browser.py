@@ -90,7 +90,10 @@ def test_a_servers_model_asks_for_its_tokenizer_and_what_is_wrong_stays_in_the_f
 
 
 def test_who_waits_for_a_server_holds_up_nobody_else(page: Page, browser: Browser, running: Running) -> None:
-    """One that lets connect and says nothing: the form waits for seconds, another visitor's click does not."""
+    """One that lets connect and says nothing: the form waits for seconds, another visitor's click does not, and what a
+    run at work has to tell meanwhile does not end the waiting."""
+    at_work = running.store.add_run("train", {"recipe": "sft"})
+    running.store.claim_run("w", 3600, id=at_work)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(8)
@@ -107,3 +110,4 @@ def test_who_waits_for_a_server_holds_up_nobody_else(page: Page, browser: Browse
         expect(page.locator("#sv-dialog form[aria-busy]")).to_have_count(1)  # it still waits
         expect(page.locator("#sv-dialog .refused")).to_contain_text("has not answered in 4 s")
         other.context.close()
+    running.store.finish_run(at_work, "cancelled", worker="w")

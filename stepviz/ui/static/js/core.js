@@ -44,11 +44,11 @@ window.stepviz ??= (() => {
   // Server → browser, beside HTML: one reply at a time, with a nonce.
   function on_reply(element) {
     inFlight = 0;
-    answered();
     const box = element.querySelector("[data-kind]");
     if (!box || box.dataset.nonce === sv.lastReply) return;
     sv.lastReply = box.dataset.nonce;
     const { kind, text, go } = box.dataset;
+    if (kind !== "poll" && kind !== "none") answered(); // a poll's answer is not the form's
     if (kind === "dialog") { openDialog(box.innerHTML); if (text) toast(text); }
     if (kind === "error") refused(text);
     if (kind === "toast") toast(text);
