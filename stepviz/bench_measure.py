@@ -18,9 +18,9 @@ from db.store import open_store
 from stepviz import adaptive, pits
 from stepviz import statistics as st
 from stepviz.bench_measure_data import Case, K, collect
+from stepviz.bench_measure_sure import foretold, standing
 from stepviz.bench_measure_ways import SURE, Reading, alone, read, readings
 from stepviz.engines import load
-from stepviz.posterior import posterior
 from stepviz.results import FOLDER, Rows
 from stepviz.svg import chart
 
@@ -44,7 +44,10 @@ def measure(
         "paired differences on wrong chains": differences(ways, cases),
         "adaptive and the pit model alone, at other confidences": confidences(cases, whole),
         "pits against the exact one, % of wrong chains": [offsets(way, cases) for way in ways.values()],
-        "how adaptive's pits stand, wrong chains": [standing(ways, cases)],
+        "how adaptive's pits stand, wrong chains": [standing(ways["adaptive"], cases)],
+        "8 other draws of each prefix of 200 wrong chains, as the posterior foretells them": foretold(
+            {name: ways[name] for name in ("adaptive", "exhaustive", "the pit model alone")}, cases
+        ),
         "labels of `backward` against those of all draws": [identical(ways, cases)],
         "where `bisect` errs, wrong chains": bisect_errs(ways, cases),
         "the chains": [about(cases, loaded.model_id)],
@@ -124,18 +127,6 @@ def offsets(way: Reading, cases: Sequence[Case]) -> dict[str, Any]:
     found = {"2 or more too early": late <= -2, "1 too early": late == -1, "exact": late == 0}
     found |= {"1 too late": late == 1, "2 or more too late": late >= 2}
     return {"strategy": way.name, **{name: _percent(some.mean()) for name, some in found.items()}}
-
-
-def standing(ways: Mapping[str, Reading], cases: Sequence[Case]) -> dict[str, Any]:
-    """Certain, possible or needs more, with the share of likeliest pits that are exact."""
-    found: dict[str, list[bool]] = {"certain": [], "possible": [], "needs more": []}
-    for case, seen in zip(cases, ways["adaptive"].seen, strict=True):
-        if case.wrong:
-            pit = posterior(pits.shipped(), case.walk, seen).found()
-            found[pit.sure].append(pit.step == case.judgement.exact_pit)
-    return {name: len(some) for name, some in found.items()} | {
-        f"{name}: exact, %": _percent(np.mean(some)) for name, some in found.items() if some
-    }
 
 
 def identical(ways: Mapping[str, Reading], cases: Sequence[Case]) -> dict[str, Any]:

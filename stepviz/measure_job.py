@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import chain, groupby, islice, repeat
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from db.store import Store
@@ -24,7 +25,7 @@ from stepviz.engines import Engine
 from stepviz.errors import StepvizError
 from stepviz.job import Job
 from stepviz.job_draws import at_once
-from stepviz.measuring import Walking
+from stepviz.measuring import Walking, has_pit
 from stepviz.rollouts import PrefixKey, Want, by_prefix, draw
 from stepviz.strategies import STRATEGIES, Strategy
 from stepviz.types import Continuation, Sampling
@@ -89,12 +90,13 @@ class Began:
     """What a run began with, and what it therefore goes by in all of its lives.
 
     drawn: the newest draw there was (Store.newest_continuation); whose: chain → the model by whose scores it walks;
-    scorer: the spec of one that the settings name, which scores the chains first.
+    scorer: the spec of one that the settings name, which scores the chains first; pits: the numbers of the pit model.
     """
 
     drawn: int
     whose: Mapping[str, str]
     scorer: str = ""
+    pits: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, job: Job, ids: Sequence[str]) -> Began:
@@ -107,26 +109,28 @@ class Began:
                 f"{scorer} was {next(iter(whose.values()), 'another')} when this run began and is {now} now: "
                 "ask for the measurement anew, it begins with what was drawn so far"
             )
-        return cls(int(noted["drawn"]), whose, scorer)
+        return cls(int(noted["drawn"]), whose, scorer, noted.get("pits", {}))
 
 
 def _noted(job: Job, ids: Sequence[str], scorer: str) -> dict[str, Any]:
     """As JSON: of the chains in their order, so many each that go by the same model."""
     # a run that began before any of this was noted: its own draws are those since it was asked for
     asked_at = job.run.created_at if "done" in job.run.progress else None
-    drawn = job.store.newest_continuation(asked_at)
+    begins = {"drawn": job.store.newest_continuation(asked_at)}
+    if isinstance(strategy := chosen(job.spec), Adaptive):
+        begins["pits"] = asdict(strategy.model)
     if scorer:
-        return {"drawn": drawn, "scored": [[job.scorer(scorer).model_id, len(ids)]]}
+        return {**begins, "scored": [[job.scorer(scorer).model_id, len(ids)]]}
     models = newest_sorm(job.store) if job.spec["strategy"] == "adaptive" else ()
     found = (_scores(job.store, id, job.chain(id).chain.n, models)[0] for id in job.each(ids))
-    return {"drawn": drawn, "scored": [[model, len(list(same))] for model, same in groupby(found if models else ())]}
+    return {**begins, "scored": [[model, len(list(same))] for model, same in groupby(found if models else ())]}
 
 
-def chosen(spec: Mapping[str, object]) -> Strategy:
-    """As the settings name it (stepviz.measure_spec)."""
+def chosen(spec: Mapping[str, object], noted: Mapping[str, Any] = MappingProxyType({})) -> Strategy:
+    """As the settings name it (stepviz.measure_spec); noted: the numbers of the pit model, for its file may change."""
     if spec["strategy"] != "adaptive":
         return STRATEGIES[str(spec["strategy"])]
-    model = pits.load(Path(str(spec["pits"]))) if "pits" in spec else pits.shipped()
+    model = pits.of(noted) if noted else pits.load(Path(str(spec["pits"]))) if "pits" in spec else pits.shipped()
     return Adaptive(model, **{name: float(str(spec[name])) for name in ("confidence", "budget") if name in spec})
 
 
@@ -153,7 +157,7 @@ def _scores(store: Store, chain_id: str, steps: int, models: Sequence[str]) -> t
 def _walks(
     job: Job, ids: Iterable[str], engine: Engine, sampling: Sampling, began: Began, turns: Turns
 ) -> Iterator[Walking]:
-    store, strategy, backward = job.store, chosen(job.spec), job.spec["strategy"] == "backward"
+    store, strategy, backward = job.store, chosen(job.spec, began.pits), job.spec["strategy"] == "backward"
     for id in job.each(ids):
         row = job.chain(id)
         problem = job.problem(row.chain.problem_id)
@@ -184,6 +188,7 @@ class Turns:
     total: int
     done: int = 0
     left_out: int = 0  # without a gold answer
+    unjudged: int = 0  # taken as right ones, for nobody can say that they are wrong
     tokens: int = 0  # in this life of the run
     failed: list[str] = field(default_factory=list)  # a reason a chain
     nothing: int = 0  # of these, chains of which no prefix could be continued
@@ -203,6 +208,8 @@ class Turns:
         self.done += len(walks)
         for walk in walks:
             self.failed += list(walk.failed.values())[:1]
+            unjudged = walk.verdict.value == "unknown" and not has_pit(walk.verdict)
+            self.unjudged += unjudged and self.job.spec["strategy"] != "backward"
             self.nothing += bool(walk.failed) and not any(walk.draws.values())
         self._tell(0)
 
@@ -215,6 +222,9 @@ class Turns:
         notes = []
         if self.left_out:
             notes.append(f"{self.left_out} of the chains were left out: their problems have no gold answer")
+        if self.unjudged:
+            stated = f"{self.unjudged} chains state an answer that could not be judged"
+            notes.append(f"{stated}: they were not taken for wrong ones, so their steps were not searched for a pit")
         if self.failed:
             notes.append(f"prefixes of {len(self.failed)} chains could not be continued: {self.failed[0]}")
         if notes:

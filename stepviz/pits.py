@@ -29,10 +29,14 @@ def shipped() -> PitModel:
 def load(path: Path) -> PitModel:
     """StepvizError for a file that is none."""
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))["model"]
-        return PitModel(**{f.name: tuple(float(x) for x in said[f.name]) for f in fields(PitModel)})
+        return of(json.loads(path.read_text(encoding="utf-8"))["model"])
     except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise StepvizError(f"{path} is no pit model ({error}): make one with `python -m stepviz pits`") from error
+
+
+def of(numbers: Mapping[str, Any]) -> PitModel:
+    """From the numbers of each of its fields, as JSON has them. KeyError, TypeError, ValueError where they are none."""
+    return PitModel(**{f.name: tuple(float(x) for x in numbers[f.name]) for f in fields(PitModel)})
 
 
 def save(model: PitModel, path: Path, made: Mapping[str, Any]) -> None:

@@ -95,6 +95,7 @@ LEVELS = (
         "stepviz.bench_measure",
         "stepviz.bench_measure_data",
         "stepviz.bench_measure_ways",
+        "stepviz.bench_measure_sure",
         "stepviz.measure_job",
         "stepviz.measure_cost",
         "stepviz.notebook",

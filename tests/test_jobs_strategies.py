@@ -17,6 +17,7 @@ from stepviz.types import (
     Sampling,
     SourceItem,
     StepScore,
+    Verdict,
     prefix_hash,
 )
 from tests.job_cases import CHAIN, OTHER, PROBLEM, WRONG, Bench
@@ -107,6 +108,23 @@ def test_without_a_gold_answer_there_is_nothing_to_measure(bench: Bench) -> None
     run = bench.do("measure", chains=[chain.id, LONG.id], n=8, strategy="adaptive")
     assert run.state == "done"
     assert "1 of the chains were left out" in run.progress["note"]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "backward"])
+def test_a_chain_whose_answer_could_not_be_judged_is_told_as_not_searched(bench: Bench, name: str) -> None:
+    """It may be right: no pit is looked for. One that states no answer missed it, and is walked along."""
+    unjudged, silent = chain_of("3+12=16\n16 it is\n#### 16\n", "unjudged"), chain_of("3+12=16\nso 16\n", "silent")
+    verdicts = {
+        unjudged.id: Verdict("unknown", "two values", "test", "x"),
+        silent.id: Verdict("unknown", "none", "test"),
+    }
+    bench.store.add_items([SourceItem(PROBLEM, (unjudged, silent))], verdicts)
+    run = bench.do("measure", chains=[unjudged.id], n=8, strategy=name)
+    assert (run.state, bench.draws()) == ("done", {})
+    assert run.progress["note"].startswith("1 chains state an answer that could not be judged: they were not taken")
+    run = bench.do("measure", chains=[silent.id], n=8, strategy=name)
+    assert (run.state, "note" in run.progress) == ("done", False)
+    assert bench.draws()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,14 +12,14 @@ from sqlalchemy import update
 
 from db.models import ContinuationTable, RunTable
 from db.store import open_store
-from stepviz import jobs, measure_job
+from stepviz import jobs, measure_job, pits
 from stepviz.measuring import Walking
 from stepviz.rollouts import by_prefix
-from stepviz.strategies import STRATEGIES
+from stepviz.strategies import STRATEGIES, replay
 from stepviz.types import Completion, Continuation, Sampling, continuation_seed, prefix_hash
 from tests.job_cases import CHAIN, NOBODY, PROBLEM, WRONG, Bench, SlowEngine
 from tests.store_cases import new_url
-from tests.strategy_cases import LONG, NAMES, RIGHT, new_bench, scored, wanted
+from tests.strategy_cases import LONG, NAMES, RIGHT, new_bench, outcomes, scored, strategy_of, wanted
 
 
 @pytest.fixture
@@ -212,3 +213,26 @@ def test_a_scorer_that_became_another_between_two_lives_ends_the_run(
     jobs.resume(bench.store, run, **NOBODY)
     bench.worker.run_next(None)
     assert bench.store.run(run).state == "done"
+
+
+def test_a_pit_model_that_was_fitted_anew_between_two_lives_changes_no_walk(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By the second one every step is dead whatever is drawn, so that nothing would be left to ask for."""
+    path, first = tmp_path / "pits.json", pits.shipped()
+    pits.save(first, path, {})
+    dies_once(bench, monkeypatch)
+    spec = {"chains": [LONG.id], "n": 8, "strategy": "adaptive", "pits": str(path)}
+    run = jobs.start(bench.store, "measure", spec, **NOBODY)
+    bench.worker.run_next(None)
+    assert len(bench.draws()) == 1
+    hopeless = {"model": {"alive": [1e-3, 1e3], "dead": [1e-3, 1e3], "unscored": [9, 9, 9], "scored": [9, 9, 9, 0, 0]}}
+    path.write_text(json.dumps(hopeless), encoding="utf-8")
+    jobs.resume(bench.store, run, **NOBODY)
+    bench.worker.run_next(None)
+    assert bench.store.run(run).state == "done"
+    walk = Walking(LONG, PROBLEM, WRONG, strategy_of("adaptive"), 8).walk
+    seen = replay(strategy_of("adaptive"), walk, outcomes(bench.store, 8)[LONG.id])
+    wanted = {(prefix_hash(LONG.prefix(i)), j) for i, at in seen.items() for j in range(at.n)}
+    assert set(bench.draws()) == wanted
+    assert len(wanted) > 1

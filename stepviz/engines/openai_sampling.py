@@ -33,7 +33,7 @@ _LLAMACPP = {
 
 
 def parameters(owner: str, model: str, sampling: Sampling, seed: int, tokens: int) -> dict[str, Any]:
-    """Arguments of the client's `completions.create`, but the prompt. owner: as the model's card has it."""
+    """The body of a request, but the prompt. owner: as the model's card has it."""
     standard: dict[str, Any] = {
         "model": model,
         "seed": seed,
@@ -48,4 +48,4 @@ def parameters(owner: str, model: str, sampling: Sampling, seed: int, tokens: in
         SGLANG: {"top_k": sampling.top_k or -1, **_SGLANG},
         LLAMACPP: {"top_k": sampling.top_k, **_LLAMACPP},
     }.get(owner, {"top_k": sampling.top_k} if sampling.top_k else {})
-    return standard | ({"extra_body": more} if more else {})
+    return standard | more

@@ -13,7 +13,7 @@ from stepviz.reward.logits import TASK
 if TYPE_CHECKING:
     import openai
 
-START = "was vLLM's server started with --runner pooling? (README, Reward models on vLLM)"
+START = "was vLLM's server started with --runner pooling? (docs/reward-models.md)"
 
 
 async def logits(client: openai.AsyncOpenAI, served: Served, sequences: Sequence[Sequence[int]]) -> list[Any]:

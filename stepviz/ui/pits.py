@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from db.values import ChainRow
 from stepviz import glore, gpo, pits, self_explore
+from stepviz.measuring import has_pit
 from stepviz.posterior import posterior
 from stepviz.rollouts import terminal
 from stepviz.strategies import Seen, Walk
@@ -80,7 +81,7 @@ def likely_of(
     scorers: Sequence[Scorer] = (),
     scores: Mapping[str, Mapping[int, float]] = MappingProxyType({}),
 ) -> Likely | None:
-    """Of a wrong chain with draws; None for another.
+    """Of a chain with draws that is wrong or states no answer; None for another.
 
     question: draws from the bare question (see `others`); measured_by: the id of the model whose draws these are;
     scorers: those that are shown, of which a SORM is read; scores: by scorer and step.
@@ -88,7 +89,7 @@ def likely_of(
     chain = row.chain
     open_ = tuple(i for i in range(1, chain.n + 1) if not terminal(chain, i))
     seen = {i: Seen(values[i].n, values[i].k) for i in open_}
-    if row.verdict.value != "wrong" or not any(at.n for at in seen.values()):
+    if not has_pit(row.verdict) or not any(at.n for at in seen.values()):
         return None
     sorm = next((s for s in scorers if s.role == "sorm" and len(scores[s.id]) == chain.n), None)
     walk = Walk(open_, 1, scores=tuple(scores[sorm.id][i] for i in range(1, chain.n + 1)) if sorm else ())
