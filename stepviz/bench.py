@@ -33,7 +33,7 @@ def data_file(folder: Path | None, name: str) -> Path:
 
 def equivalence(data: Path | None, **_: Any) -> Result:
     """Our grader on the expectations of public graders' own tests."""
-    from stepviz.agreement import equivalence_agreement
+    from stepviz.agreement.equivalence import equivalence_agreement
 
     found = equivalence_agreement(data_file(data, "equivalence/cases.jsonl"))
     rows = [{k: d[k] for k in ("line", "kind", "expected", "verdict", "reason")} for d in found["differences"]]
@@ -44,7 +44,7 @@ def equivalence(data: Path | None, **_: Any) -> Result:
 
 def equations(data: Path | None, **_: Any) -> Result:
     """False equations as a judge of steps that needs no model, on ProcessBench's GSM8K part."""
-    from stepviz.agreement import processbench_f1
+    from stepviz.agreement.processbench import processbench_f1
     from stepviz.equations import first_error
 
     rows = _rows(data_file(data, "processbench/gsm8k.json"))

@@ -256,7 +256,7 @@ TRANSFORMERS, VLLM, SERVED = "transformers", "vLLM in process", "vLLM served"
 SIDES = (
     Side(TRANSFORMERS, "ours", "transformers", _our_transformers),
     Side(TRANSFORMERS, "bare, a prefix a call", "transformers", _bare_transformers(padded=False), turns=1),
-    Side(TRANSFORMERS, "bare, 16 prefixes padded", "transformers", _bare_transformers(padded=True)),
+    Side(TRANSFORMERS, "bare, 16 prefixes padded", "transformers", _bare_transformers(padded=True), turns=3),
     Side(VLLM, "ours", "vllm", _our_vllm),
     Side(VLLM, "bare", "bare vllm", _bare_vllm(own_process=False)),
     Side(VLLM, "bare, in a process of its own", "bare vllm apart", _bare_vllm(own_process=True)),

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepviz import cli_compare, cli_datasets, cli_jobs, cli_pits, cli_refine, cli_regrade, cli_runs, cli_world
+from stepviz import (
+    cli_agree,
+    cli_compare,
+    cli_datasets,
+    cli_jobs,
+    cli_pits,
+    cli_refine,
+    cli_regrade,
+    cli_runs,
+    cli_world,
+)
 from stepviz.cli_output import Db, Json, emit, fail
 from stepviz.errors import StepvizError
 
@@ -27,6 +37,7 @@ app.command("score")(cli_jobs.score)
 app.command("pits")(cli_pits.pits)
 app.command("refine")(cli_refine.refine)
 app.command("compare")(cli_compare.compare)
+app.command("agree")(cli_agree.agree)
 app.add_typer(cli_runs.runs, name="run")
 app.add_typer(cli_world.world, name="world")
 app.add_typer(cli_datasets.dataset, name="dataset")

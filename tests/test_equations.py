@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepviz.agreement import processbench_f1
+from stepviz.agreement.processbench import processbench_f1
 from stepviz.equations import EquationCheck, check_step, first_error
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from stepviz import answers
-from stepviz.agreement import equivalence_agreement
+from stepviz.agreement.equivalence import equivalence_agreement
 from stepviz.grader_pool import shared_pool
 
 # line of the file -> (its kind, what the file expects, what we say, policy)

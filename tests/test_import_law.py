@@ -70,6 +70,8 @@ LEVELS = (
         "stepviz.measure_spec",
         "stepviz.compare_draws",
         "stepviz.compare_scored",
+        "stepviz.agree",
+        "stepviz.agree_sources",
         "stepviz.compare_address",
     ),
     ("stepviz.worker_process", "stepviz.costs"),
@@ -104,6 +106,7 @@ LEVELS = (
     (
         "stepviz.ui",
         "stepviz.cli",
+        "stepviz.cli_agree",
         "stepviz.cli_chains",
         "stepviz.cli_compare",
         "stepviz.cli_datasets",

@@ -1,0 +1,129 @@
+"""Two judges' agreement on the chains of a store: who, on which chains, at which threshold, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from db.store import Store
+from db.values import ProblemFilter
+from stepviz.agree_sources import Who, chains, opinions, scores_of, who
+from stepviz.agreement import scores as sc
+from stepviz.agreement.opinions import BAD, Opinion, Question
+from stepviz.agreement.report import Report, report
+from stepviz.agreement.thresholds import At, best, sweep
+from stepviz.errors import StepvizError
+from stepviz.refinement import THRESHOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """threshold: of scorers; tune_split: where it is chosen instead, against a."""
+
+    a: str
+    b: str
+    question: Question = "correct"
+    source: str | None = None
+    split: str | None = None
+    threshold: float | None = None
+    tune_split: str | None = None
+
+
+@dataclass
+class Side:
+    """One judge's opinions, by chain; of a scorer its numbers, too."""
+
+    who: Who
+    opinions: list[Opinion] = field(default_factory=list)
+    scores: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """scores: side → calibration and ranks of a scorer's numbers against the other side; sweeps: its thresholds."""
+
+    settings: Settings
+    report: Report
+    thresholds: dict[str, float]
+    scores: dict[str, dict[str, Any]]
+    sweeps: dict[str, tuple[At, ...]]
+
+    def told(self) -> dict[str, Any]:
+        """As JSON."""
+        s = self.settings
+        asked = {"a": s.a, "b": s.b, "question": s.question, "source": s.source, "split": s.split}
+        return asked | {"thresholds": self.thresholds, **self.report.told(), "scores": self.scores}
+
+
+def compare(store: Store, settings: Settings) -> Compared:
+    """StepvizError: nobody of that name, or no chain that both spoke of."""
+    judges = who(store, settings.a, settings.question), who(store, settings.b, settings.question)
+    threshold = settings.threshold if settings.threshold is not None else THRESHOLD
+    if settings.tune_split is not None:
+        threshold = _tuned(store, settings, judges, threshold)
+    a, b = _sides(store, settings, judges, threshold)
+    found = report(a.opinions) if settings.a == settings.b else report(a.opinions, b.opinions)
+    if not found.chains:
+        where = " of these problems" if settings.source or settings.split else ""
+        raise StepvizError(f"there is no chain{where} that both {settings.a} and {settings.b} spoke of")
+    scored = [(side, other) for side, other in ((a, b), (b, a)) if side.who.kind == "scorer" and side is not other]
+    return Compared(
+        settings,
+        found,
+        {side.who.asked: threshold for side, _ in scored},
+        {side.who.asked: known for side, other in scored if (known := _of_scores(side, other))},
+        {side.who.asked: _sweep(side, other) for side, other in scored},
+    )
+
+
+def _sides(store: Store, settings: Settings, judges: tuple[Who, Who], threshold: float) -> tuple[Side, Side]:
+    sides = Side(judges[0]), Side(judges[1])
+    for at in chains(store, ProblemFilter(source=settings.source, split=settings.split)):
+        said = [opinions(store, side.who, at, settings.question, threshold) for side in sides]
+        if not all(said):
+            continue
+        for side, own in zip(sides, said, strict=True):
+            side.opinions += own
+            if side.who.kind == "scorer":
+                side.scores[at.row.chain.id] = scores_of(side.who, at)
+    return sides
+
+
+def _tuned(store: Store, settings: Settings, judges: tuple[Who, Who], threshold: float) -> float:
+    if judges[1].kind != "scorer":
+        raise StepvizError(f"--tune-split chooses the threshold of b, and {settings.b} is no scorer")
+    there = replace(settings, split=settings.tune_split)
+    a, b = _sides(store, there, judges, threshold)
+    chosen = best(_sweep(b, a))
+    if chosen is None:
+        raise StepvizError(
+            f"no threshold can be chosen on {settings.tune_split}: {settings.a} and {settings.b} need chains there, "
+            "some with an error and some without"
+        )
+    return chosen.threshold
+
+
+def _sweep(side: Side, reference: Side) -> tuple[At, ...]:
+    known = [o for o in reference.opinions if o.first is not None and o.chain in side.scores]
+    return sweep([o.first or 0 for o in known], [side.scores[o.chain] for o in known])
+
+
+def _of_scores(side: Side, reference: Side) -> dict[str, Any]:
+    """Of steps that the reference spoke of; {} where there is none."""
+    labels, given = [], []
+    for opinion in reference.opinions:
+        for label, score in zip(opinion.steps, side.scores.get(opinion.chain, ()), strict=False):
+            if label is not None:
+                labels.append(int(label != BAD))
+                given.append(score)
+    if not labels:
+        return {}
+    roc, pr = sc.roc(labels, given), sc.precision_recall(labels, given)
+    return {
+        "n": len(labels),
+        "roc_auc": roc.area if roc else None,
+        "pr_auc": pr.area if pr else None,
+        "brier": sc.brier(labels, given),
+        "ece": sc.ece(labels, given),
+        "reliability": [{"score": b.score, "share": b.share, "n": b.n} for b in sc.reliability(labels, given)],
+    }

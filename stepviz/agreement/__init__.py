@@ -1,0 +1,1 @@
+"""How far two judges of steps agree: people, data sets, scorers, rollouts, the exact truth."""

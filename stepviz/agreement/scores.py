@@ -1,0 +1,82 @@
+"""A scorer's numbers against labels of steps: every threshold, ranks, calibration. Nothing is chosen on what is told.
+
+Labels are 1 (well) and 0 (an error); a score is the chance of 1 that the scorer states. Curves come from scikit-learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of a curve with the thresholds they stand at. area: under it; None with one class alone."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    thresholds: tuple[float, ...]
+    area: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Of a reliability diagram: the scores from low to high, their mean, and the share of labels 1 among them."""
+
+    low: float
+    high: float
+    n: int
+    score: float
+    share: float
+
+
+def roc(labels: Sequence[int], scores: Sequence[float]) -> Curve | None:
+    """False positives by true positives, an *error* being what is to be found; None with one class alone."""
+    from sklearn.metrics import auc, roc_curve
+
+    if len(set(labels)) < 2:
+        return None
+    x, y, at = roc_curve(1 - np.asarray(labels), 1 - np.asarray(scores, float))
+    return Curve(_told(x), _told(y), _told(1 - at), float(auc(x, y)))
+
+
+def precision_recall(labels: Sequence[int], scores: Sequence[float]) -> Curve | None:
+    """Recall by precision of errors; its area is the average precision."""
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
+    if len(set(labels)) < 2:
+        return None
+    errors, doubts = 1 - np.asarray(labels), 1 - np.asarray(scores, float)
+    precision, recall, at = precision_recall_curve(errors, doubts)
+    return Curve(_told(recall), _told(precision), _told(1 - at), float(average_precision_score(errors, doubts)))
+
+
+def brier(labels: Sequence[int], scores: Sequence[float]) -> float:
+    from sklearn.metrics import brier_score_loss
+
+    return float(brier_score_loss(np.asarray(labels), np.asarray(scores, float), pos_label=1))
+
+
+def reliability(labels: Sequence[int], scores: Sequence[float], bins: int = BINS) -> tuple[Bin, ...]:
+    """Bins of equal width over [0, 1]; empty ones are left out. A score on a border belongs to the upper bin."""
+    y, p = np.asarray(labels, float), np.asarray(scores, float)
+    place = np.minimum((p * bins).astype(int), bins - 1)
+    return tuple(
+        Bin(i / bins, (i + 1) / bins, int(here.sum()), float(p[here].mean()), float(y[here].mean()))
+        for i in range(bins)
+        if (here := place == i).any()
+    )
+
+
+def ece(labels: Sequence[int], scores: Sequence[float], bins: int = BINS) -> float:
+    """Expected calibration error (Naeini 2015; Guo 2017): the bins' mean gap, each by how much is in it."""
+    found = reliability(labels, scores, bins)
+    return sum(b.n * abs(b.share - b.score) for b in found) / max(sum(b.n for b in found), 1)
+
+
+def _told(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(float(np.clip(v, 0, 1)) for v in values)
