@@ -6,7 +6,8 @@ where the SORM, or the place in the chain alone, expects the pit; it ends
 
     when the pit is certain (posterior.Posterior.found),
     when a draw would cost more than it says: `price` is how many nats an exhaustive measurement's tokens must bring,
-    when the chain has cost `budget` of an exhaustive measurement, by the expected lengths in `Walk.tokens`.
+    when the chain has cost `budget` of an exhaustive measurement, by the expected lengths in `Walk.tokens`; the
+    question's draws that were there before are sampling's, and no cost of it.
 
 The question itself is drawn only where nothing else is left to doubt: a pit at step 1 is certain if the answer is
 reached from the question.
@@ -48,7 +49,7 @@ class Adaptive:
         if now.found(question, self.confidence).sure == "certain":
             return {}
         shares = np.array(walk.tokens) / (walk.k * sum(walk.tokens))  # of an exhaustive measurement, a draw
-        share, spent = shares[1:], now.n @ shares[1:] + question.n * shares[0]
+        share, spent = shares[1:], now.n @ shares[1:] + (question.n - walk.paid) * shares[0]
         if self._doubts_the_question(now, question) and not over(question, walk.k, whole=True):
             return {0: question.n + 1} if spent + shares[0] <= self.budget else {}
         worth = information(now) / share

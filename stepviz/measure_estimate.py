@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
 from stepviz.measuring import Walking, lengths
 from stepviz.posterior import PitModel, posterior
-from stepviz.strategies import Seen, Strategy, Walk, Wanted, exhaustive
+from stepviz.strategies import NOTHING, Seen, Strategy, Walk, Wanted, exhaustive
 from stepviz.types import Chain, Continuation
 
 RUNS = 32
@@ -68,6 +68,7 @@ def of_walk(
     if strategy is exhaustive:
         return _cost(_left({i: n for i, n in strategy(walk, {}).items() if i not in paid}, stored), sizes)
     begun = {i: _begun(stored[i], walk.k) for i in (0, *walk.open) if 0 in stored.get(i, {})}
+    walk = replace(walk, paid=begun.get(0, NOTHING).n)
     if not strategy(walk, begun):
         return Expected()
     choose, rng = _remembered(strategy, walk), random.Random(0)

@@ -38,17 +38,22 @@ class Walking:
     failed: dict[int, str] = field(default_factory=dict)  # step → why it cannot be continued
 
     @cached_property
+    def open(self) -> tuple[int, ...]:
+        return tuple(i for i in range(1, self.chain.n + 1) if not terminal(self.chain, i))
+
+    @cached_property
     def walk(self) -> Walk:
-        open_ = tuple(i for i in range(1, self.chain.n + 1) if not terminal(self.chain, i))
+        """What is remembered has to be so before."""
         own = own_suffix(self.chain, self.verdict, results=self.results) if self.consistent_only else ()
-        return Walk(open_, self.k, has_pit(self.verdict), own, self.scores, lengths(self.chain, open_))
+        tokens, paid = lengths(self.chain, self.open), len(self.draws.get(0, ()))
+        return Walk(self.open, self.k, has_pit(self.verdict), own, self.scores, tokens, paid)
 
     def remember(self, draws: Mapping[str, Sequence[Continuation]]) -> None:
         """Of what was drawn earlier: draws 0, 1, … < k of the question and the open prefixes, by prefix hash and j.
 
         The chain itself may be one of the question's. It is known to be wrong, so the question looks no better by it.
         """
-        for i in (0, *self.walk.open):
+        for i in (0, *self.open):
             found = draws.get(self.want(i, self.k).key.prefix_hash, ())
             whole = [c for place, c in enumerate(found) if c.j == place < self.k]
             if whole:

@@ -38,7 +38,7 @@ class Walk:
     open: the steps 1 … whose prefix is not terminal; k: draws that make a prefix a failure; wrong: whether the chain's
     own answer is; own: of each step 1 … n whether the chain's own suffix already makes it positive (empty: of none;
     see stepviz.glore.own_suffix); scores: a SORM's after each step, where there are any; tokens: of each open step
-    what a continuation is expected to cost.
+    what a continuation is expected to cost; paid: draws of the question that were there before, sampling's.
     """
 
     open: tuple[int, ...]
@@ -47,6 +47,7 @@ class Walk:
     own: tuple[bool, ...] = ()
     scores: tuple[float, ...] = ()
     tokens: tuple[float, ...] = ()
+    paid: int = 0
 
     def positive(self, step: int) -> bool:
         return bool(self.own) and self.own[step - 1]

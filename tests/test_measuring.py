@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from stepviz import pits
+from stepviz.adaptive import Adaptive
 from stepviz.measuring import Walking
 from stepviz.rollouts import by_prefix
 from stepviz.strategies import STRATEGIES, Seen
@@ -33,3 +37,16 @@ def test_earlier_draws_of_the_question_are_known_without_a_gap() -> None:
     verdicts = {0: "wrong", 1: "correct", 2: "wrong", 4: "correct", 8: "correct"}
     walking.remember(by_prefix([draw(PROBLEM, j, verdict=verdict) for j, verdict in verdicts.items()]))
     assert walking.seen() == {0: Seen(3, 1)}
+
+
+def test_what_sampling_has_drawn_from_the_question_is_no_cost_of_the_walk() -> None:
+    """Eight samples of a problem are more than a quarter of what a chain of four open steps costs, and each costs as
+    much as any: the first draw is made all the same, the same one as without them."""
+
+    chosen = Adaptive(pits.shipped())
+    sampled, alone = (Walking(LONG, PROBLEM, WRONG, chosen, 8) for _ in range(2))
+    sampled.remember(by_prefix([draw(PROBLEM, j, verdict="wrong") for j in range(8)]))
+    assert sampled.walk.paid == 8
+    assert sampled.wants().keys() == alone.wants().keys() != set()
+    spent = replace(sampled.walk, paid=0)  # drawn by the strategy itself they are
+    assert chosen(spent, sampled.seen()) == {}
