@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,11 @@ from db.store import open_store
 from stepviz import adaptive, pits
 from stepviz import statistics as st
 from stepviz.bench_measure_data import Case, K, collect
-from stepviz.bench_measure_sure import foretold, standing
-from stepviz.bench_measure_ways import SURE, Reading, alone, read, readings
+from stepviz.bench_measure_sure import foretold, foretold_by_value, standing
+from stepviz.bench_measure_ways import EVERY, SURE, Reading, alone, labelled, read, readings
 from stepviz.engines import load
 from stepviz.results import FOLDER, Rows
+from stepviz.strategies import exhaustive
 from stepviz.svg import chart
 
 SORM = "embedded:sorm"
@@ -46,9 +48,14 @@ def measure(
         "pits against the exact one, % of wrong chains": [offsets(way, cases) for way in ways.values()],
         "how adaptive's pits stand, wrong chains": [standing(ways["adaptive"], cases)],
         "8 other draws of each prefix of 200 wrong chains, as the posterior foretells them": foretold(
-            {name: ways[name] for name in ("adaptive", "exhaustive", "the pit model alone")}, cases
+            {name: ways[name] for name in ("adaptive", "exhaustive, read by the pit model", "the pit model alone")},
+            cases,
         ),
-        "labels of `backward` against those of all draws": [identical(ways, cases)],
+        "the same after adaptive's draws, by what is foretold": foretold_by_value(ways["adaptive"], cases),
+        "labels of `backward` against those of all draws": [
+            identical(ways["backward"], ways["exhaustive"]),
+            identical(ways[EVERY], labelled("exhaustive", [replace(case, rule="every") for case in cases], exhaustive)),
+        ],
         "where `bisect` errs, wrong chains": bisect_errs(ways, cases),
         "the chains": [about(cases, loaded.model_id)],
         "what trained the ways that draw nothing": [trained()],
@@ -76,7 +83,8 @@ def row(way: Reading, whole: Reading, cases: Sequence[Case]) -> dict[str, Any]:
             way.tokens(cases, steps_only=True) / whole.tokens(cases, steps_only=True)
         ),
         "continuations a wrong chain": round(draws / len(wrong), 1),
-        "prefill, % of exhaustive": _percent(way.prefill(cases) / whole.prefill(cases)),
+        "prefill, % of exhaustive": _percent(way.prefill(cases, kept=True) / whole.prefill(cases, kept=True)),
+        "read anew each turn": _percent(way.prefill(cases, kept=False) / whole.prefill(cases, kept=False)),
         "pit exact, %": st.bootstrap(st.ones(_pits(way, cases, 0)[None]), st.mean).text(),
         "pit within one, %": st.bootstrap(st.ones(_pits(way, cases, 1)[None]), st.mean).text(),
         "labels right, all chains, %": _percent(st.accuracy(_counts(way, cases).sum(axis=0))),
@@ -129,12 +137,13 @@ def offsets(way: Reading, cases: Sequence[Case]) -> dict[str, Any]:
     return {"strategy": way.name, **{name: _percent(some.mean()) for name, some in found.items()}}
 
 
-def identical(ways: Mapping[str, Reading], cases: Sequence[Case]) -> dict[str, Any]:
-    same = [list(a) == list(b) for a, b in zip(ways["exhaustive"].labels, ways["backward"].labels, strict=True)]
+def identical(way: Reading, whole: Reading) -> dict[str, Any]:
+    same = [list(a) == list(b) for a, b in zip(way.labels, whole.labels, strict=True)]
     return {
-        "chains": len(cases),
+        "strategy": way.name,
+        "chains": len(same),
         "all labels the same": sum(same),
-        "labels": sum(len(x) for x in ways["backward"].labels),
+        "labels": sum(len(x) for x in way.labels),
     }
 
 

@@ -16,7 +16,7 @@ from db.store import Store
 from db.values import ModelRow
 from stepviz.engines import Engine
 from stepviz.engines.prompts import encode
-from stepviz.glore import consistent, own_suffix
+from stepviz.glore import Results, consistent, own_suffix
 from stepviz.measure_job import Known
 from stepviz.measuring import lengths
 from stepviz.reward import load_scorer
@@ -27,7 +27,7 @@ from stepviz.types import Continuation, Problem, Sampling, SourceItem
 from stepviz.world import ExactJudge, Judgement, embedded_problems, exact_for
 
 K = 8
-RESULTS = "last"  # which of a prefix's results a consistent success uses: as the embedded SORM learnt
+RESULTS: Results = "last"  # as the embedded SORM learnt
 TWICE = 200  # wrong chains with 2K draws a prefix
 FIRST = 10_000  # of the test problems: on earlier ones `adaptive` was seen to cost too much, and its price was raised
 PROBLEMS = 200  # at once
@@ -36,13 +36,17 @@ AT_ONCE = 50  # chains measured in one call of the engine
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A chain, what the exact judge and the SORM say of it, and its draws of steps 0 … m."""
+    """A chain, what the exact judge and the SORM say of it, and its draws of steps 0 … m.
+
+    rule: which of a prefix's results a consistent success uses, see stepviz.glore.
+    """
 
     problem: Problem
     sample: Sample
     draws: dict[int, list[Continuation]]
     prompt: dict[int, int]  # tokens before each prefix's end
     scores: tuple[float, ...] = ()
+    rule: Results = RESULTS
 
     @property
     def wrong(self) -> bool:
@@ -62,7 +66,7 @@ class Case:
 
     @cached_property
     def own(self) -> tuple[bool, ...]:
-        return own_suffix(self.sample.chain, self.sample.verdict, results=RESULTS)
+        return own_suffix(self.sample.chain, self.sample.verdict, results=self.rule)
 
     @property
     def solvable(self) -> list[bool]:
@@ -77,7 +81,7 @@ class Case:
         """Step → of each draw whether it is right and, by GLoRe's rule, consistent."""
         steps = self.sample.chain.steps
         return {
-            i: [c.verdict == "correct" and consistent(steps[:i], c.text, results=RESULTS) for c in draws]
+            i: [c.verdict == "correct" and consistent(steps[:i], c.text, results=self.rule) for c in draws]
             for i, draws in self.draws.items()
         }
 

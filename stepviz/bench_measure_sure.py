@@ -7,6 +7,8 @@ the posterior foretells how many of K other draws succeed, and those were drawn.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,11 @@ from stepviz import pits
 from stepviz.bench_measure_data import Case, K
 from stepviz.bench_measure_ways import Reading
 from stepviz.posterior import Posterior, posterior
+from stepviz.statistics import bootstrap, mean
 from stepviz.strategies import NOTHING
 
 MASS = 0.95
+BINS = (0.0, 0.05, 0.2, 0.4, 1.0)  # no posterior foretells 1
 
 
 def standing(way: Reading, cases: Sequence[Case]) -> dict[str, Any]:
@@ -40,23 +44,56 @@ def foretold(ways: Mapping[str, Reading], cases: Sequence[Case]) -> list[dict[st
     """
     rows = []
     for name, way in ways.items():
-        inside, mass, expected, drawn = [], [], [], []
-        for case, seen in zip(cases, way.seen, strict=True):
-            if not (case.wrong and all(len(draws) == 2 * K for draws in case.draws.values())):
-                continue
-            for i, chances in zip(case.walk.open, counts(posterior(pits.shipped(), case.walk, seen)), strict=True):
-                low, high = (int(np.searchsorted(chances.cumsum(), q)) for q in ((1 - MASS) / 2, (1 + MASS) / 2))
-                k = sum(case.right(i)[K:])
-                inside.append(low <= k <= high)
-                mass.append(chances[low : high + 1].sum())
-                expected.append(chances @ np.arange(K + 1) / K)
-                drawn.append(k / K)
+        found = _prefixes(way, cases)
         rows.append({
-            "draws of": name, "prefixes": len(inside), "inside its 95 %, %": _percent(np.mean(inside)),
-            "foretold inside, %": _percent(np.mean(mass)), "mean V foretold": round(float(np.mean(expected)), 3),
-            "mean V drawn": round(float(np.mean(drawn)), 3),
+            "draws of": name, "prefixes": len(found),
+            "inside its 95 %, %": _percent(np.mean([at.inside for at in found])),
+            "foretold inside, %": _percent(np.mean([at.mass for at in found])),
+            "mean V foretold": round(float(np.mean([at.expected for at in found])), 3),
+            "mean V drawn": round(float(np.mean([at.drawn for at in found])), 3),
         })  # fmt: skip
     return rows
+
+
+def foretold_by_value(way: Reading, cases: Sequence[Case]) -> list[dict[str, Any]]:
+    """A mean may be right because errors cancel: so by what was foretold. Intervals draw chains again."""
+    found, rows = _prefixes(way, cases), []
+    for low, high in pairwise(BINS):
+        here = [at for at in found if low <= at.expected < high]
+        if here:
+            sums = np.zeros((1, max(at.chain for at in found) + 1, 2))
+            for at in here:
+                sums[0, at.chain] += at.drawn - at.expected, 1
+            rows.append({
+                "V foretold": f"{low:g} to {high:g}", "prefixes": len(here),
+                "foretold": round(float(np.mean([at.expected for at in here])), 3),
+                "drawn": round(float(np.mean([at.drawn for at in here])), 3),
+                "drawn − foretold, points [95 %]": bootstrap(sums, mean).text(),
+            })  # fmt: skip
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """An open prefix: what was foretold of V, whether its unseen draws lie in the range, and what that should hold."""
+
+    chain: int
+    expected: float
+    drawn: float
+    inside: bool
+    mass: float
+
+
+def _prefixes(way: Reading, cases: Sequence[Case]) -> list[Foretold]:
+    found = []
+    for place, (case, seen) in enumerate(zip(cases, way.seen, strict=True)):
+        if not (case.wrong and all(len(draws) == 2 * K for draws in case.draws.values())):
+            continue
+        for i, chances in zip(case.walk.open, counts(posterior(pits.shipped(), case.walk, seen)), strict=True):
+            low, high = (int(np.searchsorted(chances.cumsum(), q)) for q in ((1 - MASS) / 2, (1 + MASS) / 2))
+            k, expected = sum(case.right(i)[K:]), float(chances @ np.arange(K + 1) / K)
+            found.append(Foretold(place, expected, k / K, low <= k <= high, float(chances[low : high + 1].sum())))
+    return found
 
 
 def counts(now: Posterior, k: int = K) -> np.ndarray:

@@ -74,18 +74,22 @@ def test_ways_read_one_table(problem: Problem) -> None:
     # 5 tokens a draw: 3 steps of 8, and 7 of the question, whose draw 0 is the chain itself
     assert ways["exhaustive"].tokens([case]) == 5 * (3 * 8 + 7)
     assert ways["backward"].tokens([case]) == 5 * (8 + 4)  # step 2 draws 1, 1, 2
-    assert ways["backward"].prefill([case]) == 20
+    assert ways["backward"].prefill([case], kept=True) == 20
+    assert (
+        ways["backward"].prefill([case], kept=False) == 70
+    )  # to 1, 2, 4 and 8 draws of step 3, to 1, 2 and 4 of step 2
+    assert ways["no draw, no model: every step is lost"].labels == [[0, 0, 0]]
     assert ways["the pit model alone"].tokens([case]) == 0
 
 
 def test_a_row_of_the_table_by_hand(problem: Problem) -> None:
     case = case_of({}, problem)
-    way = Reading("by hand", [[1, 1, 0]], [3], [{1: Seen(2, 1), 3: Seen(8, 0)}])
+    way = Reading("by hand", [[1, 1, 0]], [3], [{1: Seen(2, 1), 3: Seen(8, 0)}], [{1: 2, 3: 4}])
     whole = bench_measure.readings([case])["exhaustive"]
     row = bench_measure.row(way, whole, [case])
     assert row["sampled tokens, % of exhaustive, all chains"] == pytest.approx(100 * 50 / 155, abs=0.05)
     assert row["continuations a wrong chain"] == 10
-    assert row["prefill, % of exhaustive"] == 50.0
+    assert (row["prefill, % of exhaustive"], row["read anew each turn"]) == (50.0, 150.0)
     assert row["pit exact, %"].startswith("0.0 ")
     assert row["pit within one, %"].startswith("100.0 ")
     assert row["labels right, all chains, %"] == pytest.approx(66.7)

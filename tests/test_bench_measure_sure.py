@@ -38,3 +38,15 @@ def test_draws_that_no_model_foretells_lie_outside(monkeypatch: pytest.MonkeyPat
     assert (row["prefixes"], row["inside its 95 %, %"], row["foretold inside, %"]) == (3, 66.7, 100.0)
     assert row["mean V drawn"] == pytest.approx(5 / 24, abs=5e-4)
     assert row["mean V foretold"] == 0.0
+
+
+def test_errors_that_cancel_show_by_what_is_foretold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step 1 is foretold nearly sure successes and brings five of eight, the others none and bring two and none."""
+    monkeypatch.setattr(pits, "shipped", lambda: PitModel((1e6, 1.0), (1.0, 1e6), (0.0,) * 3, (0.0,) * 5))
+    problem = next(p for p in embedded_problems("test", 300) if len((p.solution or "").split("\n")) == 4)
+    case = case_of({1: "1" * 8 + "11111000", 2: "0" * 8 + "11000000"}, problem)
+    seen = {1: Seen(8, 8), 2: Seen(8, 0), 3: Seen(8, 0)}
+    low, high = sure.foretold_by_value(Reading("by hand", [[1, 0, 0]], [2], [seen]), [case])
+    assert (low["V foretold"], low["prefixes"], low["foretold"], low["drawn"]) == ("0 to 0.05", 2, 0.0, 0.125)
+    assert (high["V foretold"], high["prefixes"], high["foretold"], high["drawn"]) == ("0.4 to 1", 1, 1.0, 0.625)
+    assert high["drawn − foretold, points [95 %]"].startswith("-37.5 ")

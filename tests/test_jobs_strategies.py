@@ -123,7 +123,7 @@ def test_a_chain_whose_answer_could_not_be_judged_is_told_as_not_searched(bench:
     assert (run.state, bench.draws()) == ("done", [])
     assert run.progress["note"].startswith("1 chains state an answer that could not be judged: they were not taken")
     run = bench.do("measure", chains=[silent.id], n=8, strategy=name)
-    assert (run.state, "note" in run.progress) == ("done", False)
+    assert (run.state, run.progress.get("note", "")) == ("done", "")
     assert bench.draws()
 
 
