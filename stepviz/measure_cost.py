@@ -80,7 +80,7 @@ def cost_of(store: Store, spec: Mapping[str, Any]) -> Cost:
             continue
         found = read(store, row, problem.problem, engine, sampling, scorers)
         total += of_chain(found, found.walking(strategy, spec["n"], **settings), model, runs, paid)
-    return Cost(len(ids) - left_out, total, speed_of(store, spec["engine"]), left_out)
+    return Cost(len(ids) - left_out, total, speed_of(store, spec["engine"], strategy=name), left_out)
 
 
 def _scorers(store: Store, spec: Mapping[str, Any]) -> Sequence[str]:
@@ -116,13 +116,14 @@ def read(
     return Chosen(row, problem, draws, sampling, scores)
 
 
-def speed_of(store: Store, engine: str, looked_at: int = LOOKED_AT) -> float | None:
-    """Tokens a second over the engine's latest runs that drew at all; looked_at: runs of any kind, the latest."""
-    tokens = seconds = 0.0
-    taken = 0
+def speed_of(store: Store, engine: str, looked_at: int = LOOKED_AT, strategy: str = "exhaustive") -> float | None:
+    """Tokens a second over the engine's latest runs that drew at all, by this strategy where there are any: one with
+    short turns has less at work at once. looked_at: runs of any kind, the latest."""
+    drew: list[tuple[float, float, str]] = []
     for run in store.runs(looked_at):
         speed, drawn = run.progress.get("tokens_per_s"), run.progress.get("tokens")
-        ours = run.spec.get("engine") == engine and run.kind.removesuffix(" many") in DRAWING
-        if ours and speed and drawn and taken < TAKEN:
-            tokens, seconds, taken = tokens + drawn, seconds + drawn / speed, taken + 1
-    return tokens / seconds if seconds else None
+        if run.spec.get("engine") == engine and run.kind.removesuffix(" many") in DRAWING and speed and drawn:
+            drew.append((drawn, drawn / speed, run.spec.get("strategy", "exhaustive")))
+    taken = ([run for run in drew if run[2] == strategy] or drew)[:TAKEN]
+    seconds = sum(took for _, took, _ in taken)
+    return sum(tokens for tokens, _, _ in taken) / seconds if seconds else None

@@ -11,7 +11,7 @@ same place, walks over what it has drawn itself, and draws only what is missing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain, groupby, islice, repeat
 from pathlib import Path
@@ -56,8 +56,9 @@ def by_strategy(job: Job, score: Callable[[Job, str], None]) -> None:
         if not active:
             break
         asked, through = _asked(job, active)
-        turns.through(through)
+        turns.through(through, known.drawn_now)
         active = [walk for walk, _ in asked]
+        turns.active = len(active)
         if not asked or job.cancelled():
             continue
         known.keep({walk.problem.id for walk in active})
@@ -73,15 +74,21 @@ def by_strategy(job: Job, score: Callable[[Job, str], None]) -> None:
 
 
 def _asked(job: Job, active: Sequence[Walking]) -> tuple[list[tuple[Walking, dict[int, Want]]], list[Walking]]:
-    """The chains with what they want next, and those that want nothing any more; cut short where it is cancelled."""
+    """The chains with what they want next, and those that want nothing any more; cut short where it is cancelled.
+
+    Others are let in: a strategy thinks for a while about thousands of chains. A walk asks by what it has heard itself,
+    so what others draw meanwhile changes no wish."""
     asked, through = [], []
     for walk in active:
         if job.cancelled():
             break
+        job.look()
         if wants := walk.wants():
             asked.append((walk, wants))
         else:
             through.append(walk)
+    else:
+        job.look()  # next all of these are looked up, before the engine lets anybody in
     return asked, through
 
 
@@ -187,6 +194,8 @@ class Turns:
     job: Job
     total: int
     done: int = 0
+    new: int = 0  # of those done, the ones that were drawn for in this life of the run
+    active: int = 0  # under way: these do cost something
     left_out: int = 0  # without a gold answer
     unjudged: int = 0  # taken as right ones, for nobody can say that they are wrong
     tokens: int = 0  # in this life of the run
@@ -204,9 +213,12 @@ class Turns:
         self.job.let_in()
         self.began += time.monotonic() - paused
 
-    def through(self, walks: Sequence[Walking]) -> None:
+    def through(self, walks: Sequence[Walking], drawn_now: Collection[str]) -> None:
+        """drawn_now: problems that were drawn for in this life of the run."""
         self.done += len(walks)
+        self.active = max(0, self.active - len(walks))
         for walk in walks:
+            self.new += walk.problem.id in drawn_now
             self.failed += list(walk.failed.values())[:1]
             unjudged = walk.verdict.value == "unknown" and not has_pit(walk.verdict)
             self.unjudged += unjudged and self.job.spec["strategy"] != "backward"
@@ -233,9 +245,19 @@ class Turns:
     def _tell(self, tokens: int) -> None:
         seconds = max(time.monotonic() - self.began, 1e-3)
         done = self.done + self.left_out
-        eta = round(seconds * (self.total - done) / self.done, 1) if self.done else None
         speed = {"tokens": self.job.bill.sampled, "tokens_per_s": round((self.tokens + tokens) / seconds)}
-        self.job.tell(done=done, total=self.total, unit="chains", eta_s=eta, **speed)
+        self.job.tell(done=done, total=self.total, unit="chains", eta_s=self._left_s(seconds, done), **speed)
+
+    def _left_s(self, seconds: float, done: int) -> float | None:
+        """By the chains that took time: those that cost nothing come through at once, ahead of those beside them.
+
+        Of the chains that have not begun as many are taken to cost something as of those that have.
+        """
+        if not self.new:
+            return None
+        waiting = max(0, self.total - done - self.active)
+        costly = (self.new + self.active) / max(done + self.active, 1)
+        return round(seconds / self.new * (self.active + waiting * costly), 1)
 
 
 class Known:
@@ -244,6 +266,7 @@ class Known:
     def __init__(self, store: Store, engine: Engine, sampling: Sampling) -> None:
         self.store, self.of = store, (engine.model_id, sampling.hash)
         self.problems: dict[str, dict[str, list[Continuation]]] = {}
+        self.drawn_now: set[str] = set()  # problems
 
     def keep(self, problem_ids: set[str]) -> None:
         self.problems = {id: found for id, found in self.problems.items() if id in problem_ids}
@@ -255,6 +278,7 @@ class Known:
         for c in new:  # looked up first: what is read after it is stored would be there twice
             self._problem(c.problem_id)
         self.store.add_continuations(new)
+        self.drawn_now.update(c.problem_id for c in new)
         for c in new:
             key = PrefixKey(c.problem_id, c.prefix_hash)
             self.problems[key.problem_id].setdefault(key.prefix_hash, []).append(c)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -113,7 +115,8 @@ def test_without_a_gold_answer_there_is_nothing_to_measure(bench: Bench) -> None
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "backward"])
 def test_a_chain_whose_answer_could_not_be_judged_is_told_as_not_searched(bench: Bench, name: str) -> None:
     """It may be right: no pit is looked for. One that states no answer missed it, and is walked along."""
-    unjudged, silent = chain_of("3+12=16\n16 it is\n#### 16\n", "unjudged"), chain_of("3+12=16\nso 16\n", "silent")
+    unjudged = chain_of("3+12=16\n16 it is\n#### 16\n", "unjudged")
+    silent = chain_of(LONG.text.replace("#### 16", "That is all of them."), "silent")
     verdicts = {
         unjudged.id: Verdict("unknown", "two values", "test", "x"),
         silent.id: Verdict("unknown", "none", "test"),
@@ -164,3 +167,18 @@ def test_problems_of_other_runs_are_let_go(bench: Bench) -> None:
     known.recall(OTHER.id, prefix_hash(""))
     known.keep({OTHER.id})
     assert set(known.problems) == {OTHER.id}
+
+
+def test_the_time_left_goes_by_the_chains_that_take_time() -> None:
+    """Of ten chains four came through for nothing and two in ten seconds, two are under way and two wait. Half of those
+    begun cost something: 5 s × (2 + ½ · 2)."""
+    told: dict[str, object] = {}
+    bill, spec = SimpleNamespace(sampled=0), {"strategy": "forward"}
+    job = SimpleNamespace(tell=lambda **how: told.update(how), bill=bill, spec=spec)
+    walks = [Walking(LONG, problem, WRONG, STRATEGIES["forward"], 8) for problem in (*[PROBLEM] * 4, *[OTHER] * 2)]
+    turns = measure_job.Turns(job, 10, began=time.monotonic() - 10)
+    turns.through(walks[:4], {OTHER.id})
+    assert told["eta_s"] is None
+    turns.active = 4
+    turns.through(walks[4:], {OTHER.id})
+    assert (told["done"], told["eta_s"]) == (6, pytest.approx(15, abs=0.5))

@@ -63,6 +63,24 @@ def test_a_chain_without_a_gold_answer_costs_nothing_and_is_told(bench: Bench) -
     assert (cost.chains, cost.left_out, cost.expected.continuations) == (1, 1, 24)
 
 
+def ran(bench: Bench, kind: str, tokens: int, speed: int, **spec: str) -> None:
+    id = bench.store.add_run(kind, {**spec, "tag": f"{kind}{tokens}"})
+    row = bench.store.claim_run("w")
+    assert row.id == id
+    bench.store.heartbeat(id, "w", {"tokens": tokens, "tokens_per_s": speed})
+    bench.store.finish_run(id, "done")
+
+
+def test_a_strategy_with_short_turns_has_a_speed_of_its_own(bench: Bench) -> None:
+    ran(bench, "measure", 1000, 500, engine="embedded")
+    assert speed_of(bench.store, "embedded", strategy="adaptive") == pytest.approx(500)
+    ran(bench, "measure", 100, 50, engine="embedded", strategy="adaptive")
+    assert speed_of(bench.store, "embedded", strategy="adaptive") == pytest.approx(50)
+    assert speed_of(bench.store, "embedded") == pytest.approx(500)
+    cost = cost_of(bench.store, {"chains": [LONG.id], "n": 8, "strategy": "adaptive"})
+    assert cost.seconds == pytest.approx(cost.expected.tokens / 50)
+
+
 def test_the_time_is_that_of_the_engines_latest_runs(bench: Bench) -> None:
     """300 tokens at 100 a second and 600 at 300: 900 in 5 seconds. Runs of another engine or kind say nothing."""
     assert cost_of(bench.store, {"chains": [CHAIN.id], "n": 8}).seconds is None
@@ -74,11 +92,7 @@ def test_the_time_is_that_of_the_engines_latest_runs(bench: Bench) -> None:
         ("measure", "embedded", 0, 0),
     )
     for kind, engine, tokens, speed in told:
-        id = bench.store.add_run(kind, {"engine": engine, "tag": f"{kind}{tokens}"})
-        row = bench.store.claim_run("w")
-        assert row.id == id
-        bench.store.heartbeat(id, "w", {"tokens": tokens, "tokens_per_s": speed})
-        bench.store.finish_run(id, "done")
+        ran(bench, kind, tokens, speed, engine=engine)
     assert speed_of(bench.store, "embedded") == pytest.approx(180)
     assert speed_of(bench.store, "hf:nobody") is None
     cost = cost_of(bench.store, {"chains": [CHAIN.id], "n": 8})

@@ -55,14 +55,14 @@ def how_to_measure(
     """bench: with the engine that measures; shown: the scorers whose scores the page shows."""
     store, newest = bench.store, newest_sorm(bench.store)
     sorm = next((s for s in shown if s.role == "sorm"), None)
-    model, speed = next(iter(models_of(bench)[-1:]), ""), speed_of(store, bench.engine, _LOOKED_AT)
+    model = next(iter(models_of(bench)[-1:]), "")
     found = read(store, row, problem.problem, model, bench.sampling, [sorm.id] if sorm else newest)
     offers = []
     for name in NAMES:
         walk = found.walking(STRATEGIES.get(name) or Adaptive(pits.shipped()), n, consistent_only=name == "backward")
         if name != "adaptive":
             walk.scores = ()
-        cost = of_chain(found, walk, pits.shipped())
+        cost, speed = of_chain(found, walk, pits.shipped()), speed_of(store, bench.engine, _LOOKED_AT, name)
         offers.append(StrategyOffer(name, GIVES[name], cost, cost.tokens / speed if speed else None))
     others = sorm is not None and sorm.id not in newest[:1]
     return HowToMeasure(tuple(offers), strategy if strategy in NAMES else NAMES[0], n, sorm.spec if others else "")
