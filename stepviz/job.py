@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stepviz.reward.scorer import Scorer
 
 LOOK_S = 0.2  # how often a job of many small pieces looks whether somebody waits
+BY = "engines"  # in the plan of a run: ids of the models that it opened for drawing, the latest one last
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Job:
     bill: Bill = field(default_factory=Bill)
     scorers: dict[str, tuple[Scorer, CountedScorer]] = field(default_factory=dict)  # by their models' ids
     writes: threading.Lock = field(default_factory=threading.Lock)
+    looked: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.spec: Mapping[str, Any] = self.run.spec
@@ -69,12 +71,17 @@ class Job:
         return self.cancel.is_set()
 
     def engine(self, spec: str = "", role: str = "generator") -> Engine:
-        """The spec's, else the one that the run's settings name as their engine. What it draws, this run pays."""
+        """The spec's, else the one that the run's settings name as their engine. What it draws, this run pays.
+
+        Its model's id is noted: other weights may come under the same spec, and the same ones under another.
+        """
         spec = spec or self.spec["engine"]
         self.tell(note=f"loading {spec}")
         engine = self.load(spec, self.spec.get("device"), self.spec.get("tokenizer"))
         self.store.add_model(ModelRow(engine.model_id, role, engine.spec))
-        self.tell(note="")
+        noted = self.progress.get("plan", {})
+        by = [id for id in noted.get(BY, ()) if id != engine.model_id]
+        self.tell(note="", plan={**noted, BY: [*by, engine.model_id]})  # stored with the bill, before the first draw
         return CountedEngine(engine, self.bill)
 
     def scorer(self, spec: str = "") -> Scorer:
@@ -94,14 +101,20 @@ class Job:
 
     def each(self, ids: Iterable[str]) -> Iterator[str]:
         """Every one once, until somebody cancels; others are let in: what is looked up for thousands takes a while."""
-        looked = time.monotonic()
         for id in dict.fromkeys(ids):
             if self.cancelled():
                 return
-            if time.monotonic() - looked > LOOK_S:
-                self.let_in()
-                looked = time.monotonic()
+            self.look()
             yield id
+
+    def look(self) -> float:
+        """Between two small pieces: others are let in, now and then. The seconds that took, which are not ours."""
+        paused = time.monotonic()
+        if paused - self.looked <= LOOK_S:
+            return 0.0
+        self.let_in()
+        self.looked = time.monotonic()
+        return self.looked - paused
 
     def sampling(self) -> Sampling:
         return self.store.sampling(self.spec["sampling"])
@@ -121,11 +134,12 @@ class Job:
 
     def planned(self, plan: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """What depends on what there was when the job began: stored before the first draw changes it. JSON."""
-        if "plan" not in self.progress:
+        noted = self.progress.get("plan", {})
+        if not noted.keys() - {BY}:
             made = dict(plan())
             if self.cancelled():
                 return made  # cut short, perhaps: nothing is drawn by it, and the next life makes its own
-            self.tell(plan=made)
+            self.tell(plan={**self.progress.get("plan", {}), **made})
             self.save()
         return self.progress["plan"]
 
@@ -140,7 +154,6 @@ class Tally:
     done: int = 0
     new: int = 0  # of those done, the ones that took time
     began: float = field(default_factory=time.monotonic)
-    looked: float = field(default_factory=time.monotonic)
     read: int = 0  # tokens, before this began
 
     def __post_init__(self) -> None:
@@ -155,11 +168,7 @@ class Tally:
         self.done += 1
         self.new += 1
         self._tell()
-        paused = time.monotonic()
-        if paused - self.looked > LOOK_S:  # chains are scored by the hundred a second
-            self.job.let_in()
-            self.looked = time.monotonic()
-            self.began += self.looked - paused
+        self.began += self.job.look()  # chains are scored by the hundred a second
 
     def _tell(self) -> None:
         seconds = time.monotonic() - self.began

@@ -77,7 +77,8 @@ def _asked(job: Job, active: Sequence[Walking]) -> tuple[list[tuple[Walking, dic
     """The chains with what they want next, and those that want nothing any more; cut short where it is cancelled.
 
     Others are let in: a strategy thinks for a while about thousands of chains. A walk asks by what it has heard itself,
-    so what others draw meanwhile changes no wish."""
+    so what others draw meanwhile changes no wish.
+    """
     asked, through = [], []
     for walk in active:
         if job.cancelled():
