@@ -40,6 +40,7 @@ class FakeServer:
     models: Any = None  # what /v1/models answers, as `answer` may
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     seen: dict[str, int] = field(default_factory=dict)
     busy: int = 0
     most: int = 0  # requests at one time
@@ -66,6 +67,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.of.keys.append(self.headers.get("Authorization"))
+        self.of.headers.append({name.lower(): value for name, value in self.headers.items()})
         listed = {"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "me"}]}
         self._send(listed if self.of.models is None else self.of.models)
 
@@ -78,6 +80,7 @@ class Handler(BaseHTTPRequestHandler):
         with self.of.lock:
             self.of.asked.append(body)
             self.of.keys.append(self.headers.get("Authorization"))
+            self.of.headers.append({name.lower(): value for name, value in self.headers.items()})
             name = json.dumps(body, sort_keys=True)
             again = self.of.seen[name] = self.of.seen.get(name, -1) + 1
             self.of.busy += 1

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stepviz import engines, worker
-from stepviz.engines import openai_calls
+from stepviz.engines.openai_client import setting
 from stepviz.engines.server import served
 from stepviz.errors import StepvizError
 from stepviz.rollouts import Want, draw
@@ -182,7 +182,7 @@ def test_draws_that_were_finished_before_a_failure_are_recorded_and_not_asked_fo
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STEPVIZ_OPENAI_REQUESTS", "1")
-    monkeypatch.setattr("stepviz.engines.openai_calls.RETRIES", 0)
+    monkeypatch.setattr("stepviz.engines.openai_client.RETRIES", 0)
     server.answer = lambda *_: completion("#### 7") if len(server.seen) <= 3 else None
     engine, kept = engines.load(server.spec), []
     wants = [Want(Problem("How many?", "7"), "", 8)]
@@ -293,7 +293,7 @@ def test_one_spelling_of_a_server() -> None:
 def test_a_setting_that_is_no_number_is_said(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEPVIZ_OPENAI_REQUESTS", value)
     with pytest.raises(StepvizError, match=r"STEPVIZ_OPENAI_REQUESTS is .* whole number"):
-        openai_calls.setting("STEPVIZ_OPENAI_REQUESTS")
+        setting("STEPVIZ_OPENAI_REQUESTS")
 
 
 # ---- where specs are read

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 
 import pytest
 
 from stepviz import engines
-from stepviz.engines import openai_calls
+from stepviz.engines.openai_client import in_flight, trusted
 from stepviz.engines.server import Served, served
 from stepviz.errors import StepvizError
 from tests.openai_cases import REQUESTS, SAMPLING, SECRET, FakeServer, asked_with_a_key, generate
@@ -76,7 +77,7 @@ def test_the_key_goes_only_where_it_may(
     monkeypatch.setenv("STEPVIZ_OPENAI_HOSTS", hosts)
     monkeypatch.setenv("OPENAI_BASE_URL", base)
     asked = served(f"openai:{url}#m")
-    assert openai_calls.options(asked)["api_key"] == (SECRET if goes else "none")
+    assert trusted(asked) == goes
 
 
 def test_a_name_that_is_said_to_be_this_machine_s_gets_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +85,7 @@ def test_a_name_that_is_said_to_be_this_machine_s_gets_no_key(monkeypatch: pytes
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", 0))])
     asked = served("openai:http://rebound.example:8000/v1#m")
     assert asked.here
-    assert openai_calls.options(asked)["api_key"] == "none"
+    assert not trusted(asked)
 
 
 def test_who_wants_a_key_that_may_not_go_there_says_how(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,3 +94,33 @@ def test_who_wants_a_key_that_may_not_go_there_says_how(server: FakeServer, monk
     with pytest.raises(StepvizError, match=r"name 127.0.0.1:\d+ in STEPVIZ_OPENAI_HOSTS and set OPENAI_API_KEY"):
         generate(server)
     assert not any(SECRET in key for key in server.keys)
+
+
+@pytest.mark.parametrize("goes", [True, False])
+def test_what_the_library_takes_from_the_environment_goes_only_where_the_key_may(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, goes: bool
+) -> None:
+    """An organization, a project, and headers of a gateway, which may be another key."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-ours")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-ours")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer gateway-ours\nX-Api-Token: token-ours")
+    monkeypatch.setattr(Served, "loopback", goes)
+    generate(server, REQUESTS[:1])
+    assert len(server.headers) == 2  # the look at the models, and the draw
+    for headers in server.headers:
+        said = " ".join(headers.values())
+        assert (SECRET in said or "gateway-ours" in said, "token-ours" in said, "org-ours" in said) == (goes,) * 3
+        assert headers["authorization"] == "Bearer none" or goes
+
+
+def test_no_more_requests_at_once_than_a_process_may_have_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raised as far as it may be: of 700 files 128 are for other things."""
+    limits = {"now": (256, 700)}
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits["now"])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, new: limits.update(now=new))
+    monkeypatch.setenv("STEPVIZ_OPENAI_REQUESTS", "300")
+    assert in_flight() == (300, "")
+    assert limits["now"] == (428, 700)
+    monkeypatch.setenv("STEPVIZ_OPENAI_REQUESTS", "1000")
+    assert in_flight() == (572, "572 requests at once, not 1,000: each is an open file, see ulimit -n")
+    assert limits["now"] == (700, 700)

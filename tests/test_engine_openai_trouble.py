@@ -13,7 +13,8 @@ import openai
 import pytest
 
 from stepviz import engines
-from stepviz.engines.openai_calls import client_of, failure
+from stepviz.engines.openai_calls import failure
+from stepviz.engines.openai_client import client_of
 from stepviz.engines.server import served
 from stepviz.errors import StepvizError
 from stepviz.types import Request
@@ -44,8 +45,8 @@ def test_an_answer_that_does_not_come_is_waited_for_once(server: FakeServer, mon
 
 
 def test_a_server_that_takes_no_connection_is_not_waited_for_as_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stepviz.engines.openai_calls.CONNECT_S", 0.2)
-    monkeypatch.setattr("stepviz.engines.openai_calls.RETRIES", 0)
+    monkeypatch.setattr("stepviz.engines.openai_client.CONNECT_S", 0.2)
+    monkeypatch.setattr("stepviz.engines.openai_client.RETRIES", 0)
     with ExitStack() as stack:
         deaf = stack.enter_context(socket.socket())
         deaf.bind(("127.0.0.1", 0))
@@ -140,7 +141,7 @@ def test_what_failed_for_a_while_is_asked_once_more_when_the_others_are_done(ser
 def test_what_fails_again_is_failed_and_ends_nothing(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four requests that a server cannot do, among others that it can."""
     monkeypatch.setenv("STEPVIZ_OPENAI_REQUESTS", "1")
-    monkeypatch.setattr("stepviz.engines.openai_calls.RETRIES", 0)
+    monkeypatch.setattr("stepviz.engines.openai_client.RETRIES", 0)
     server.answer = lambda body, _: (500, {"error": "assert"}) if body["seed"] % 3 == 2 else completion("good")
     found = generate(server)
     assert [i for i, c in enumerate(found) if c.error] == [2, 5, 8, 11]

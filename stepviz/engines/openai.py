@@ -23,21 +23,17 @@ from stepviz.engines.call import Call
 from stepviz.engines.endings import Endings, cut
 from stepviz.engines.openai_calls import (
     GARBAGE,
-    IN_FLIGHT,
-    TIMEOUT,
     Card,
     Failure,
     Lines,
     Trouble,
     card_of,
-    client_of,
     failure,
     here,
-    library,
     said,
-    setting,
     together,
 )
+from stepviz.engines.openai_client import TIMEOUT, client_of, in_flight, library, setting
 from stepviz.engines.openai_sampling import parameters
 from stepviz.engines.prompts import render
 from stepviz.engines.rows import check, rows_of
@@ -64,9 +60,9 @@ class OpenAIEngine:
         longest = self.tokenizer.model_max_length if self.tokenizer is not None else UNKNOWN
         self.context = int(min(self.card.context or UNKNOWN, longest))
         self.model_id = identity(self.card, self.served) + (f"+{Path(tokenizer).name}" if tokenizer else "")
-        self.notes: list[str] = []
+        self.at_once, fewer = in_flight()
+        self.notes: list[str] = [fewer] if fewer else []
         self._answered = False  # whether a request was ever answered
-        self.at_once = setting(IN_FLIGHT)
         self._client = client_of(self.served, self.at_once)
         self._lines: Lines | None = None
 

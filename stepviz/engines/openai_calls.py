@@ -15,8 +15,8 @@ from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
+from stepviz.engines.openai_client import HOSTS, IN_FLIGHT, KEY, TIMEOUT, library, looking, setting, trusted
 from stepviz.engines.server import FORM, Served
 from stepviz.errors import StepvizError
 
@@ -25,13 +25,7 @@ if TYPE_CHECKING:
 
     import openai
 
-KEY, HOSTS, BASE_URL = "OPENAI_API_KEY", "STEPVIZ_OPENAI_HOSTS", "OPENAI_BASE_URL"
-IN_FLIGHT, TIMEOUT = "STEPVIZ_OPENAI_REQUESTS", "STEPVIZ_OPENAI_TIMEOUT"
-DEFAULTS = {IN_FLIGHT: 256, TIMEOUT: 600}
-RETRIES = 4  # of the client, half a second to eight apart: a server that another one stands in for has that long
-LOOK_RETRIES, LOOK_S = 1, 10.0  # when a model is looked for, somebody waits
 GARBAGE = (ValueError, TypeError, AttributeError)  # the client's, over a body that it does not understand
-CONNECT_S = 10.0  # until a server takes a connection, which even a busy one does
 IN_A_ROW = 3  # failures without an answer between them: the server is not just stumbling over one request
 REFUSED = 8  # requests in the same words, before any is answered: it is not about one of them
 _REFUSED = (400, 413, 422)
@@ -82,70 +76,10 @@ class Card:
     context: int | None = None
 
 
-def setting(name: str) -> int:
-    """A whole number from the environment."""
-    given = os.environ.get(name, "").strip()
-    if not given:
-        return DEFAULTS[name]
-    if not given.isdecimal() or int(given) < 1:
-        raise StepvizError(f"{name} is {given[:40]!r}: give a whole number of at least 1")
-    return int(given)
-
-
-def options(served: Served, **more: Any) -> dict[str, Any]:
-    """Of a client. Without a key a word stands in its place: a server that asks for one says so."""
-    return {"base_url": served.url, "api_key": (_key() if trusted(served) else "") or "none", **more}
-
-
-def client_of(served: Served, in_flight: int) -> openai.AsyncOpenAI:
-    """It asks again by itself where nobody answers, or the server is busy (429) or fails (5xx).
-
-    As many connections as there are requests in flight are kept, where the library would close all but a hundred.
-    """
-    from httpx2 import Limits, ReadTimeout, Response, WriteTimeout
-
-    openai = library()
-
-    class Waiting(openai.DefaultAsyncHttpxClient):
-        """Time that is over is over: the library would wait as long again, four times."""
-
-        async def send(self, request: Any, **how: Any) -> Response:
-            try:
-                return await super().send(request, **how)
-            except (ReadTimeout, WriteTimeout) as error:
-                raise openai.APITimeoutError(request=request) from error  # which the library hands on as it is
-
-    timeout = openai.Timeout(setting(TIMEOUT), connect=min(CONNECT_S, setting(TIMEOUT)))
-    limits = Limits(max_connections=None, max_keepalive_connections=in_flight)
-    asks = Waiting(timeout=timeout, limits=limits)
-    return openai.AsyncOpenAI(**options(served, max_retries=RETRIES, timeout=timeout, http_client=asks))
-
-
-def trusted(served: Served) -> bool:
-    """Whether the key may go there: to this machine, to OpenAI's own, and where those who started the process say.
-
-    A spec may come from a link that somebody else has made: one click must not carry the key to any address. So a name
-    that is said to be this machine's is not asked for: who answers for a name may answer otherwise the next time.
-    """
-    if served.loopback or served.url.startswith("https://api.openai.com/"):
-        return True
-    named = [host.strip().lower() for host in os.environ.get(HOSTS, "").split(",")]
-    named.append(urlsplit(os.environ.get(BASE_URL, "")).netloc.lower())
-    return served.host in named or urlsplit(served.url).hostname in named
-
-
-def _key() -> str:
-    """Without the white space around it, which an environment file leaves; "" where there is none."""
-    key = os.environ.get(KEY, "").strip()
-    if not (key.isascii() and key.isprintable()):
-        raise StepvizError(f"{KEY} holds a character that no key has, a line break perhaps: set it anew")
-    return key
-
-
 def card_of(served: Served) -> Card:
     """The model's card. StepvizError where nobody answers, or it is not served: with those that are."""
     openai = library()
-    client = openai.OpenAI(**options(served, max_retries=LOOK_RETRIES, timeout=LOOK_S))
+    client = looking(served)
     try:
         listed = client.models.list()
         cards = [_card(model) for model in getattr(listed, "data", None) or ()]
@@ -174,16 +108,6 @@ def _card(model: Any) -> Card | None:
         root=root if isinstance(root, str) else "",
         context=context if known else None,
     )
-
-
-def library() -> Any:
-    try:
-        import openai
-    except ImportError:
-        raise StepvizError(
-            "the client library for servers is missing: .venv/bin/pip install -r requirements.txt"
-        ) from None
-    return openai
 
 
 def failure(error: Exception, served: Served) -> Failure:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepviz.engines.openai_calls import card_of, client_of, of_hub
+from stepviz.engines.openai_calls import card_of, of_hub
+from stepviz.engines.openai_client import client_of
 from stepviz.engines.server import Served
 from stepviz.engines.transformers import identity
 from stepviz.errors import StepvizError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from stepviz.engines.openai_calls import failure, library
+from stepviz.engines.openai_calls import failure
+from stepviz.engines.openai_client import library
 from stepviz.engines.server import Served
 from stepviz.errors import StepvizError
 from stepviz.reward.logits import TASK

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Iterable
 from importlib.util import find_spec
 
-from stepviz.engines.openai_calls import Card, card_of, library
+from stepviz.engines.openai_calls import Card, card_of
+from stepviz.engines.openai_client import library
 from stepviz.engines.server import Served, served
 from stepviz.engines.vllm_here import INSTALL
 from stepviz.errors import StepvizError
