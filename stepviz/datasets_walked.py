@@ -3,11 +3,15 @@
 A prefix at which a strategy stopped at its first success has fewer draws than one that failed to the end. So of what it
 has walked along, the prefixes with all their draws are nearly all failures, and to keep those alone would teach that
 little can be solved. The runs of the store say which chains were measured by a strategy, and which as a whole.
+
+A run notes the ids of the models that it opened (stepviz.job): one model has many addresses, and under one address come
+many models. Runs from before that name an engine only: a whole measurement by it counts where the model was first met
+under this name, and a strategy's walk whatever the name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +26,7 @@ PAGE = 500  # runs
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """Chains whose prefixes were drawn from by a strategy, and those that were measured with K draws everywhere."""
+    """Chains whose prefixes a model drew from by a strategy, and those that it measured with K draws everywhere."""
 
     by_strategy: frozenset[str] = frozenset()
     whole: frozenset[str] = frozenset()
@@ -44,16 +48,23 @@ def walked(store: Store, selection: Selection, k: int) -> Walked:
     """What the runs say of the selection's rollouts. One that was stopped has walked, and measured nothing whole."""
     by_strategy: set[str] = set()
     whole: set[str] = set()
-    engines = {model.spec for model in store.models() if model.id == selection.rollout_model}
+    model, met = selection.rollout_model, {m.spec for m in store.models() if m.id == selection.rollout_model}
     for run in _measurements(store):
-        spec, ids = run.spec, run.spec.get("chains", ())
+        spec, ids, by = run.spec, run.spec.get("chains", ()), _models(run)
         if spec.get("sampling") != selection.rollout_sampling:
             continue
         if "strategy" in spec:
-            by_strategy.update(ids)
-        elif run.state == "done" and "steps" not in spec and spec.get("engine") in engines and _draws(spec) >= k:
-            whole.update(ids)
+            if not by or model in by:
+                by_strategy.update(ids)
+        elif run.state == "done" and "steps" not in spec and _draws(spec) >= k:
+            its = by[-1] == model if by else spec.get("engine") in met
+            whole.update(ids if its else ())
     return Walked(frozenset(by_strategy), frozenset(whole))
+
+
+def _models(run: RunRow) -> Sequence[str]:
+    """Ids of those that its lives drew with, the latest life's last: what it lacked, that one has drawn."""
+    return run.progress.get("plan", {}).get("engines", ())
 
 
 def _measurements(store: Store) -> Iterator[RunRow]:

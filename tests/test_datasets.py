@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from db.store import Store, open_store
-from stepviz.datasets import Stopped, build
+from stepviz.datasets import build
 from stepviz.errors import StepvizError
 from stepviz.recipes import MASK, RECIPES
 from stepviz.types import Problem, Sampling, SourceItem, Verdict
@@ -119,45 +119,6 @@ def test_sorm_labels_balanced_and_not(school: Store):
     assert all(set(row["labels"]) != {MASK} for row in balanced)
     made = school.datasets()[0]
     assert sum(made.counts["labels"].values()) == sum(len(row["labels"]) for row in balanced)
-
-
-def measured(store: Store, chain: str, state: str = "done", **spec: object) -> None:
-    """A run of the store that has measured this chain."""
-    run = store.add_run("measure", {"chains": [chain], "engine": "embedded", "sampling": SAMPLING.hash, **spec})
-    store.finish_run(run, state)
-
-
-def test_soft_labels_leave_out_what_a_strategy_has_walked_along(school: Store):
-    """Of each problem there are a right chain, a wrong one that begins like it, and a wrong one that does not."""
-    soft, partly = {"soft": True, "balance": False}, "a chain measured in part, or by a strategy that stops early"
-    lost = next(row.chain.id for row in school.chains(cases.problem(2).id) if row.chain.n == 4)
-
-    def rows() -> tuple[int, list[int]]:
-        made = build(school, "sorm", soft)
-        return made.n_rows, [n for reason, n in made.dropped.items() if reason.startswith(partly)]
-
-    assert rows() == (18, [])
-    measured(school, lost, n=8, strategy="backward", sampling="another")
-    assert rows() == (18, [])
-    measured(school, lost, n=8, strategy="backward")
-    assert rows() == (16, [2])
-    assert build(school, "sorm", {"balance": False}).n_rows == 18  # labels are right however they were drawn
-    for spec in ({"n": 4}, {"n": 8, "steps": [1]}, {"n": 8, "engine": "hf:other"}, {"n": 8, "state": "cancelled"}):
-        measured(school, lost, **spec)
-        assert rows() == (16, [2])
-    measured(school, lost, add=8)
-    assert rows() == (18, [])
-
-
-def test_where_no_chain_is_whole_soft_labels_say_what_to_measure(store: Store):
-    cases.add(store, one := cases.problem(2))
-    lost = text(LOST, 2)
-    (chain,) = cases.sample(store, one, lost)
-    cases.measure(store, one, lost.split("\n")[0] + "\n", "3+1=4\n#### 4", "#### 9", k=1, good=1)
-    with pytest.raises(StepvizError, match=r"Measure whole chains: .*--k 8, without a strategy, or leave out --soft"):
-        build(store, "sorm", {"soft": True})
-    assert build(store, "sorm", {"balance": False}).n_rows == 1
-    assert chain.n == 4
 
 
 def test_a_test_problem_stops_the_build_even_where_its_question_is_in_a_train_split(school: Store):
@@ -308,18 +269,6 @@ def test_empty_results_say_what_is_missing(store: Store):
     with pytest.raises(StepvizError, match="balance left no label"):
         build(store, "sorm", {"k": 4, "max_per_problem": 1})
     assert store.datasets() == []
-
-
-def test_a_stopped_build_leaves_nothing(school: Store):
-    seen = []
-    with pytest.raises(Stopped, match="nothing was stored"):
-        build(school, "sorm", on_progress=seen.append, cancelled=lambda: len(seen) >= 0)
-    calls = iter(range(10_000))
-    with pytest.raises(Stopped):  # within the second pass, when rows are on their way into the store
-        build(school, "sorm", cancelled=lambda: next(calls) > 30)
-    assert school.datasets() == []
-    build(school, "sorm", on_progress=seen.append, cancelled=lambda: False)
-    assert seen[-1] == {"done": 6, "total": 6, "unit": "problems", "rows": 18}
 
 
 def test_a_style_renders_the_prompts_and_is_kept(school: Store, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Builds that are long: in bounded memory, as jobs of the worker."""
+"""Builds that are long: in bounded memory, stopped on the way, as jobs of the worker."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from db.spool import Spool
 from db.store import Store, open_store
+from stepviz.datasets import Stopped, build
 from stepviz.errors import StepvizError
 from stepviz.job import Job
 from tests import dataset_cases as cases
@@ -60,6 +61,18 @@ def test_a_build_is_a_job_like_any_other(school: Store):
     assert "the balance left no label" in failed.error  # no wrong chain has 16 rollouts a step
     with pytest.raises(StepvizError, match="a dataset job needs recipe"):
         bench.do("dataset", config={})
+
+
+def test_a_stopped_build_leaves_nothing(school: Store):
+    seen = []
+    with pytest.raises(Stopped, match="nothing was stored"):
+        build(school, "sorm", on_progress=seen.append, cancelled=lambda: len(seen) >= 0)
+    calls = iter(range(10_000))
+    with pytest.raises(Stopped):  # within the second pass, when rows are on their way into the store
+        build(school, "sorm", cancelled=lambda: next(calls) > 30)
+    assert school.datasets() == []
+    build(school, "sorm", on_progress=seen.append, cancelled=lambda: False)
+    assert seen[-1] == {"done": 6, "total": 6, "unit": "problems", "rows": 18}
 
 
 def test_a_cancelled_build_is_a_cancelled_run(school: Store, monkeypatch: pytest.MonkeyPatch):
