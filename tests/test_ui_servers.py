@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -166,6 +167,14 @@ def test_a_chat_style_without_a_tokenizer_is_said_at_the_form(filled: Filled, se
     server.models = {"object": "list", "data": [{"id": MODEL, "owned_by": "vllm", "root": "/m", "object": "model"}]}
     act(filled, "measure", at(filled), other=server.spec)
     assert len(filled.bench.store.runs()) == 2, "a server of this machine says where the model lies"
+
+
+def test_compare_has_no_field_for_a_tokenizer_and_says_what_can_be_done(filled: Filled, server: FakeServer) -> None:
+    start = {"act": "start", "at": f"?after=embedded&before={quote(server.spec)}"}
+    filled.bench.sampling = CHAT
+    compared = guarded(Compare(filled.bench).act, start, "ana")
+    assert "take a model whose files are on this machine" in said(compared)
+    assert filled.bench.store.runs() == []
 
 
 def test_a_chain_is_measured_with_the_tokenizer_that_it_was_drawn_with(filled: Filled, server: FakeServer) -> None:

@@ -62,7 +62,7 @@ class Compare:
         typed |= {side: str(sent[f"{side}_own"])[:500] for side in ("before", "after") if sent.get(f"{side}_own")}
         at = filled(self.bench.store, replace(at, **typed))
         sampling = sampling_of(self.bench, at)
-        reached([at.before, at.after])
+        reached([at.before, at.after], sampling.style, field=False)
         run = jobs.start(self.bench.store, KIND, {**at.asked, "sampling": sampling, "device": self.bench.device})
         update = self.open(at, {})
         update.reply = reply("run", str(run))

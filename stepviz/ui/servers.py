@@ -21,11 +21,14 @@ from stepviz.types import PromptStyle
 WAIT_S = 4.0
 
 
-def reached(specs: Iterable[str], style: PromptStyle | None = None, tokenizer: str | None = None) -> None:
+def reached(
+    specs: Iterable[str], style: PromptStyle | None = None, tokenizer: str | None = None, *, field: bool = True
+) -> None:
     """StepvizError where one of these specs has a server that does not answer in WAIT_S, or does not serve the model,
     or runs on vLLM and there is none. Other specs are not looked at.
 
     style: how prompts are written, where the model writes; a chat's template is the tokenizer's, so one is needed.
+    field: whether the form has a field to name it.
     """
     named = dict.fromkeys(map(plain, specs))
     if any(spec.startswith("vllm:") for spec in named) and find_spec("vllm") is None:
@@ -36,9 +39,10 @@ def reached(specs: Iterable[str], style: PromptStyle | None = None, tokenizer: s
         asked = served(spec)
         card = _card(asked)
         if style is not None and style.chat and not tokenizer and not (asked.here and card.root):
+            do = f"name the tokenizer of {asked.model}, a hub id or a folder."
             raise StepvizError(
                 f"The app’s prompt style {style.name} is a chat’s, whose template {asked.host} does not send: "
-                f"name the tokenizer of {asked.model}, a hub id or a folder."
+                + (do if field else "take a model whose files are on this machine, or a style that is no chat’s.")
             )
 
 
