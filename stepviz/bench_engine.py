@@ -126,6 +126,7 @@ def row(m: Measured, ours: Measured | None, prompt: int, limit: float) -> dict[s
         "decode tokens/s": round(decode_rate),
         "prefill, % of the limit": round(100 * read_rate / limit, 1),
         "decode, % of the limit": round(100 * decode_rate / limit, 1),
+        "turns": len(m.whole),
     }
     if ours is not None:
         found |= {"our time over it": round(ours.over(m), 3), "same texts, %": _alike(ours, m)}

@@ -222,7 +222,8 @@ def main(rounds: int = 3, limit: int = 24) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = Rates(Path(folder), rounds, limit).found
     one, two = (statistics.median(found[which]) for which in ("one", "two"))
-    print(f"medians of {rounds}: one server {one:.0f} tokens a second, two {two:.0f}: {two / one:.2f} times")
+    times = statistics.median(b / a for a, b in zip(found["one"], found["two"], strict=True))  # turn against turn
+    print(f"medians of {rounds} turns: one server {one:.0f} tokens a second, two {two:.0f}, {times:.2f} times as many")
 
 
 if __name__ == "__main__":
