@@ -18,7 +18,7 @@ PARTS = {
     "detection": "does it go wrong?",
     "localisation": "where first, if both see an error",
     "processbench": "ProcessBench",
-    "by_step": "step by step, to the first error",
+    "by_step": "step by step",
 }
 NAMES = {"error_acc": "erroneous", "correct_acc": "correct", "within_one": "within one", "ac1": "AC1", "f1": "F1"}
 
@@ -66,7 +66,8 @@ def text(compared: Compared) -> str:
     for part, title in PARTS.items():
         numbers = getattr(found, part)
         if numbers:
-            lines.append(title)
+            to_the_first = part == "by_step" and settings.question == "correct"
+            lines.append(title + (", to each one's first error" if to_the_first else ""))
             lines += [f"  {NAMES.get(name, name):<12} {_number(number)}" for name, number in numbers.items()]
     for side, known in compared.scores.items():
         lines.append(f"scores of {side}, {known['n']} steps")

@@ -1,5 +1,4 @@
-"""Clients of OpenAI's library: where the key goes and where nothing goes that is ours, how long they wait, how many
-requests are in flight.
+"""Clients of OpenAI's library: where the key goes, how long they wait, how many requests are in flight.
 
 A spec may come from a link that somebody else has made: one click must carry neither the key to any address nor what
 else the library takes from the environment for its own servers.
