@@ -1,8 +1,8 @@
 """A cancel takes effect within two seconds, whatever the kind, on real worker and trainer processes.
 
-Every one of TRIES: a run is cancelled, resumed and cancelled again. Where others work beside it, the time for which its
-processes were ready and no core was free, by the kernel's account, does not count. A build is through too soon to be
-caught here: tests/test_datasets.py stops one.
+Every one of TRIES: a run is cancelled, resumed and cancelled again. Where others work beside it, the time for which one
+of its threads was ready and no core was free, by the kernel's account, does not count. A build is through too soon to
+be caught here: tests/test_datasets_large.py stops one.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ import pytest
 
 from db.store import Store, open_store
 from stepviz import jobs
+from stepviz.job import LOOK_S
+from stepviz.measuring import Walking
+from stepviz.rollouts import Want
 from stepviz.steps import segment
-from stepviz.types import Chain, Problem, Sampling, SourceItem, Verdict
+from stepviz.types import Chain, Problem, Sampling, SourceItem, Verdict, prefix_hash
 from tests import tiny, tiny_scorers
 from tests import training_cases as cases
-from tests.job_cases import wait_for
+from tests.job_cases import CHAIN, wait_for
 from tests.killed_worker import Workers, workers
 from tests.store_cases import new_url
+from tests.strategy_cases import LONG, RIGHT, new_bench, wanted
 
 WITHIN_S = 2.0
 TRIES = 5
@@ -81,12 +85,17 @@ def waits(process: int | None) -> dict[str, int]:
 
 
 def waited_s(before: Mapping[int | None, Mapping[str, int]]) -> float:
-    """Since then, of the main thread of each process and, one after the other with it, of that which waited most."""
-    total = 0
-    for process, was in before.items():
-        since = {thread: ns - was[thread] for thread, ns in waits(process).items() if thread in was}
-        total += since.pop(str(process), 0) + max(since.values(), default=0)
-    return total / 1e9
+    """Since then, of the thread that waited most: threads wait at the same time, and their sum is no time at all."""
+    found = ((was, waits(process)) for process, was in before.items())
+    return max((now[t] - was[t] for was, now in found for t in now.keys() & was.keys()), default=0) / 1e9
+
+
+def test_waits_at_the_same_time_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four threads of two processes wait for a second beside each other, and one of these for half a second more."""
+    before = {1: {"1": 0, "11": 5_000_000_000}, 2: {"2": 0, "21": 0}}
+    after = {1: {"1": 10**9, "11": 6_000_000_000}, 2: {"2": 10**9, "21": 1_500_000_000, "22": 9 * 10**9}}
+    monkeypatch.setitem(globals(), "waits", after.__getitem__)
+    assert waited_s(before) == 1.5  # not 4.5; thread 22 has come since
 
 
 def cancelled_in_time(
@@ -139,6 +148,34 @@ def test_by_a_real_worker(kind: str, store: Store, real: Workers, models: dict[s
     cancelled_in_time(store, run, begun, lambda: jobs.resume(store, run, worker=False), lambda: [real.last])
     served(store, ids[1])
     real.kill()
+
+
+@pytest.mark.parametrize("chains", [[LONG], [CHAIN, LONG, RIGHT]])
+def test_a_click_is_served_while_a_strategy_thinks(
+    chains: list[Chain], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It measures a step of the very chain by the same engine, and is done before the next chain is thought about, and
+    before the turn is drawn. The strategy then draws what it would have drawn, and what is there not again."""
+    bench, think, clicks, states = new_bench(store), Walking.wants, [], []
+
+    def slowly(walk: Walking) -> dict[int, Want]:
+        states.extend(store.run(id).state for id in clicks)
+        if not clicks:
+            spec = {"chains": [LONG.id], "steps": [3], "n": 3}
+            clicks.append(jobs.start(store, "measure", spec, worker=False))
+            time.sleep(LOOK_S * 1.5)
+        return think(walk)
+
+    monkeypatch.setattr(Walking, "wants", slowly)
+    spec = {"chains": [chain.id for chain in chains], "n": 8, "strategy": "backward"}
+    run = jobs.start(store, "measure", spec, worker=False)
+    bench.worker.run_next(None)
+    assert (store.run(run).state, set(states)) == ("done", {"done"})
+    assert [request.prefix for request in bench.engine.seen[:3]] == [LONG.prefix(3)] * 3
+    monkeypatch.undo()
+    walked = {prefix_hash(chain.prefix(i)) for chain in chains for i in range(chain.n)}
+    assert set(bench.draws()) == {(prefix, j) for prefix, j in wanted(bench, "backward") if prefix in walked}
+    assert len(bench.engine.seen) == len(bench.draws())
 
 
 def served(store: Store, chain: str) -> None:
