@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 import torch
 
@@ -30,7 +27,7 @@ from stepviz.types import (
 )
 from stepviz.worker import Worker
 from stepviz.world import embedded_problems
-from tests.engine_contract import QUESTIONS, STEPS, EngineContract, alike, ids_of
+from tests.engine_contract import QUESTIONS, EngineContract
 
 pytestmark = pytest.mark.vllm
 pytest.importorskip("vllm", reason="vLLM is not installed here: make test-vllm")
@@ -192,105 +189,3 @@ def pit_by_hand(chain: Chain, draws: Sequence[Continuation]) -> int:
         if "correct" not in said:
             return i
     return chain.n
-
-
-# ---- memory
-
-
-FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
-
-class Device:
-    """The executor of an engine's, with a memory that is full in one of its steps, or from it on."""
-
-    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch, full: Callable[[int], bool]) -> None:
-        self.rows: list[int] = []  # of each step
-        executor = engine.engine.engine_core.engine_core.model_executor
-        run, self.full = executor.execute_model, full
-        monkeypatch.setattr(executor, "execute_model", lambda *a, **k: self._step(run, *a, **k))
-        monkeypatch.setattr(engine, "at_once", engine.at_once)  # as it was, after the test
-        assert engine.engine.reset_prefix_cache()
-
-    def _step(self, run: Callable[..., Any], scheduled: Any, **more: Any) -> Any:
-        self.rows.append(len(scheduled.num_scheduled_tokens))
-        if self.full(len(self.rows)):
-            raise FULL
-        return run(scheduled, **more)
-
-
-def long_requests(engine: Engine, seeds: int) -> list[Request]:
-    """Prompts that fill blocks of the prefix cache, each for several seeds."""
-    requests = [Request(question, "".join(STEPS) * 5, seed) for question in QUESTIONS for seed in range(seeds)]
-    block = engine.engine.vllm_config.cache_config.block_size
-    assert all(block < len(ids_of(engine, request)) < engine.context - 40 for request in requests)
-    return requests
-
-
-@pytest.mark.parametrize("at", [1, 4], ids=["while prompts are read", "while rows are decoded"])
-def test_a_full_memory_halves_the_rows_and_changes_no_draw(
-    inside: Engine, monkeypatch: pytest.MonkeyPatch, at: int
-) -> None:
-    """What the failed step was to read must not count as read: draws would follow prompts that nobody has read."""
-    requests, sampling, ended = long_requests(inside, 4), Sampling(max_tokens=30), []
-    device = Device(inside, monkeypatch, lambda step: step == at)
-    found = inside.generate(requests, sampling, on_completion=lambda i, _: ended.append(i))
-    tried = device.rows[at - 1]
-    half = {12: 6, 11: 5, 10: 5, 9: 4, 8: 4, 7: 3, 6: 3}[tried]
-    told = f"the memory of cpu was too small for {tried} continuations at once: it goes on with {half}"
-    assert inside.notes == [told]
-    inside.notes.clear()
-    assert max(device.rows[at:]) <= half
-    assert sorted(ended) == list(range(12))
-    monkeypatch.undo()
-    assert inside.engine.reset_prefix_cache()
-    assert alike(found, inside.generate(requests, sampling)) >= 0.9
-
-
-def test_a_full_memory_inside_a_call_sends_the_outer_one_s_rows_back_too(
-    inside: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stepviz.engines.call.CHUNK_S", 0.0)
-    requests, sampling, inner = long_requests(inside, 2), Sampling(max_tokens=30), []
-    full_at = [0]
-    device = Device(inside, monkeypatch, lambda step: step == full_at[0])
-
-    def on_batch(done: int, tokens: int) -> None:
-        if device.rows and not full_at[0]:
-            full_at[0] = len(device.rows) + 1
-            inner.extend(inside.generate(requests[:2], sampling))
-
-    outer = inside.generate(requests, sampling, on_batch=on_batch)
-    assert inside.notes == ["the memory of cpu was too small for 8 continuations at once: it goes on with 4"]
-    inside.notes.clear()
-    monkeypatch.undo()
-    assert inside.engine.reset_prefix_cache()
-    alone = inside.generate(requests, sampling)
-    assert alike(outer, alone) >= 0.8
-    assert alike(inner, alone[:2]) >= 0.5
-
-
-def test_an_engine_whose_memory_stays_full_is_loaded_anew_by_the_next_call(
-    inside: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = inside.generate([Request(QUESTIONS[0])], GREEDY)
-    device = Device(inside, monkeypatch, lambda step: True)
-    with pytest.raises(StepvizError, match=r"did not get over it .*loaded anew.*\(CUDA out of memory"):
-        inside.generate(long_requests(inside, 2), GREEDY)
-    assert device.rows == [6, 3, 1]
-    inside.notes.clear()
-    monkeypatch.undo()
-    assert inside.generate([Request(QUESTIONS[0])], GREEDY) == expected
-
-
-def test_closing_gives_the_memory_back(inside: Engine) -> None:
-    """The cache alone is a gigabyte; another engine of vLLM in this process goes on."""
-    before = inside.generate([Request(QUESTIONS[0])], GREEDY)
-    second = engines.load("vllm:embedded:base")
-    loaded = psutil.Process().memory_info().rss
-    second.close()
-    gc.collect()
-    assert loaded - psutil.Process().memory_info().rss > 0.8e9
-    assert inside.generate([Request(QUESTIONS[0])], GREEDY) == before
-    second.close()  # once more does nothing
-    with pytest.raises(StepvizError, match="no language model but a LlamaForTokenClassification"):
-        engines.load("vllm:embedded:orm")

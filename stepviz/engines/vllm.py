@@ -79,16 +79,14 @@ class VllmEngine:
         self.tokenizer = load_tokenizer(tokenizer or source)
         self.model_id = identity(source, name, dtype) + (f"+{Path(tokenizer).name}" if tokenizer else "") + "+vllm"
         positions = getattr(config.get_text_config(), "max_position_embeddings", None)
-        longest = int(min(positions or self.tokenizer.model_max_length, self.tokenizer.model_max_length))
-        self._load = partial(_open, spec, source, self.device, str(dtype).removeprefix("torch."), longest)
-        self.engine: LLMEngine | None = self._load()
-        self.context = min(longest, self.engine.model_config.max_model_len)
+        self._longest = int(min(positions or self.tokenizer.model_max_length, self.tokenizer.model_max_length))
+        self._load = partial(_open, spec, source, self.device, str(dtype).removeprefix("torch."), self._longest)
         self.end_ids = end_ids(_generation(source, config), self.tokenizer)
-        self.at_once = self.engine.vllm_config.scheduler_config.max_num_seqs
         self.notes: list[str] = []
-        self._shaken = False  # its memory was full, and it has not made a step since
         self._names = map(str, itertools.count())
         self._works: list[Work] = []  # of the calls at work, the outermost first
+        self.engine: LLMEngine | None = None
+        self._ready()
 
     def generate(
         self,
@@ -101,7 +99,7 @@ class VllmEngine:
         work = Work(Endings(self.tokenizer, self.end_ids, sampling.style.stop))
         decoded = lambda: sum(len(row.tokens) for row in work.live.values())  # noqa: E731
         call = Call(len(requests), on_batch, on_completion, cancelled, decoded)
-        self.engine = self.engine or self._load()
+        self._ready()
         for row in sorted(rows_of(self.tokenizer, self.context, requests, sampling), key=lambda row: row.prompt):
             if row.error is None:
                 work.waiting.append(row)  # prompts that begin alike side by side, for the prefix cache
@@ -117,9 +115,23 @@ class VllmEngine:
         return call.result()
 
     def close(self) -> None:
+        """A call that is at work goes on with another engine, with what it was decoding from the start."""
+        for work in self._works:
+            work.restart()
         if self.engine is not None:
             engine, self.engine = self.engine, None
             vllm_here.let_go(engine)
+
+    def _ready(self) -> None:
+        """Loads an engine where there is none: what an earlier one had learnt of the memory does not hold for it."""
+        if self.engine is not None:
+            return
+        self.engine = self._load()
+        self.context = min(self._longest, self.engine.model_config.max_model_len)
+        self.at_once = self.engine.vllm_config.scheduler_config.max_num_seqs
+        self._shaken = False  # its memory was full, and it has not made a step since
+        if self._works:
+            self.notes.append(f"vLLM's engine for {self.spec} was loaded anew: what was under way began again")
 
     def _drain(self, call: Call, work: Work, sampling: Sampling) -> None:
         while True:
@@ -135,6 +147,7 @@ class VllmEngine:
                 call.give_up()
                 return
             if not work.ended:  # a call inside this one may have ended some of ours
+                self._ready()  # a call inside this one may have lost the engine
                 self._feed(work, sampling)
                 self._step()
 
@@ -196,10 +209,9 @@ class VllmEngine:
         return True
 
     def _lose(self, error: Exception) -> None:
-        """vLLM does not get over a full memory: its engine goes, and the next call loads another one."""
+        """vLLM does not get over a full memory: its engine goes, and whoever draws next loads another one."""
         with contextlib.suppress(Exception):
             self.close()
-        self.engine = None
         what = f"the memory of {self.device} was full, and vLLM's engine for {self.spec} did not get over it"
         raise memory.full(error, f"{what} (what was finished before is kept: run it again, and it is loaded anew)")
 
