@@ -6,7 +6,7 @@ that was stopped goes on, and a prefix shared by two chains is measured once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,7 @@ from db.rows import (
 )
 from db.session import Database
 from db.values import ContinuationKey, Measurement, ModelRow, PrefixCount
+from stepviz.errors import StepvizError
 from stepviz.types import Continuation, Sampling, prefix_hash
 
 NEWEST = 10_000  # draws that a mean over all problems looks at
@@ -182,6 +183,17 @@ class ContinuationQueries(Database):
         row |= {"parents": list(model.parents), "meta": dict(model.meta), "created_at": now()}
         with self.writing() as connection:
             return insert_new(connection, ModelTable, row) is not None
+
+    def calibrate(self, id: str, calibration: Mapping[str, Any]) -> None:
+        """Appends to what the record knows of how the model's scores are to be read: `meta["calibrations"]`, of which
+        the last of a question counts. StepvizError: there is no such model."""
+        m = ModelTable
+        with self.writing() as connection:
+            meta = connection.execute(select(m.meta).where(m.id == id).with_for_update()).scalar()
+            if meta is None:
+                raise StepvizError(f"there is no model {id!r} in this store")
+            kept = [*meta.get("calibrations", ()), dict(calibration)]
+            connection.execute(update(m).where(m.id == id).values(meta={**meta, "calibrations": kept}))
 
     def model(self, id: str) -> ModelRow | None:
         return next((model for model in self.models() if model.id == id), None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from db.store import Store
@@ -10,6 +12,7 @@ from db.values import ProblemFilter
 from stepviz.agree_sources import Who, chains, opinions, scores_of, who
 from stepviz.agreement import scores as sc
 from stepviz.agreement.opinions import BAD, Opinion, Question
+from stepviz.agreement.recalibration import Kind, Recalibration, fit, read
 from stepviz.agreement.report import Report, report
 from stepviz.agreement.thresholds import At, best, sweep
 from stepviz.errors import StepvizError
@@ -71,9 +74,36 @@ def compare(store: Store, settings: Settings) -> Compared:
         settings,
         found,
         {side.who.asked: threshold for side, _ in scored},
-        {side.who.asked: known for side, other in scored if (known := _of_scores(side, other))},
+        {
+            side.who.asked: known
+            for side, other in scored
+            if (known := _of_scores(store, side, other, settings.question))
+        },
         {side.who.asked: _sweep(side, other) for side, other in scored},
     )
+
+
+def calibrate(store: Store, settings: Settings, kind: Kind) -> tuple[str, Recalibration, int]:
+    """Learns from what `a` says of the steps that the scorer `b` has scored on `split`, and notes it in b's record.
+
+    (the model's id, what was learnt, from how many steps). StepvizError: b is no scorer, or nothing can be learnt.
+    """
+    judges = who(store, settings.a, settings.question), who(store, settings.b, settings.question)
+    if judges[1].kind != "scorer":
+        raise StepvizError(f"{settings.b} is no scorer: only scores can be calibrated")
+    a, b = _sides(store, settings, judges, THRESHOLD)
+    labels, given = _labelled(b, a)
+    try:
+        learnt = fit(kind, labels, given)
+    except ValueError:
+        some = "none" if not labels else "all of them are well" if labels[0] else "all of them are errors"
+        raise StepvizError(
+            f"of the steps that {settings.b} has scored here {settings.a} says too little ({some}): label or score more"
+        ) from None
+    (model,) = judges[1].names
+    made = {"question": settings.question, "against": settings.a, "source": settings.source, "split": settings.split}
+    store.calibrate(model, {**learnt.told(), **made, "steps": len(labels), "date": date.today().isoformat()})
+    return model, learnt, len(labels)
 
 
 def _sides(store: Store, settings: Settings, judges: tuple[Who, Who], threshold: float) -> tuple[Side, Side]:
@@ -108,22 +138,46 @@ def _sweep(side: Side, reference: Side) -> tuple[At, ...]:
     return sweep([o.first or 0 for o in known], [side.scores[o.chain] for o in known])
 
 
-def _of_scores(side: Side, reference: Side) -> dict[str, Any]:
+def _of_scores(store: Store, side: Side, reference: Side, question: Question) -> dict[str, Any]:
     """Of steps that the reference spoke of; {} where there is none."""
-    labels, given = [], []
-    for opinion in reference.opinions:
-        for label, score in zip(opinion.steps, side.scores.get(opinion.chain, ()), strict=False):
-            if label is not None:
-                labels.append(int(label != BAD))
-                given.append(score)
+    labels, given = _labelled(side, reference)
     if not labels:
         return {}
     roc, pr = sc.roc(labels, given), sc.precision_recall(labels, given)
-    return {
+    told: dict[str, Any] = {
         "n": len(labels),
         "roc_auc": roc.area if roc else None,
         "pr_auc": pr.area if pr else None,
-        "brier": sc.brier(labels, given),
-        "ece": sc.ece(labels, given),
-        "reliability": [{"score": b.score, "share": b.share, "n": b.n} for b in sc.reliability(labels, given)],
+        **_held(labels, given),
     }
+    if (known := _newest(store, side.who, question)) is not None:
+        made = {name: known.get(name) for name in ("kind", "against", "split", "steps", "date")}
+        told["recalibrated"] = {**made, **_held(labels, read(known)(given))}
+    return told
+
+
+def _held(labels: Sequence[int], scores: Sequence[float]) -> dict[str, Any]:
+    bins = sc.reliability(labels, scores)
+    return {
+        "brier": sc.brier(labels, scores),
+        "ece": sc.ece(labels, scores),
+        "reliability": [{"score": b.score, "share": b.share, "n": b.n} for b in bins],
+    }
+
+
+def _newest(store: Store, scorer: Who, question: Question) -> Mapping[str, Any] | None:
+    (id,) = scorer.names
+    model = store.model(id)
+    noted = model.meta.get("calibrations", ()) if model else ()
+    return next((known for known in reversed(noted) if known["question"] == question), None)
+
+
+def _labelled(side: Side, reference: Side) -> tuple[list[int], list[float]]:
+    """Of each step that the reference spoke of: 1 where it is well, and its score."""
+    pairs = [
+        (int(label != BAD), score)
+        for opinion in reference.opinions
+        for label, score in zip(opinion.steps, side.scores.get(opinion.chain, ()), strict=False)
+        if label is not None
+    ]
+    return [label for label, _ in pairs], [score for _, score in pairs]

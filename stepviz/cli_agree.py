@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from stepviz.agreement.tables import Number
 
 Source = Annotated[str | None, typer.Option(help="only problems of this source")]
+Question = Annotated[str, typer.Option(help="correct: is the step? solvable: can it still be solved?")]
 PARTS = {
     "detection": "does it go wrong?",
     "localisation": "where first, if both see an error",
     "processbench": "ProcessBench",
     "by_step": "step by step",
 }
+SCORES = ("roc_auc", "pr_auc", "brier", "ece")
 NAMES = {"error_acc": "erroneous", "correct_acc": "correct", "within_one": "within one", "ac1": "AC1", "f1": "F1"}
 
 
@@ -28,7 +30,7 @@ def agree(
     b: Annotated[str, typer.Option(help="the same; a itself: the people of a group among themselves")],
     db: Db = None,
     json: Json = False,
-    question: Annotated[str, typer.Option(help="correct: is the step? solvable: can it still be solved?")] = "correct",
+    question: Question = "correct",
     source: Source = None,
     split: Annotated[str | None, typer.Option(help="only problems of this split")] = None,
     threshold: Annotated[float | None, typer.Option(help="a scorer's: at or below it a step is an error (0.5)")] = None,
@@ -41,18 +43,47 @@ def agree(
     from db.store import open_store
     from stepviz.agree import Settings, compare
 
-    if question not in ("correct", "solvable"):
-        raise StepvizError(f"--question is correct or solvable, not {question!r}")
     if threshold is not None and not 0 <= threshold <= 1:
         raise StepvizError(f"--threshold is a score between 0 and 1, not {threshold:g}")
     if threshold is not None and tune_split is not None:
         raise StepvizError("--threshold and --tune-split both say where the threshold is: give one")
     if tune_split is not None and split in (None, tune_split):
         raise StepvizError("--tune-split chooses on one split what --split tells of another: name two")
-    settings = Settings(a, b, question, source, split, threshold, tune_split)
+    settings = Settings(a, b, _asked(question), source, split, threshold, tune_split)
     with open_store(db) as store:
         found = compare(store, settings)
         emit(found.told(), json, lambda: text(found))
+
+
+def calibrate(
+    model: Annotated[str, typer.Option(help="the scorer: embedded:sorm, its id, …")],
+    against: Annotated[str, typer.Option(help="who says what is true: exact, rollouts, a person, a data set's people")],
+    split: Annotated[str, typer.Option(help="learn on this split; look at another one with agree")],
+    db: Db = None,
+    json: Json = False,
+    question: Question = "correct",
+    source: Source = None,
+    kind: Annotated[str, typer.Option(help="isotonic, or temperature (one number, for few labels)")] = "isotonic",
+) -> None:
+    """Learn how a scorer's numbers are to be read as chances, and note it in the model's record; `agree` tells both."""
+    from db.store import open_store
+    from stepviz.agree import Settings
+    from stepviz.agree import calibrate as learn
+    from stepviz.agreement.recalibration import KINDS
+
+    if kind not in KINDS:
+        raise StepvizError(f"--kind is {' or '.join(KINDS)}, not {kind!r}")
+    with open_store(db) as store:
+        id, learnt, steps = learn(store, Settings(against, model, _asked(question), source, split), kind)
+    value = {"model": id, "question": question, "against": against, "split": split, "steps": steps, **learnt.told()}
+    what = f"t = {learnt.t:.3g}" if learnt.kind == "temperature" else f"{len(learnt.x)} points"
+    emit(value, json, lambda: f"{id}: {kind} ({what}), learnt from {steps:,} steps of {split} against {against}")
+
+
+def _asked(question: str) -> Literal["correct", "solvable"]:
+    if question not in ("correct", "solvable"):
+        raise StepvizError(f"--question is correct or solvable, not {question!r}")
+    return question
 
 
 def text(compared: Compared) -> str:
@@ -71,11 +102,12 @@ def text(compared: Compared) -> str:
             lines += [f"  {NAMES.get(name, name):<12} {_number(number)}" for name, number in numbers.items()]
     for side, known in compared.scores.items():
         lines.append(f"scores of {side}, {known['n']} steps")
-        lines += [
-            f"  {name:<12} {known[name]:.3f}"
-            for name in ("roc_auc", "pr_auc", "brier", "ece")
-            if known[name] is not None
-        ]
+        lines += [f"  {name:<12} {known[name]:.3f}" for name in SCORES if known[name] is not None]
+        if (again := known.get("recalibrated")) is not None:
+            lines.append(
+                f"  recalibrated ({again['kind']}, {again['steps']:,} steps of {again['split']}, {again['against']}):"
+            )
+            lines += [f"  {name:<12} {again[name]:.3f}" for name in ("brier", "ece")]
     return "\n".join(lines)
 
 

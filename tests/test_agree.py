@@ -176,3 +176,38 @@ def test_a_threshold_is_chosen_on_another_split(world: str) -> None:
     found = told(world, "--a", "exact", "--b", "tiny/sorm", "--split", "test", "--tune-split", "dev")
     assert found["thresholds"] == {"tiny/sorm": 0.6}
     assert (found["split"], found["chains"]) == ("test", 2)
+
+
+def test_what_is_learnt_stands_in_the_models_record_and_beside_the_raw_numbers(world: str) -> None:
+    """On this one problem the error is scored .2 and the rest .8 or .9: isotonic reads that as 0 and 1."""
+    words = ["calibrate", "--db", world, "--model", "tiny/sorm", "--against", "exact", "--split", "test", "--json"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.exception
+    assert json.loads(done.stdout)["steps"] == 8
+    again = told(world, "--a", "exact", "--b", "tiny/sorm")["scores"]["tiny/sorm"]["recalibrated"]
+    assert (again["brier"], again["ece"], again["kind"], again["split"]) == (0, 0, "isotonic", "test")
+    assert (
+        "recalibrated"
+        not in told(world, "--a", "exact", "--b", "tiny/sorm", "--question", "solvable")["scores"]["tiny/sorm"]
+    )
+    with open_store(world) as store:
+        (known,) = store.model("tiny/sorm@1").meta["calibrations"]
+        assert (known["question"], known["against"], known["steps"]) == ("correct", "exact", 8)
+        store.calibrate("tiny/sorm@1", {"kind": "temperature", "t": 1e6, "question": "correct"})
+    newer = told(world, "--a", "exact", "--b", "tiny/sorm")["scores"]["tiny/sorm"]["recalibrated"]
+    assert newer["brier"] == pytest.approx(0.25, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--model", "ana", "--against", "exact", "--split", "test"), "ana is no scorer"),
+        (("--model", "tiny/sorm", "--against", "exact", "--split", "dev"), "says too little (none)"),
+        (("--model", "tiny/sorm", "--against", "ana", "--split", "test"), "says too little (all of them are well)"),
+        (("--model", "tiny/sorm", "--against", "ana", "--split", "test", "--kind", "magic"), "--kind is isotonic or"),
+    ],
+)
+def test_what_cannot_be_learnt(world: str, words: tuple[str, ...], said: str) -> None:
+    done = CliRunner().invoke(app, ["calibrate", "--db", world, *words])
+    assert done.exit_code == 1
+    assert said in str(done.exception)

@@ -12,6 +12,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from stepviz.agreement import coefficients, first_errors, scores, step_labels
 from stepviz.agreement.opinions import BAD, GOOD, NEUTRAL, NONE_WRONG, of_first_error, of_ratings, of_scores
+from stepviz.agreement.recalibration import fit, read
 from stepviz.agreement.tables import Said, among, between
 
 
@@ -200,3 +201,21 @@ def test_curves_look_for_errors() -> None:
     assert scores.precision_recall([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]).area == 1.0
     assert scores.roc([0, 0, 1, 1], [0.9, 0.8, 0.2, 0.1]).area == 0.0
     assert scores.roc([1, 1], [0.9, 0.8]) is None
+
+
+def test_isotonic_pools_what_is_out_of_order() -> None:
+    """.2 and .4 say 1, 0: pooled to 1/2 each (adjacent violators); .8 says 1. Between .4 and .8 a straight line."""
+    learnt = fit("isotonic", [1, 0, 1], [0.2, 0.4, 0.8])
+    assert learnt([0.1, 0.3, 0.6, 0.9]) == pytest.approx([0.5, 0.5, 0.75, 1.0])
+    assert read(json.loads(json.dumps(learnt.told()))) == learnt
+
+
+def test_a_temperature_brings_the_mean_loss_down_to_what_is_true() -> None:
+    """Of scores .99 and .01 (logits ±4.6) three in four are right: the best chance is 3/4, whose logit is ln 3."""
+    learnt = fit("temperature", [1, 1, 1, 0, 0, 0, 0, 1], [0.99] * 4 + [0.01] * 4)
+    assert learnt([0.99, 0.01]) == pytest.approx([0.75, 0.25], abs=1e-3)
+    assert learnt.t == pytest.approx(np.log(99) / np.log(3), rel=1e-3)
+    assert read(learnt.told()) == learnt
+    assert 0 <= learnt([0.0])[0] < learnt([1.0])[0] <= 1
+    with pytest.raises(ValueError, match="alike"):
+        fit("temperature", [1, 1], [0.2, 0.3])
