@@ -9,11 +9,12 @@ from typing import Any
 
 from db.store import Store
 from db.values import ProblemFilter
-from stepviz.agree_sources import Who, chains, opinions, scores_of, who
+from stepviz.agree_sources import Asked, Who, chains, opinions, scores_of, who
 from stepviz.agreement import scores as sc
 from stepviz.agreement.opinions import BAD, Opinion, Question
 from stepviz.agreement.recalibration import Kind, Recalibration, fit, read
 from stepviz.agreement.report import Report, report
+from stepviz.agreement.square import Square, square
 from stepviz.agreement.thresholds import At, best, sweep
 from stepviz.errors import StepvizError
 from stepviz.refinement import THRESHOLD
@@ -106,10 +107,33 @@ def calibrate(store: Store, settings: Settings, kind: Kind) -> tuple[str, Recali
     return model, learnt, len(labels)
 
 
+def crossed(
+    store: Store, correct: str, solvable: str, source: str | None, split: str | None, threshold: float = THRESHOLD
+) -> Square:
+    """What one judge says of whether steps are correct against what one says of whether it can still be solved.
+
+    StepvizError: nobody of that name, a group, or no step that both spoke of.
+    """
+    judges = who(store, correct, "correct"), who(store, solvable, "solvable")
+    for judge in judges:
+        if len(judge.names) > 1:
+            raise StepvizError(f"{judge.asked} are several people: name one")
+    asked = Asked("correct", threshold, to_first=False), Asked("solvable", threshold, to_first=False)
+    said: tuple[list[Opinion], list[Opinion]] = ([], [])
+    for at in chains(store, ProblemFilter(source=source, split=split)):
+        for judge, question, found in zip(judges, asked, said, strict=True):
+            found += opinions(store, judge, at, question)
+    found = square(*said)
+    if not found.n:
+        raise StepvizError(f"there is no step of which both {correct} and {solvable} spoke")
+    return found
+
+
 def _sides(store: Store, settings: Settings, judges: tuple[Who, Who], threshold: float) -> tuple[Side, Side]:
     sides = Side(judges[0]), Side(judges[1])
+    asked = Asked(settings.question, threshold, to_first=settings.question == "correct")
     for at in chains(store, ProblemFilter(source=settings.source, split=settings.split)):
-        said = [opinions(store, side.who, at, settings.question, threshold) for side in sides]
+        said = [opinions(store, side.who, at, asked) for side in sides]
         if not all(said):
             continue
         for side, own in zip(sides, said, strict=True):

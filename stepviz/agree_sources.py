@@ -22,6 +22,7 @@ from db.values import AnnotationRow, ChainRow, ProblemFilter, ProblemRow
 from stepviz.agreement.opinions import BAD, GOOD, NONE_WRONG, Opinion, Question, of_first_error, of_ratings, of_scores
 from stepviz.equations import first_error
 from stepviz.errors import StepvizError
+from stepviz.refinement import THRESHOLD
 from stepviz.reward.specs import ROLES
 from stepviz.rollouts import by_prefix, values
 from stepviz.types import StepScore
@@ -92,9 +93,18 @@ def chains(store: Store, wanted: ProblemFilter) -> Iterator[Chained]:
                     yield Chained(problem, row, labels.get(row.chain.id, ()), scores.get(row.chain.id, ()))
 
 
-def opinions(store: Store, judge: Who, at: Chained, question: Question, threshold: float) -> list[Opinion]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """threshold: of scorers; to_first: what is said of the steps after a judge's first wrong one is left out."""
+
+    question: Question = "correct"
+    threshold: float = THRESHOLD
+    to_first: bool = True
+
+
+def opinions(store: Store, judge: Who, at: Chained, asked: Asked) -> list[Opinion]:
     """Of one chain: none, one, or of a group one of each."""
-    return _SAYS[judge.kind](store, judge, at, question, threshold)
+    return _SAYS[judge.kind](store, judge, at, asked)
 
 
 def scores_of(judge: Who, at: Chained) -> tuple[float, ...]:
@@ -103,25 +113,32 @@ def scores_of(judge: Who, at: Chained) -> tuple[float, ...]:
     return found if len(found) == at.row.chain.n else ()
 
 
-def _people(store: Store, judge: Who, at: Chained, question: Question, _: float) -> list[Opinion]:
+def _people(store: Store, judge: Who, at: Chained, asked: Asked) -> list[Opinion]:
     found: dict[str, dict[int, int | None]] = {}
     firsts: dict[str, int | None] = {}
     for label in (row.annotation for row in at.labels if row.annotation.annotator in judge.names):
-        if label.question == question and label.step:
+        if label.question == asked.question and label.step:
             found.setdefault(label.annotator, {})[label.step] = label.value
-        elif label.question == "first_error" and question == "correct":
+        elif label.question == "first_error" and asked.question == "correct":
             firsts[label.annotator] = label.value
     place, n = (at.problem.id, at.row.chain.id), at.row.chain.n
-    rated = [of_ratings(*place, name, [own.get(i) for i in range(1, n + 1)], question) for name, own in found.items()]
+    rated = [
+        of_ratings(*place, name, [own.get(i) for i in range(1, n + 1)], to_first=asked.to_first)
+        for name, own in found.items()
+    ]
     return rated + [of_first_error(*place, name, n, first) for name, first in firsts.items() if name not in found]
 
 
-def _scorer(store: Store, judge: Who, at: Chained, question: Question, threshold: float) -> list[Opinion]:
+def _scorer(store: Store, judge: Who, at: Chained, asked: Asked) -> list[Opinion]:
     scores = scores_of(judge, at)
-    return [of_scores(at.problem.id, at.row.chain.id, judge.asked, scores, threshold, question)] if scores else []
+    return (
+        [of_scores(at.problem.id, at.row.chain.id, judge.asked, scores, asked.threshold, to_first=asked.to_first)]
+        if scores
+        else []
+    )
 
 
-def _rollouts(store: Store, judge: Who, at: Chained, question: Question, _: float) -> list[Opinion]:
+def _rollouts(store: Store, judge: Who, at: Chained, asked: Asked) -> list[Opinion]:
     own = [m for m in store.measurements(at.problem.id) if m.model_id == at.row.model_id or at.row.model_id is None]
     if not own or not at.problem.answer:
         return []
@@ -131,26 +148,32 @@ def _rollouts(store: Store, judge: Who, at: Chained, question: Question, _: floa
     said = [None if v.value is None else GOOD if v.value > 0 else BAD for v in known]
     if all(label is None for label in said):
         return []
-    return [of_ratings(at.problem.id, at.row.chain.id, judge.asked, said, question)]
+    return [of_ratings(at.problem.id, at.row.chain.id, judge.asked, said, to_first=asked.to_first)]
 
 
-def _exact(store: Store, judge: Who, at: Chained, question: Question, _: float) -> list[Opinion]:
+def _exact(store: Store, judge: Who, at: Chained, asked: Asked) -> list[Opinion]:
     """`solvable`: the first wrong step is the exact pit, one after the last from which it could still be solved."""
     exact = exact_for(at.problem.problem)
     if exact is None:
         return []
     found, place = exact.judge(at.row.chain.steps), (at.problem.id, at.row.chain.id, judge.asked)
-    if question == "correct":
-        return [of_ratings(*place, [(GOOD if s.correct else BAD) if s.readable else None for s in found.steps])]
+    if asked.question == "correct":
+        return [
+            of_ratings(
+                *place,
+                [(GOOD if s.correct else BAD) if s.readable else None for s in found.steps],
+                to_first=asked.to_first,
+            )
+        ]
     said = tuple((GOOD if s.solvable else BAD) if s.readable else None for s in found.steps)
     return [Opinion(*place, said, found.exact_pit or NONE_WRONG)]
 
 
-def _equations(store: Store, judge: Who, at: Chained, question: Question, _: float) -> list[Opinion]:
+def _equations(store: Store, judge: Who, at: Chained, asked: Asked) -> list[Opinion]:
     chain = at.row.chain
     return [of_first_error(at.problem.id, chain.id, judge.asked, chain.n, first_error(chain.steps))]
 
 
-_SAYS: Mapping[Kind, Callable[[Store, Who, Chained, Question, float], list[Opinion]]] = {
+_SAYS: Mapping[Kind, Callable[[Store, Who, Chained, Asked], list[Opinion]]] = {
     "annotators": _people, "scorer": _scorer, "rollouts": _rollouts, "exact": _exact, "equations": _equations,
 }  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlencode
 
 import typer
 
@@ -11,6 +13,7 @@ from stepviz.errors import StepvizError
 
 if TYPE_CHECKING:
     from stepviz.agree import Compared
+    from stepviz.agreement.square import Step
     from stepviz.agreement.tables import Number
 
 Source = Annotated[str | None, typer.Option(help="only problems of this source")]
@@ -78,6 +81,48 @@ def calibrate(
     value = {"model": id, "question": question, "against": against, "split": split, "steps": steps, **learnt.told()}
     what = f"t = {learnt.t:.3g}" if learnt.kind == "temperature" else f"{len(learnt.x)} points"
     emit(value, json, lambda: f"{id}: {kind} ({what}), learnt from {steps:,} steps of {split} against {against}")
+
+
+def crosstab(
+    correct: Annotated[str, typer.Option(help="who says whether steps are correct: exact, a person, equations, …")],
+    solvable: Annotated[str, typer.Option(help="who says whether it can still be solved: rollouts, exact, a SORM, …")],
+    db: Db = None,
+    json: Json = False,
+    source: Source = None,
+    split: Annotated[str | None, typer.Option(help="only problems of this split")] = None,
+    threshold: Annotated[float, typer.Option(help="a scorer's: at or below it a step is an error, or lost")] = 0.5,
+    list_: Annotated[int, typer.Option("--list", help="addresses of so many steps of each cell that parts")] = 5,
+) -> None:
+    """Correct against still solvable, step by step: what is wrong but recoverable, and what is right but a dead end."""
+    from db.store import open_store
+    from stepviz.agree import crossed
+    from stepviz.agreement.square import CELLS
+
+    with open_store(db) as store:
+        found = crossed(store, correct, solvable, source, split, threshold)
+    cells = {
+        cell: {
+            "n": len(found.steps[cell]),
+            **asdict(found.shares[cell]),
+            "steps": [{**asdict(at), "address": _address(at)} for at in found.steps[cell]],
+        }
+        for cell in CELLS
+    }
+
+    def told() -> str:
+        lines = [f"{correct} says what is correct, {solvable} what can still be solved: {found.n} steps"]
+        for cell in CELLS:
+            lines.append(f"  {cell:<22} {cells[cell]['n']:>6}  {found.shares[cell].text()} %")
+            if cell in CELLS[1:3]:
+                lines += [f"    {at['address']}" for at in cells[cell]["steps"][:list_]]
+        return "\n".join(lines)
+
+    emit({"correct": correct, "solvable": solvable, "n": found.n, "cells": cells}, json, told)
+
+
+def _address(at: Step) -> str:
+    """In the app."""
+    return f"/?{urlencode({'problem': at.problem, 'chain': at.chain, 'step': at.step})}"
 
 
 def _asked(question: str) -> Literal["correct", "solvable"]:

@@ -211,3 +211,22 @@ def test_what_cannot_be_learnt(world: str, words: tuple[str, ...], said: str) ->
     done = CliRunner().invoke(app, ["calibrate", "--db", world, *words])
     assert done.exit_code == 1
     assert said in str(done.exception)
+
+
+def test_correct_against_solvable_of_two_judges(world: str) -> None:
+    """bob labels the right chain's seven steps and two of the wrong one's; the SORM doubts the first of these alone."""
+    words = ["crosstab", "--db", world, "--correct", "bob", "--solvable", "tiny/sorm", "--json"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.exception
+    found = json.loads(done.stdout)
+    assert {name: cell["n"] for name, cell in found["cells"].items()} == {
+        "right, solvable": 7, "right but a dead end": 1, "wrong but recoverable": 1, "wrong, lost": 0,
+    }  # fmt: skip
+    (at,) = found["cells"]["wrong but recoverable"]["steps"]
+    assert at["step"] == 2
+    assert at["address"] == f"/?problem={at['problem']}&chain={at['chain']}&step=2"
+    plain = CliRunner().invoke(app, words[:-1]).stdout
+    assert "wrong but recoverable       1  11.1 [" in plain
+    assert at["address"] in plain
+    wrong = CliRunner().invoke(app, [*words[:4], "bob", "--solvable", "bob"])
+    assert "no step of which both bob and bob spoke" in str(wrong.exception)

@@ -13,6 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 from stepviz.agreement import coefficients, first_errors, scores, step_labels
 from stepviz.agreement.opinions import BAD, GOOD, NEUTRAL, NONE_WRONG, of_first_error, of_ratings, of_scores
 from stepviz.agreement.recalibration import fit, read
+from stepviz.agreement.square import CELLS, square
 from stepviz.agreement.tables import Said, among, between
 
 
@@ -25,21 +26,21 @@ def test_a_first_error_says_nothing_of_the_steps_after_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratings", "question", "steps", "first"),
+    ("ratings", "to_first", "steps", "first"),
     [
-        ((1, 0, 1), "correct", (1, 0, 1), 0),  # PRM800K's 0 is no error
-        ((1, -1, 1), "correct", (1, -1, None), 2),
-        ((1, -1, 1), "solvable", (1, -1, 1), 2),  # it can be solved again: a repair
-        ((None, -1, None), "correct", (None, -1, None), None),  # step 1 may be the first
-        ((1, None), "correct", (1, None), None),
-        ((1, -1, None), "correct", (1, -1, None), 2),
-        ((), "correct", (), 0),
+        ((1, 0, 1), True, (1, 0, 1), 0),  # PRM800K's 0 is no error
+        ((1, -1, 1), True, (1, -1, None), 2),
+        ((1, -1, 1), False, (1, -1, 1), 2),  # it can be solved again: a repair
+        ((None, -1, None), True, (None, -1, None), None),  # step 1 may be the first
+        ((1, None), True, (1, None), None),
+        ((1, -1, None), True, (1, -1, None), 2),
+        ((), True, (), 0),
     ],
 )
 def test_ratings_say_where_the_first_error_is_if_all_before_it_are_rated(
-    ratings: tuple[int | None, ...], question: str, steps: tuple[int | None, ...], first: int | None
+    ratings: tuple[int | None, ...], to_first: bool, steps: tuple[int | None, ...], first: int | None
 ) -> None:
-    found = of_ratings("p", "c", "ana", ratings, question)
+    found = of_ratings("p", "c", "ana", ratings, to_first=to_first)
     assert (found.steps, found.first) == (steps, first)
 
 
@@ -219,3 +220,28 @@ def test_a_temperature_brings_the_mean_loss_down_to_what_is_true() -> None:
     assert 0 <= learnt([0.0])[0] < learnt([1.0])[0] <= 1
     with pytest.raises(ValueError, match="alike"):
         fit("temperature", [1, 1], [0.2, 0.3])
+
+
+def test_correct_against_solvable_by_hand() -> None:
+    """Two problems: + + − · against + − + +, and − against −: of four steps one each way, the fifth is unrated."""
+    correct = [
+        of_ratings("p", "c", "a", (1, 1, -1, None), to_first=False),
+        of_ratings("q", "d", "a", (-1,), to_first=False),
+        of_ratings("q", "only one of them", "a", (1,)),
+    ]
+    solvable = [
+        of_ratings("p", "c", "b", (1, -1, 1, 1), to_first=False),
+        of_ratings("q", "d", "b", (-1,), to_first=False),
+    ]
+    found = square(correct, solvable)
+    steps = {cell: [(at.chain, at.step) for at in of] for cell, of in found.steps.items()}
+    assert steps == {
+        "right, solvable": [("c", 1)],
+        "right but a dead end": [("c", 2)],
+        "wrong but recoverable": [("c", 3)],
+        "wrong, lost": [("d", 1)],
+    }
+    assert found.n == 4
+    assert [found.shares[cell].value for cell in CELLS] == [0.25] * 4
+    lost = found.shares["wrong, lost"]
+    assert (lost.low, lost.high) == (0.0, 1.0)  # of two problems one has no other step, the other has none of them

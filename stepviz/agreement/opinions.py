@@ -45,21 +45,23 @@ def of_first_error(problem: str, chain: str, judge: str, n: int, first: int | No
 
 
 def of_ratings(
-    problem: str, chain: str, judge: str, ratings: Sequence[int | None], question: Question = "correct"
+    problem: str, chain: str, judge: str, ratings: Sequence[int | None], *, to_first: bool = True
 ) -> Opinion:
     """A judge that rates steps; None: unrated, or unsure. The first wrong step is known where every step before it is
-    rated, and that none is wrong where all are."""
+    rated, and that none is wrong where all are. to_first: what is said of the steps after it is left out."""
     first = next((i for i, said in enumerate(ratings, 1) if said == BAD), NONE_WRONG)
     looked_at = ratings[: first - 1] if first else ratings
     known = None not in looked_at
     said = tuple(ratings)
-    if question == "correct" and first:
+    if to_first and first:
         said = (*said[:first], *(None,) * (len(said) - first))
     return Opinion(problem, chain, judge, said, first if known else None)
 
 
 def of_scores(
-    problem: str, chain: str, judge: str, scores: Sequence[float], threshold: float, question: Question = "correct"
+    problem: str, chain: str, judge: str, scores: Sequence[float], threshold: float, *, to_first: bool = True
 ) -> Opinion:
     """A scorer: a step at or below the threshold is wrong, as in `refine` and in Explore."""
-    return of_ratings(problem, chain, judge, [BAD if score <= threshold else GOOD for score in scores], question)
+    return of_ratings(
+        problem, chain, judge, [BAD if score <= threshold else GOOD for score in scores], to_first=to_first
+    )
