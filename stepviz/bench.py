@@ -179,8 +179,17 @@ def measure(engine: str = "embedded", db: str | None = None, each: int = 500, **
     return Result(title, tables, "docs/measuring.md says what the columns mean.", summary, {"measure.svg": picture})
 
 
+def agreement(data: Path | None, engine: str = "embedded", db: str | None = None, each: int = 500, **_: Any) -> Result:
+    """How far judges of steps agree: people, equations, the SORM, rollouts, the exact truth."""
+    from stepviz.bench_agreement import tables
+
+    public = data_file(data, "stepverify/dataset.json"), data_file(data, "processbench/gsm8k.json")
+    note = f"docs/agreement.md says what the columns mean. Embedded: {each} test problems, and {each // 2} of dev."
+    return Result("Agreement of judges of steps", tables(*public, engine, db, each), note)
+
+
 BENCHES: dict[str, Callable[..., Result]] = {
-    f.__name__: f for f in (engine, equivalence, equations, gsm8k, measure, score, student)
+    f.__name__: f for f in (agreement, engine, equivalence, equations, gsm8k, measure, score, student)
 }
 
 

@@ -85,12 +85,14 @@ def problems(
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="engine, equations, equivalence, gsm8k, measure, score, student")],
+    name: Annotated[
+        str, typer.Argument(help="agreement, engine, equations, equivalence, gsm8k, measure, score, student")
+    ],
     data: Annotated[Path | None, typer.Option(help="folder of public data sets")] = None,
     problems: Annotated[int, typer.Option(help="student: unseen problems, greedily")] = 5000,
     sampled: Annotated[int, typer.Option(help="student: problems with eight samples each")] = 1000,
-    each: Annotated[int, typer.Option(help="measure: wrong chains, and as many right ones")] = 500,
-    db: Annotated[str | None, typer.Option(help="measure: a store that keeps its draws; else none is kept")] = None,
+    each: Annotated[int, typer.Option(help="measure: wrong chains, and as many right ones; agreement: problems")] = 500,
+    db: Annotated[str | None, typer.Option(help="measure, agreement: a store that keeps its draws; else none")] = None,
     prefixes: Annotated[int, typer.Option(min=1, help="engine: prefixes, each continued eight times")] = 64,
     repeats: Annotated[int, typer.Option(min=1, help="engine: turns, of which the medians are told")] = 3,
     engine: str = "embedded",

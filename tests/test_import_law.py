@@ -90,6 +90,7 @@ LEVELS = (
         "stepviz.compare_job",
         "stepviz.worker",
         "stepviz.bench",
+        "stepviz.bench_agreement",
         "stepviz.bench_engine",
         "stepviz.bench_engine_sides",
         "stepviz.bench_score",

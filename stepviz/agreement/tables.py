@@ -94,7 +94,8 @@ def between(a: Iterable[Said], b: Iterable[Said], categories: int) -> Tables:
     ours, theirs = _by_thing(a), _by_thing(b)
     found = [
         (x, y)
-        for thing in ours.keys() & theirs.keys()
+        for thing in ours  # in their order, so that the same draws come again
+        if thing in theirs
         for x, y in product(ours[thing], theirs[thing])
         if x.judge != y.judge
     ]
