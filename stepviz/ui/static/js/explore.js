@@ -192,6 +192,7 @@
 
   // Keys ------------------------------------------------------------------------------------
   const press = (selector) => () => $(selector)?.click();
+  const stop = (b) => b && sv.act("cancel", { run: b.dataset.run, key: "Esc" }); // a run over more than this chain it does not reach
   const KEYS = {
     j: () => select(current() + 1), k: () => select(current() - 1), ArrowDown: () => select(current() + 1), ArrowUp: () => select(current() - 1),
     J: () => stepChain(1), K: () => stepChain(-1), N: () => stepProblem(1), P: () => stepProblem(-1),
@@ -199,7 +200,7 @@
     M: press("#view [data-act=measure]"), w: press("#view .vhead [data-act=measurer]"), r: press("#view [data-refine]"), S: press("#view [data-act=scorers]"),
     ",": () => sv.threshold.by(-.05), ".": () => sv.threshold.by(.05), s: press("#chains [data-act=sample]"), "[": rail, "?": () => sv.act("help"),
     "/": () => { if (!railShown()) rail(); $("#find [name=q]")?.select(); },
-    Escape: () => (narrow() && railShown() ? rail() : $("#view .run [data-act=cancel]")?.click()),
+    Escape: () => (narrow() && railShown() ? rail() : stop($("#view .run [data-act=cancel]"))),
   };
   document.addEventListener("keydown", (e) => {
     if (!onExplore() || e.ctrlKey || e.metaKey || e.altKey || document.getElementById("sv-dialog")?.open) return;
