@@ -169,6 +169,12 @@
     clearTimeout(typing);
     field.name === "q" ? typing = setTimeout(flush, 180) : flush();
   });
+  // Measure waits while a strategy is chosen that would draw nothing; a model that is typed in may have drawn nothing yet.
+  function idle(e) {
+    const form = e.target.closest("#sv-dialog form[data-act=measure]");
+    if (form) form.querySelector(".dfoot .pri").disabled = !form.elements.other.value.trim() && !!form.querySelector("[name=strategy][data-nothing]:checked");
+  }
+  document.addEventListener("input", idle);
   // A server's model may need to be told its tokenizer: the field is there where such a one is typed or chosen.
   function served(e) {
     const form = e.target.closest("#sv-dialog form"), field = form?.querySelector(".tokenizer");
