@@ -230,9 +230,12 @@ def _is_long(base: str, spec: Mapping[str, Any]) -> bool:
 
 
 def far(progress: Mapping[str, Any]) -> str:
-    """`at 24 of 64 continuations`, `before it began`: for a run's log."""
+    """`at 24 of 64 continuations`, `before it began`, or `before it went on`: for a run's log."""
+    spent = progress.get("spent") or {}
     done, total, unit = progress.get("done") or 0, progress.get("total"), progress.get("unit") or ""
-    return f"at {done:,} of {total:,} {unit}".rstrip() if total else "before it began"
+    if total:
+        return f"at {done:,} of {total:,} {unit}".rstrip()
+    return "before it went on" if spent.get("sampled") or spent.get("read") else "before it began"
 
 
 def _queue_again(store: Store, run: RunRow) -> None:

@@ -162,6 +162,15 @@ def test_the_log_tells_each_cancel_and_each_resume(bench: Bench) -> None:
     assert (bench.store.run(run).state, log_of(bench, run)) == ("done", again)
 
 
+def test_a_later_life_that_loads_its_model_has_begun_before(bench: Bench) -> None:
+    run = bench.store.add_run("sample", {"problems": [OTHER.id], "n": 8})
+    bench.store.claim_run("w", id=run)
+    bench.store.heartbeat(run, "w", {"note": "loading e", "spent": {"sampled": 60, "read": 9, "seconds": 2}}, 0.0)
+    finish_lease(bench.store, run)
+    jobs.cancel(bench.store, run)
+    assert log_of(bench, run) == ["cancelled before it went on"]
+
+
 def test_the_log_tells_how_far_a_run_was_when_it_was_cancelled_at_work(bench: Bench) -> None:
     bench.pause = 0.2
     run = jobs.start(bench.store, "sample", {"problems": [OTHER.id], "n": 600}, **NOBODY)
