@@ -58,6 +58,7 @@ def test_a_run_over_many_chains_is_told_at_each_however_many_began_since(filled:
     for _ in range(240):
         store.finish_run(store.add_run("import", {"path": "x"}, worker="other"), "done")
     assert "<b>1,663 of 18,112</b> continuations of 56 chains" in bar(filled, "wrong")
+    assert ">Cancel all 56 chains</button>" in bar(filled, "wrong")
     assert sum(line.kind == "measure" for line in head_of(filled.bench, "explore").runs if line.active) == 1
     with pytest.raises(StepvizError, match="over 56 chains, and Esc stops what is of this page alone"):
         stop(filled.bench, run, by_key=True)

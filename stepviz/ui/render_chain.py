@@ -157,7 +157,8 @@ def run_bar(run: RunLine | None) -> str:
         return _ended(run)
     width = round(100 * (run.share or 0))
     stopping = run.state == "cancelling"
-    cancel = '<em class="dim">stopping</em>' if stopping else button("Cancel", "cancel", "Esc", kind="sm", run=run.id)
+    words, key = (f"Cancel all {run.over}", "") if run.over else ("Cancel", "Esc")
+    cancel = '<em class="dim">stopping</em>' if stopping else button(words, "cancel", key, kind="sm", run=run.id)
     return (
         f'<div class="run" role="status"><div class="runbar"><i style="width:{width}%"></i></div>'
         f"<span>{progress(run)}</span>{cancel}</div>"
@@ -186,7 +187,7 @@ def progress(run: RunLine) -> str:
     """`Measuring · 24 of 64 continuations · 2,100 tokens/s · 0:03 left`."""
     doing = DOING.get(run.kind, run.kind)
     if run.state == "queued":
-        return f"{esc(doing)} · waiting for the engine"
+        return f"{esc(doing)}{f' {esc(run.over)}' if run.over else ''} · waiting for the engine"
     parts = [esc(doing)]
     if run.total:
         parts.append(f"<b>{run.done:,} of {run.total:,}</b> {esc(run.unit)}")

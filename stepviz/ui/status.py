@@ -96,7 +96,8 @@ def _has_to_say(row: RunRow, last: bool) -> bool:
 
 def _at_work(row: RunRow) -> RunLine:
     """One that is over more than what is open says over how much."""
-    line, over = run_line(row), run_report.over(row.spec)
+    over = run_report.over(row.spec)
+    line = replace(run_line(row), over=over)
     if not over or (line.total and line.unit in _COUNTED):
         return line
     if line.total:
