@@ -57,6 +57,8 @@ class Watch:
                 control.should_training_stop |= watch.cancelled()
                 if watch.keep_every_s is None or control.should_training_stop or state.global_step >= state.max_steps:
                     return
+                if state.global_step % args.logging_steps:  # the stock loop forgets what it has summed since its last
+                    return  # line, so that the next line of a resumed training would be a mean of fewer steps
                 if time.monotonic() - self.kept >= max(watch.keep_every_s, self.cost / SHARE):
                     control.should_save = True
                     self.asked = time.monotonic()
