@@ -1,0 +1,223 @@
+"""Studies: which chains people label, whose turn it is at which, and the labels that are given in a turn.
+
+A turn is a slot: one person, one item, for as long as a lease lasts; each label renews it. No two people get more slots
+of an item than the study wants, however many ask at once: who takes one holds the item's row (PostgreSQL) or the
+database (SQLite) until it is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_, select, update
+
+from db.columns import now
+from db.labels import append_label
+from db.locks import lock_person
+from db.models import GuidelineTable, SlotTable, StudyItemTable, StudyTable
+from db.rows import chunks, table
+from db.session import Database
+from db.study_values import Arm, SlotRow, StudyRow
+from stepviz.errors import StepvizError
+from stepviz.types import Annotation
+
+_LATE = "This item's time ran out and it may be somebody else's now. What you labelled is kept; take the next one."
+
+
+class StudyQueries(Database):
+    def add_study(
+        self, name: str, config: Mapping[str, Any], guideline: str, items: Sequence[tuple[str, bool]], created_by: str
+    ) -> int:
+        """items: (chain id, gold) in the order in which they are offered. StepvizError: the name is taken."""
+        at = now()
+        with self.writing() as connection:
+            if connection.execute(select(StudyTable.id).where(StudyTable.name == name)).scalar() is not None:
+                raise StepvizError(f"there is a study {name!r} already: choose another name")
+            row = {"name": name, "open": True, "config": dict(config), "created_by": created_by, "created_at": at}
+            id_ = connection.execute(insert(table(StudyTable)).values(row).returning(StudyTable.id)).scalar_one()
+            _add_guideline(connection, id_, 1, guideline, created_by)
+            rows = [
+                {"study_id": id_, "position": i, "chain_id": chain, "gold": gold, "taken": 0}
+                for i, (chain, gold) in enumerate(items)
+            ]
+            for some in chunks(rows):
+                connection.execute(insert(table(StudyItemTable)), some)
+            return id_
+
+    def revise_guideline(self, study_id: int, text: str, created_by: str) -> int:
+        """The new version's number; slots that are open keep the one they began with."""
+        with self.writing() as connection:
+            version = 1 + int(connection.execute(_newest_version(study_id)).scalar() or 0)
+            _add_guideline(connection, study_id, version, text, created_by)
+            return version
+
+    def open_study(self, study_id: int, is_open: bool) -> None:
+        with self.writing() as connection:
+            connection.execute(update(StudyTable).where(StudyTable.id == study_id).values(open=is_open))
+
+    def studies(self) -> list[StudyRow]:
+        """The newest first."""
+        s, g, i, t = StudyTable, GuidelineTable, StudyItemTable, SlotTable
+        newest = select(func.max(g.version)).where(g.study_id == s.id).correlate(s).scalar_subquery()
+        items = select(func.count()).where(i.study_id == s.id).correlate(s).scalar_subquery()
+        done = select(func.count()).where(t.study_id == s.id, t.state == "submitted").correlate(s).scalar_subquery()
+        query = select(s.__table__, g.text, g.version, items.label("items"), done.label("submitted"))
+        query = query.join(g, and_(g.study_id == s.id, g.version == newest)).order_by(s.id.desc())
+        with self.reading() as connection:
+            return [_read_study(row) for row in connection.execute(query)]
+
+    def next_slot(
+        self, study_id: int, annotator: str, people: int, lease_s: float, arm: Callable[[int], Arm]
+    ) -> SlotRow | None:
+        """This person's turn: the one that is open, else the next item that wants one; None: there is none left.
+
+        people: slots that an item wants, of different people (a gold one has no limit); arm: by the item's id, drawn
+        once and kept if the turn is released and taken again.
+        """
+        with self.writing() as connection:
+            at = now()
+            lock_person(connection, study_id, annotator)
+            _release_late(connection, study_id, at)
+            until = at + timedelta(seconds=lease_s)
+            own = connection.execute(_slots().where(
+                SlotTable.study_id == study_id, SlotTable.annotator == annotator, SlotTable.state == "open"
+            )).first()  # fmt: skip
+            if own is not None:
+                connection.execute(update(SlotTable).where(SlotTable.id == own.id).values(lease_until=until))
+                return _slot(connection, own.id)
+            item = connection.execute(_free(study_id, annotator, people)).first()
+            if item is None:
+                return None
+            i = StudyItemTable
+            connection.execute(update(i).where(i.id == item.id).values(taken=i.taken + 1))
+            return _slot(connection, _taken(connection, study_id, item.id, annotator, arm, at, until))
+
+    def label_in_slot(self, slot_id: int, annotator: str, label: Annotation, lease_s: float) -> int:
+        """Append a label in one's own turn and renew it. StepvizError: it is not theirs, it ended, it is of another
+        chain, or it cannot be (stepviz.label_rules)."""
+        with self.writing() as connection:
+            slot = _own(connection, slot_id, annotator)
+            if label.annotator != annotator or label.chain_id != slot.chain_id:
+                raise StepvizError("This label is not of the item that you have open.")
+            new = append_label(connection, label, slot_id)
+            until = now() + timedelta(seconds=lease_s)
+            connection.execute(update(SlotTable).where(SlotTable.id == slot_id).values(lease_until=until))
+            return new
+
+    def end_slot(
+        self, slot_id: int, annotator: str, *, finish: str, seconds: float, flags: Sequence[str] = (), note: str = ""
+    ) -> None:
+        """Submit: the item is done for this person. StepvizError as in label_in_slot."""
+        with self.writing() as connection:
+            _own(connection, slot_id, annotator)
+            values = {"state": "submitted", "ended_at": now(), "finish": finish, "seconds": seconds}
+            values |= {"flags": list(flags), "note": note}
+            connection.execute(update(SlotTable).where(SlotTable.id == slot_id).values(values))
+
+    def release_slot(self, slot_id: int, annotator: str) -> None:
+        """Give it back without an answer: somebody else may take it."""
+        with self.writing() as connection:
+            slot = _own(connection, slot_id, annotator)
+            _released(connection, [(slot.id, slot.item_id)])
+
+    def slot(self, slot_id: int) -> SlotRow | None:
+        with self.reading() as connection:
+            row = connection.execute(_slots().where(SlotTable.id == slot_id)).first()
+        return None if row is None else _read_slot(row)
+
+    def slots(self, study_id: int, annotator: str | None = None) -> list[SlotRow]:
+        """In the order in which they were opened."""
+        query = _slots().where(SlotTable.study_id == study_id).order_by(SlotTable.id)
+        if annotator is not None:
+            query = query.where(SlotTable.annotator == annotator)
+        with self.reading() as connection:
+            return [_read_slot(row) for row in connection.execute(query)]
+
+
+def _add_guideline(connection: Connection, study_id: int, version: int, text: str, by: str) -> None:
+    row = {"study_id": study_id, "version": version, "text": text, "created_by": by, "created_at": now()}
+    connection.execute(insert(table(GuidelineTable)).values(row))
+
+
+def _newest_version(study_id: int) -> Select[Any]:
+    return select(func.max(GuidelineTable.version)).where(GuidelineTable.study_id == study_id)
+
+
+def _free(study_id: int, annotator: str, people: int) -> Select[Any]:
+    """The first item that this person has neither open nor done, and that wants one more."""
+    i, s = StudyItemTable, SlotTable
+    theirs = exists().where(s.item_id == i.id, s.annotator == annotator, s.state != "released")
+    wanted = or_(i.gold, i.taken < people)
+    query = select(i.id).where(i.study_id == study_id, wanted, ~theirs).order_by(i.position).limit(1)
+    return query.with_for_update(skip_locked=True)
+
+
+def _taken(
+    connection: Connection, study_id: int, item_id: int, annotator: str, arm: Callable[[int], Arm], at: Any, until: Any
+) -> int:
+    """The slot's id: one that was released is opened again, in its arm."""
+    s = SlotTable
+    version = connection.execute(_newest_version(study_id)).scalar_one()
+    opened = {"state": "open", "opened_at": at, "lease_until": until, "guideline": version}
+    again = update(s).where(s.item_id == item_id, s.annotator == annotator).values(opened).returning(s.id)
+    known = connection.execute(again).scalar()
+    if known is not None:
+        return known
+    row = {
+        "study_id": study_id,
+        "item_id": item_id,
+        "annotator": annotator,
+        "arm": arm(item_id),
+        "flags": [],
+        "note": "",
+    }
+    return connection.execute(insert(table(s)).values({**row, **opened}).returning(s.id)).scalar_one()
+
+
+def _own(connection: Connection, slot_id: int, annotator: str) -> Row[Any]:
+    row = connection.execute(_slots().where(SlotTable.id == slot_id).with_for_update(of=SlotTable)).first()
+    if row is None or row.annotator != annotator:
+        raise StepvizError("This is not your item.")
+    if row.state == "submitted":
+        raise StepvizError("You have submitted this item already: take the next one.")
+    if row.state == "released" or row.lease_until < now():
+        raise StepvizError(_LATE)
+    return row
+
+
+def _release_late(connection: Connection, study_id: int, at: Any) -> None:
+    s = SlotTable
+    late = select(s.id, s.item_id).where(s.study_id == study_id, s.state == "open", s.lease_until < at)
+    _released(connection, [tuple(row) for row in connection.execute(late.with_for_update(skip_locked=True))])
+
+
+def _released(connection: Connection, slots: Sequence[tuple[int, int]]) -> None:
+    for slot_id, item_id in slots:
+        connection.execute(update(SlotTable).where(SlotTable.id == slot_id).values(state="released", ended_at=now()))
+        i = StudyItemTable
+        connection.execute(update(i).where(i.id == item_id).values(taken=i.taken - 1))
+
+
+def _slots() -> Select[Any]:
+    i = StudyItemTable
+    return select(SlotTable.__table__, i.chain_id, i.position, i.gold).join(i, i.id == SlotTable.item_id)
+
+
+def _slot(connection: Connection, slot_id: int) -> SlotRow:
+    return _read_slot(connection.execute(_slots().where(SlotTable.id == slot_id)).one())
+
+
+def _read_slot(row: Row[Any]) -> SlotRow:
+    return SlotRow(
+        row.id, row.study_id, row.item_id, row.chain_id, row.position, row.gold, row.annotator, row.arm, row.guideline,
+        row.state, row.opened_at, row.lease_until, row.ended_at, row.seconds, row.finish, tuple(row.flags), row.note,
+    )  # fmt: skip
+
+
+def _read_study(row: Row[Any]) -> StudyRow:
+    return StudyRow(
+        row.id, row.name, row.open, row.config, row.created_by, row.created_at, row.text, row.version, row.items,
+        row.submitted,
+    )  # fmt: skip
