@@ -47,6 +47,7 @@ LEVELS = (
     ("stepviz.measure_estimate",),
     ("stepviz.recipes",),
     (
+        "stepviz.accounts",
         "stepviz.import_report",
         "stepviz.grading",
         "stepviz.importing",
@@ -117,6 +118,7 @@ LEVELS = (
         "stepviz.cli_regrade",
         "stepviz.cli_runs",
         "stepviz.cli_refine",
+        "stepviz.cli_users",
         "stepviz.cli_world",
     ),
     ("stepviz.__main__", "app"),
