@@ -41,6 +41,7 @@ LEVELS = (
         "stepviz.compare",
         "stepviz.compare_report",
         "stepviz.compare_scores",
+        "stepviz.studies",
         "stepviz.refining",
     ),
     ("stepviz.measuring", "stepviz.pits"),
