@@ -91,6 +91,8 @@ def look(given: str) -> Checkpoint:
         name = rest or "student"
         return _read(canonical(given), path(name), f"embedded/{name}")
     source = rest if kind == "hf" else given
+    if not source and kind == "hf":
+        raise StepvizError("hf: alone names no model: a hub id (hf:OWNER/NAME) or a folder (hf:/path/to/it) follows it")
     if not source:
         raise StepvizError("no base model is given: embedded:base, a folder or a hub id")
     folder = _folder(source)

@@ -96,6 +96,7 @@ def _emit_cost(store: Store, spec: Mapping[str, Any], json: bool) -> None:
     from stepviz.measure_cost import cost_of
     from stepviz.run_report import lasting
 
+    _check(str(spec["engine"]))
     cost = cost_of(store, spec)
     draws, tokens, speed = cost.expected.continuations, cost.expected.tokens, cost.speed
 
@@ -110,6 +111,17 @@ def _emit_cost(store: Store, spec: Mapping[str, Any], json: bool) -> None:
             "continuations": round(draws, 1), "exact": cost.expected.exact, "tokens": round(tokens),
             "seconds": None if cost.seconds is None else round(cost.seconds, 1), "tokens_per_s": speed}  # fmt: skip
     emit(told, json, text)
+
+
+def _check(engine: str) -> None:
+    """StepvizError where the job itself would find no engine, as far as files say."""
+    from stepviz.checkpoints import look
+
+    kind, _, rest = engine.partition(":")
+    if kind not in ("embedded", "hf", "vllm", "openai") or (kind != "embedded" and not rest):
+        raise StepvizError(f"unknown engine {engine!r}; supported: {SPECS}")
+    if look(engine).causal is False:
+        raise StepvizError(f"{engine} is no language model: choose one that writes solutions")
 
 
 @of_chains
@@ -142,9 +154,17 @@ def through(
     store: Store, kind: str, spec: Mapping[str, Any], json: bool, told: Callable[[Mapping[str, Any]], str] | None = None
 ) -> None:
     """Does the job and prints its end. `told`: what is said of its last progress."""
+    from stepviz.run_report import cost_of
+
     run = ended(store, kind, spec)
     progress = {k: v for k, v in run.progress.items() if k not in ("plan", "planned")}
-    emit({"run": run.id, "state": run.state, **progress}, json, lambda: f"run {run.id} done: {(told or bar)(progress)}")
+    over = {k: v for k, v in progress.items() if k not in ("tokens_per_s", "eta_s")}  # of its last moment
+
+    def text() -> str:
+        said = (told or bar)({**over, "cost": cost_of(run).words()})
+        return f"run {run.id} done: {said}"
+
+    emit({"run": run.id, "state": run.state, **progress}, json, text)
 
 
 def ended(store: Store, kind: str, spec: Mapping[str, Any]) -> RunRow:
@@ -161,10 +181,11 @@ def ended(store: Store, kind: str, spec: Mapping[str, Any]) -> RunRow:
     try:
         run = jobs.wait(store, run_id, tell)
     except KeyboardInterrupt:
-        store.request_cancel(run_id)
+        jobs.cancel(store, run_id)
         raise StepvizError(f"run {run_id} is being cancelled; the same command goes on where it was") from None
-    if shown:
-        print(file=sys.stderr)
+    finally:
+        if shown:
+            print(file=sys.stderr)  # whatever is said next does not stand behind the bar
     if run.state != "done":
         raise StepvizError(run.error or f"run {run_id} is {run.state}; the same command goes on where it was")
     return run

@@ -24,8 +24,10 @@ def fail(error: Exception, code: int) -> None:
 
 
 def bar(progress: dict[str, Any]) -> str:
-    """One line of progress: done of total, tokens a second, time left."""
+    """One line of progress: done of total, tokens a second, time left; of one that ended its cost."""
     parts = [f"{progress.get('done', 0)}/{progress.get('total', '?')} {progress.get('unit', '')}".strip()]
+    if progress.get("cost"):
+        parts.append(str(progress["cost"]))
     if progress.get("tokens_per_s"):
         parts.append(f"{progress['tokens_per_s']:,.0f} tokens/s")
     if progress.get("eta_s") is not None:

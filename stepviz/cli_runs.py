@@ -57,9 +57,15 @@ def cancel(id: int, db: Db = None, json: Json = False) -> None:
     from stepviz import jobs
 
     with open_store(db) as store:
+        before = store.run(id).state
         jobs.cancel(store, id)
         state = store.run(id).state
-    emit({"run": id, "state": state}, json, lambda: f"run {id} is asked to stop")
+    if before in ("done", "failed", "cancelled"):
+        ended = {"failed": "has failed", "cancelled": "is cancelled"}.get(before, "is done")
+        said = f"run {id} {ended} already: there is nothing to stop"
+    else:
+        said = f"run {id} is cancelled" if state == "cancelled" else f"run {id} is asked to stop"
+    emit({"run": id, "state": state}, json, lambda: said)
 
 
 @runs.command()
@@ -107,32 +113,43 @@ def _shown(store: Store, row: RunRow) -> dict[str, Any]:
 
 
 def _line(row: RunRow) -> str:
-    from stepviz.run_report import cost_of, lasting
+    from stepviz.run_report import cost_of, lasting, over, strategy_of
 
     cost = cost_of(row)
     spent = f"{cost.tokens:,} tokens" if cost.tokens else ""
     worked = lasting(cost.seconds) if cost.seconds is not None else ""
     said = row.error.splitlines()[0] if row.error else _far(row)
-    return f"{row.id:5} {row.kind:14} {row.state:12} {spent:>18} {worked:>8}  {said}"
+    said = " · ".join(part for part in (strategy_of(row), over(row.spec), said) if part)
+    return f"{row.id:5} {_doing(row):10} {row.state:12} {spent:>18} {worked:>8}  {said}"
+
+
+def _doing(row: RunRow) -> str:
+    """In the app's words."""
+    from stepviz.ui.render_chain import DOING
+
+    return DOING.get(kind := row.kind.removesuffix(" many"), kind)
 
 
 def _far(row: RunRow) -> str:
     """Its bar; of one that ended no speed and no time left, which were those of its last moment."""
-    over = () if row.state in ("queued", "running") else ("tokens_per_s", "eta_s")
-    return bar({name: value for name, value in row.progress.items() if name not in over})
+    from stepviz.run_report import note_of
+
+    past = () if row.state in ("queued", "running") else ("tokens_per_s", "eta_s")
+    left = {name: value for name, value in row.progress.items() if name not in past}
+    return bar({**left, "note": note_of(row)})
 
 
 def _told(store: Store, row: RunRow) -> str:
-    from stepviz.run_report import cost_of, lasting, results_of, settings_of
+    from stepviz.run_report import about_of, cost_of, lasting, results_of, settings_of
 
-    cost = cost_of(row)
+    cost, about = cost_of(row), getattr(about_of(store, row), "label", "")
     per_second = f"{cost.per_second:,.0f} tokens a second" if cost.per_second else ""
     at_work = f"{lasting(cost.seconds)} at work" if cost.seconds is not None else ""
-    lines = [f"run {row.id} · {row.kind} · {row.state}", _far(row)]
+    lines = [f"run {row.id} · {_doing(row)} · {row.state}", _far(row)]
     lines += [" · ".join(part for part in (cost.words(), per_second, at_work) if part)]
     lines += [str(row.error or ""), *map(str, row.progress.get("notes") or ())]
     results, more = results_of(store, row)
-    settings = [f"  {name}: {value}" for name, value in settings_of(row, store.samplings())]
+    settings = [f"  {name}: {value}" for name, value in settings_of(row, store.samplings(), about)]
     found = [f"  {result.label}: {result.address}" for result in results] + ([f"  and {more:,} more"] if more else [])
     log = [f"  {line}" for _, line in store.log_lines(row.id)]
     for title, part in (("settings", settings), ("results, in the app", found), ("log", log)):

@@ -30,6 +30,7 @@ class Bill:
     read: int = 0
     worked: float = 0.0  # seconds, before this life
     notes: tuple[str, ...] = ()
+    draws: int = 0  # that ended, chains or continuations
     began: float = field(default_factory=time.monotonic)
     save: Callable[[], None] = lambda: None  # writes it into the store
     log: Callable[[str], None] = lambda line: None
@@ -43,12 +44,14 @@ class Bill:
             int(spent.get("read", 0)),
             float(spent.get("seconds", 0.0)),
             tuple(progress.get("notes") or ()),
+            int(spent.get("draws", 0)),
         )
 
     def told(self) -> dict[str, Any]:
         """For the run's progress."""
         seconds = round(self.worked + time.monotonic() - self.began, 1)
         spent = {"sampled": self.sampled, "read": self.read, "seconds": seconds}
+        spent |= {"draws": self.draws} if self.draws else {}
         return {"spent": spent} | ({"notes": list(self.notes)} if self.notes else {})
 
     def note(self, text: str) -> None:
@@ -112,6 +115,7 @@ class _Call:
 
     def completed(self, request: Request, done: Completion) -> None:
         self.ended, self.open = self.ended + done.tokens, True
+        self.bill.draws += done.finish_reason != "error"
         prompt = request.question, request.prefix
         if prompt not in self.prompts:
             self.prompts.add(prompt)

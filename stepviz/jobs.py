@@ -26,8 +26,8 @@ many problems or chains are of kinds `sample many`, `measure many` and `score ma
 and are let in between their batches.
 
 progress: {"done", "total", "unit", "tokens", "tokens_per_s", "eta_s", "note"}, what it has cost over all of its lives,
-"spent": {"sampled", "read", "seconds"} (stepviz.costs), and the "notes" of its engines; after an import also "report",
-after a build "dataset", its id; a training tells "loss" and "losses", and at last "model", its id.
+"spent": {"sampled", "read", "seconds", "draws"} (stepviz.costs), and the "notes" of its engines; after an import also
+"report", after a build "dataset", its id; a training tells "loss" and "losses", and at last "model", its id.
 """
 
 from __future__ import annotations
@@ -104,9 +104,9 @@ def resume(store: Store, run_id: int, *, worker: bool = True) -> None:
     run = store.run(run_id)
     if run.kind == TRAIN and run.state in ("failed", "cancelled", "interrupted"):
         train_job.check_name(store, run.spec, run_id)
-    store.resume_run(run_id)
+    _queue_again(store, run)
     if worker:
-        ensure(store, store.run(run_id).kind)
+        ensure(store, run.kind)
 
 
 def cancel(store: Store, run_id: int) -> None:
@@ -114,6 +114,8 @@ def cancel(store: Store, run_id: int) -> None:
     before = store.run(run_id)
     store.request_cancel(run_id)
     nobodys = before.state in ("queued", "interrupted") and store.run(run_id).state == "cancelled"
+    if nobodys:
+        store.log(run_id, f"cancelled {far(before.progress)}")
     if before.kind == TRAIN and nobodys:
         train_left.clear(before.spec)
 
@@ -227,9 +229,25 @@ def _is_long(base: str, spec: Mapping[str, Any]) -> bool:
     return len(spec[of]) * each * int(spec.get("n") or spec["add"]) > MANY
 
 
+def far(progress: Mapping[str, Any]) -> str:
+    """`at 24 of 64 continuations`, `before it began`, or `before it went on`: for a run's log."""
+    spent = progress.get("spent") or {}
+    done, total, unit = progress.get("done") or 0, progress.get("total"), progress.get("unit") or ""
+    if total:
+        return f"at {done:,} of {total:,} {unit}".rstrip()
+    return "before it went on" if spent.get("sampled") or spent.get("read") else "before it began"
+
+
+def _queue_again(store: Store, run: RunRow) -> None:
+    """StepvizError where it does not stand still."""
+    store.resume_run(run.id)
+    lost = f"worker {run.worker} lost {far(run.progress)}; " if run.state == "interrupted" else ""
+    store.log(run.id, f"{lost}queued again" if lost else f"resumed {far(run.progress)}")
+
+
 def _resume(store: Store, run_id: int) -> None:
     with contextlib.suppress(StepvizError):  # somebody else was faster
-        store.resume_run(run_id)
+        _queue_again(store, store.run(run_id))
 
 
 def _sampling_id(store: Store, spec: Mapping[str, Any]) -> str:

@@ -41,9 +41,10 @@ def written_out(named: Mapping[str, Any]) -> dict[str, Any]:
         raise StepvizError(f"the {strategy} strategy chooses its steps itself: give n, the most draws of a prefix")
     if spec.get("results", "every") not in ("every", "last"):
         raise StepvizError("results is every or last")
-    for name in ("confidence", "budget"):
-        if name in spec and not 0 < float(spec[name]) < (1 if name == "confidence" else 10):
-            raise StepvizError(f"{name} is a share above 0, such as {0.95 if name == 'confidence' else 0.25}")
+    if "confidence" in spec and not 0 < float(spec["confidence"]) < 1:
+        raise StepvizError("confidence is a share above 0 and below 1, such as 0.95")
+    if "budget" in spec and not 0 < float(spec["budget"]) <= 1:
+        raise StepvizError("budget is a share above 0 and at most 1, such as 0.25")
     if "scorer" in spec:
         spec["scorer"] = engines.canonical(str(spec["scorer"]))
         place(spec["scorer"])

@@ -21,6 +21,7 @@ from stepviz.import_report import source_of
 from stepviz.types import Sampling
 
 SHOWN = 12  # problems or chains that are linked one by one
+_DRAWING = ("sample", "measure", "continue", "branch", "score", "refine", "compare")
 _COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")  # and what else a terminal obeys
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -34,6 +35,7 @@ class Cost:
     trained: int | None = None
     seconds: float | None = None  # that somebody was at work on it, over all of its lives
     per_second: float | None = None  # tokens of the kind that this run is about
+    draws: int | None = None  # that ended
 
     @property
     def tokens(self) -> int | None:
@@ -41,10 +43,12 @@ class Cost:
         return self.sampled or self.trained or self.read or None
 
     def words(self) -> str:
-        """`12,345 tokens sampled · 1,200 read`; empty where none are known."""
+        """`400 draws · 12,345 tokens sampled · 1,200 read`; empty where none are known."""
         kinds = (("sampled", self.sampled), ("read", self.read), ("trained on", self.trained))
         known = [(n, kind) for kind, n in kinds if n]
-        return " · ".join(f"{n:,} {kind}" if i else f"{n:,} tokens {kind}" for i, (n, kind) in enumerate(known))
+        drawn = [f"{self.draws:,} draw{'' if self.draws == 1 else 's'}"] if self.draws else []
+        tokens = [f"{n:,} {kind}" if i else f"{n:,} tokens {kind}" for i, (n, kind) in enumerate(known)]
+        return " · ".join(drawn + tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def cost_of(row: RunRow) -> Cost:
     if not spent and row.progress.get("tokens"):
         sampled, trained = (None, row.progress["tokens"]) if row.kind == jobs.TRAIN else (row.progress["tokens"], None)
     seconds = seconds_of(row)
-    cost = Cost(sampled, read, trained, seconds)
+    cost = Cost(sampled, read, trained, seconds, draws=spent.get("draws"))
     return replace(cost, per_second=round(cost.tokens / seconds, 1)) if cost.tokens and seconds else cost
 
 
@@ -85,9 +89,53 @@ def lasting(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def scope_of(spec: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """("chain" or "problem", their ids) that a run works on, each once; ("", ()) for one that names none."""
+    for plural, name in (("chains", "chain"), ("problems", "problem")):
+        ids = spec.get(plural) or ([spec[name]] if spec.get(name) else [])
+        if isinstance(ids, list | tuple) and ids:
+            return name, tuple(dict.fromkeys(map(str, ids)))
+    return "", ()
+
+
+def over(spec: Mapping[str, Any]) -> str:
+    """`56 chains`; empty where a run is over one alone, or over none."""
+    name, ids = scope_of(spec)
+    return f"{len(ids):,} {name}s" if len(ids) > 1 else ""
+
+
+def strategy_of(row: RunRow) -> str:
+    """By which a measurement chose its steps; empty for the one that chooses none."""
+    named = str(row.spec.get("strategy") or "")
+    return "" if named == "exhaustive" else named
+
+
+def note_of(row: RunRow) -> str:
+    """What a run says last of itself, without what it was only about to do when it stopped."""
+    note = str(row.progress.get("note") or "")
+    stopped = row.state in ("cancelled", "interrupted") and note.startswith("loading ")
+    return "" if stopped or row.state == "failed" else note
+
+
+def has_nothing(row: RunRow) -> bool:
+    """Whether it stopped before it drew or scored anything, so that there is nothing of it to be shown."""
+    stopped = row.state in ("failed", "cancelled", "interrupted") and row.kind.removesuffix(" many") in _DRAWING
+    return stopped and not row.progress.get("done") and not cost_of(row).tokens
+
+
+def about_of(store: Store, row: RunRow) -> Result | None:
+    """The one chain or problem that a run is about."""
+    name, ids = scope_of(row.spec)
+    if len(ids) != 1:
+        return None
+    return _chain(store, ids[0], "") if name == "chain" else _problem(store, ids[0])
+
+
 def results_of(store: Store, row: RunRow) -> tuple[list[Result], int]:
     """(the first of them, how many there are beyond those)."""
     spec, progress = row.spec, row.progress
+    if has_nothing(row):
+        return [], 0
     base = row.kind.removesuffix(" many")
     if base == jobs.TRAIN:
         return _one(
@@ -102,11 +150,9 @@ def results_of(store: Store, row: RunRow) -> tuple[list[Result], int]:
         return _dataset(store, progress.get("dataset"))
     if base == "import":
         return _imported(spec, progress)
-    if base == "sample":
-        ids = list(dict.fromkeys(spec.get("problems", ())))
+    name, ids = scope_of(spec)
+    if name == "problem":
         return _listed([_problem(store, id) for id in ids[:SHOWN]], len(ids))
-    ids = list(spec.get("chains") or [spec[name] for name in ("chain",) if name in spec])
-    ids = list(dict.fromkeys(ids))
     scorer = str(spec.get("model", "")) if base == "score" else ""
     return _listed([_chain(store, id, scorer) for id in ids[:SHOWN]], len(ids))
 
@@ -170,17 +216,25 @@ _NUMBERS = {  # what a job's numbers count (stepviz.jobs)
 }
 
 
-def settings_of(row: RunRow, samplings: Mapping[str, Sampling]) -> tuple[tuple[str, str], ...]:
-    """In words; samplings: by id, to be spelled out."""
+_FIRST = ("strategy", "chain", "chains", "problem", "problems", "step", "steps", "n", "add")  # then by the alphabet
+
+
+def settings_of(row: RunRow, samplings: Mapping[str, Sampling], about: str = "") -> tuple[tuple[str, str], ...]:
+    """In words, what a run is over first. samplings: by id, to be spelled out; about: the one chain or problem."""
     found, kind = [], row.kind.removesuffix(" many")
-    for name, value in sorted(row.spec.items()):
+    scope, ids = scope_of(row.spec)
+    for name, value in row.spec.items():
+        if value in (None, "", [], {}):
+            continue
+        order = _FIRST.index(name) if name in _FIRST else len(_FIRST)
         if name == "sampling" and value in samplings:
             value = spelled(samplings[value])
-        if value not in (None, "", [], {}):
-            said = _NUMBERS.get((kind, name), name)
-            most = ", at most" if name == "n" and row.spec.get("strategy") not in (None, "exhaustive") else ""
-            found.append((said + most, short(value)))
-    return tuple(sorted(found))
+        said = _NUMBERS.get((kind, name), name)
+        if len(ids) == 1 and name in (scope, f"{scope}s"):
+            said, value = scope, about or value
+        most = ", at most" if name == "n" and strategy_of(row) else ""
+        found.append((order, said + most, short(value)))
+    return tuple((said, value) for _, said, value in sorted(found))
 
 
 def spelled(s: Sampling) -> str:

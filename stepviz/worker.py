@@ -25,7 +25,7 @@ from stepviz.engines import Engine, memory
 from stepviz.errors import StepvizError
 from stepviz.job import Job
 from stepviz.job_kinds import JOBS
-from stepviz.jobs import QUICK
+from stepviz.jobs import QUICK, far
 from stepviz.reward.specs import plain
 from stepviz.worker_process import worker_lock
 
@@ -67,6 +67,8 @@ class Worker:
         """Claims and does the oldest run of these kinds (None: all but trainings); False where none waits."""
         run = self.store.claim_run(self.name, LEASE_S, tuple(JOBS) if kinds is None else kinds)
         if run is not None:
+            if run.progress:  # it was at work before
+                self.store.log(run.id, f"taken up again by {self.name}")
             self._do(run)
         return run is not None
 
@@ -141,6 +143,8 @@ class Worker:
             self.handed = before
         state = "failed" if error else "cancelled" if job.cancelled() else "done"
         self.store.heartbeat(run.id, self.name, job.told(), LEASE_S)
+        if state == "cancelled":
+            note_cancel(self.store, run.id, self.name)
         self.store.finish_run(run.id, state, error, worker=self.name)
 
 
@@ -158,12 +162,20 @@ class Beat(threading.Thread):
                 if self.job.beat():
                     self.job.cancel.set()
                     if not self.ended.wait(GRACE_S):
+                        note_cancel(self.store, self.job.run.id, self.worker)
                         self.store.finish_run(self.job.run.id, "cancelled", worker=self.worker)
                     return
 
     def end(self) -> None:
         self.ended.set()
         self.join()
+
+
+def note_cancel(store: Store, run_id: int, worker: str) -> None:
+    """Into the log of a run that is still this worker's, and before it ends: who looks at it looks no more then."""
+    run = store.run(run_id)
+    if run.worker == worker and run.state == "running":
+        store.log(run_id, f"cancelled {far(run.progress)}")
 
 
 def _stamp(spec: str) -> str:

@@ -142,6 +142,50 @@ def test_cancel_is_heard_between_two_batches_and_what_is_done_stays(bench: Bench
     assert len(bench.engine.seen) == 600  # none was drawn twice
 
 
+def log_of(bench: Bench, run: int) -> list[str]:
+    return [line for _, line in bench.store.log_lines(run)]
+
+
+def test_the_log_tells_each_cancel_and_each_resume(bench: Bench) -> None:
+    run = jobs.start(bench.store, "sample", {"problems": [OTHER.id], "n": 8}, **NOBODY)
+    jobs.cancel(bench.store, run)
+    jobs.resume(bench.store, run, **NOBODY)
+    bench.store.claim_run("lost", 3600, id=run)
+    bench.store.heartbeat(run, "lost", {"done": 2, "total": 8, "unit": "continuations"}, 0.0)
+    finish_lease(bench.store, run)
+    assert jobs.start(bench.store, "sample", {"problems": [OTHER.id], "n": 8}, **NOBODY) == run  # the same command
+    again = ["cancelled before it began", "resumed before it began"]
+    again.append("worker lost lost at 2 of 8 continuations; queued again")
+    assert log_of(bench, run) == again
+    bench.worker.run_next(None)
+    again.append(f"taken up again by {bench.worker.name}")
+    assert (bench.store.run(run).state, log_of(bench, run)) == ("done", again)
+
+
+def test_a_later_life_that_loads_its_model_has_begun_before(bench: Bench) -> None:
+    run = bench.store.add_run("sample", {"problems": [OTHER.id], "n": 8})
+    bench.store.claim_run("w", id=run)
+    bench.store.heartbeat(run, "w", {"note": "loading e", "spent": {"sampled": 60, "read": 9, "seconds": 2}}, 0.0)
+    finish_lease(bench.store, run)
+    jobs.cancel(bench.store, run)
+    assert log_of(bench, run) == ["cancelled before it went on"]
+
+
+def test_the_log_tells_how_far_a_run_was_when_it_was_cancelled_at_work(bench: Bench) -> None:
+    bench.pause = 0.2
+    run = jobs.start(bench.store, "sample", {"problems": [OTHER.id], "n": 600}, **NOBODY)
+    thread = threading.Thread(target=bench.worker.run_next, args=(None,))
+    thread.start()
+    wait_for(lambda: len(bench.draws(OTHER)) > 8)
+    jobs.cancel(bench.store, run)
+    thread.join()
+    done = bench.store.run(run).progress["done"]
+    assert 0 < done < 600
+    assert log_of(bench, run) == [f"cancelled at {done} of 600 continuations"]
+    jobs.resume(bench.store, run, **NOBODY)
+    assert log_of(bench, run)[1:] == [f"resumed at {done} of 600 continuations"]
+
+
 def test_a_job_that_loads_a_model_is_cancelled_all_the_same(bench: Bench) -> None:
     loading, go = threading.Event(), threading.Event()
     load = bench.load

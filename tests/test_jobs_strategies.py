@@ -138,7 +138,7 @@ def test_a_chain_whose_answer_could_not_be_judged_is_told_as_not_searched(bench:
         ({"n": 8, "budget": 0.2}, "budget is a setting of the adaptive strategy, not of exhaustive"),
         ({"add": 8, "strategy": "forward"}, "give n, the most draws of a prefix"),
         ({"n": 8, "steps": [1], "strategy": "forward"}, "chooses its steps itself"),
-        ({"n": 8, "strategy": "adaptive", "confidence": 1.0}, "confidence is a share above 0, such as 0.95"),
+        ({"n": 8, "strategy": "adaptive", "confidence": 1.0}, "a share above 0 and below 1, such as 0.95"),
         ({"n": 8, "strategy": "backward", "results": "some"}, "results is every or last"),
         ({"n": 8, "strategy": "adaptive", "scorer": "nonsense"}, "unknown scorer"),
     ],

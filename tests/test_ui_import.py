@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from db.store import Store, open_store
+from stepviz import jobs
 from stepviz.import_report import ImportReport
 from stepviz.importing import import_path
 from stepviz.ui import render_import
@@ -120,6 +121,9 @@ def test_many_lines_refused_for_one_reason_are_one_row(tmp_path: Path):
         id_ = store.add_run("import", {"format": "gsm8k", "path": str(path)})
         for refusal in report.refused:
             store.log(id_, str(refusal))
+        jobs.cancel(store, id_)
+        jobs.resume(store, id_, worker=False)
+        store.log(id_, "taken up again by host:12:ab34cd")
         result = import_result(store.run(id_), store.log_lines(id_))
         assert result.refused == (
             ("1, 2, 3 and 9 more", "the field 'answer' is missing"),

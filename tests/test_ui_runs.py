@@ -14,6 +14,7 @@ from db.values import RunState
 from stepviz import run_report
 from stepviz.cli import app as commands
 from stepviz.ui.runs import LISTED, At, Runs, at_of
+from stepviz.ui.views import place
 from stepviz.ui.workbench import Workbench
 from tests.ui_cases import SAMPLING, Filled
 
@@ -33,7 +34,9 @@ def page(store: Store, query: str = "") -> str:
 
 
 def links(html: str) -> list[str]:
-    return re.findall(r'<(?:li><)?a class="[^"]*" href="([^"]+)"', html[html.index('class="rmore"') :])
+    """Of what it made."""
+    opened = html[html.index('class="rmore"') :].split(">Settings</span>")[0]
+    return re.findall(r'<(?:li><)?a class="[^"]*" href="([^"]+)"', opened)
 
 
 def listed(html: str) -> list[int]:
@@ -116,6 +119,40 @@ def test_what_was_drawn_for_nothing_is_said_and_numbers_say_what_they_count(fill
     every = {"chains": [filled.ids["wrong"]], "n": 8}
     assert "<td>continuations of each prefix</td><td>8</td>" in page(store, f"?run={ended(store, 'measure', every)}")
     assert "tokens sampled" not in page(store, f"?run={ended(store, 'score', every, {'spent': spent})}")
+
+
+def test_runs_of_one_kind_are_told_apart(filled: Filled) -> None:
+    """By the strategy, and by the chain where it is one alone; the settings begin with both, and link it."""
+    store, ids = filled.bench.store, filled.ids
+    chain = store.chain(ids["wrong"])
+    name = f"chain {chain.number} of {place(store.problem(chain.chain.problem_id))}"
+    told = {"done": 1, "total": 1, "unit": "chains"}
+    adaptive = ended(store, "measure", {"chains": [ids["wrong"]], "engine": "e", "n": 8, "strategy": "adaptive"}, told)
+    ended(store, "measure many", {"chains": list(ids.values()), "n": 8}, {"done": 64, "total": 64, "unit": "draws"})
+    html = page(store, f"?run={adaptive}")
+    assert f'<span class="num">adaptive · {name} · 1 of 1 chains</span>' in html
+    assert '<span class="num">64 of 64 draws</span>' in html
+    settings = html.split(">Settings</span>")[1]
+    assert re.findall(r"<tr><td>([^<]*)</td>", settings)[:3] == [
+        "strategy", "chain", "continuations of each prefix, at most",
+    ]  # fmt: skip
+    assert f'<td>chain</td><td><a class="link" href="/?chain={ids["wrong"]}">{name}</a></td>' in settings
+    gone = ended(store, "measure", {"chains": ["not here"], "n": 8}, told)
+    assert "<td>chain</td><td>not here</td>" in page(store, f"?run={gone}")
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_a_run_that_drew_nothing_offers_no_results_and_no_stale_note(filled: Filled, state: RunState) -> None:
+    store, spec = filled.bench.store, {"chains": [filled.ids["wrong"]], "n": 8}
+    nothing = ended(store, "measure", spec, {"note": "loading hf:a/b"}, state)
+    html = page(store, f"?run={nothing}")
+    assert "Results" not in html
+    assert "loading" not in html
+    told = CliRunner().invoke(commands, ["run", "show", str(nothing), "--db", store.url]).stdout
+    assert "loading" not in told
+    assert "results" not in told
+    drew = ended(store, "measure", spec, {"done": 3, "total": 9, "spent": {"sampled": 90}}, state)
+    assert links(page(store, f"?run={drew}")) == [f"/?chain={filled.ids['wrong']}"]
 
 
 def test_a_strategy_a_refinement_and_a_training_at_work_say_all_that_is_known(filled: Filled) -> None:

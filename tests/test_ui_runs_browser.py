@@ -77,6 +77,37 @@ def test_a_reload_a_second_tab_and_a_second_user_see_the_same_run(
         other.close()
 
 
+def test_esc_reaches_a_run_of_this_chain_and_none_over_many(page: Page, running: Running) -> None:
+    """One that a shell started is stopped by its Cancel, and the notice stands there after a reload, too."""
+    store, wrong, right = running.store, running.ids["wrong"], running.ids["right"]
+    many = store.add_run("measure many", {"chains": [wrong, right], "n": 128})
+    store.claim_run("w", LEASE_S, id=many)
+    tell(store, many, 24)
+    page.goto(f"{running.url}/?chain={wrong}")
+    bar = page.locator("#view .run")
+    expect(bar).to_contain_text("24 of 64 continuations of 2 chains")
+    page.keyboard.press("Escape")
+    expect(page.locator(".sv-toast.bad")).to_contain_text("This run is over 2 chains")
+    assert not tell(store, many, 32), "it goes on"
+    alone = at_work(store, running.ids, 8)
+    expect(bar).to_contain_text("8 of 64 continuations · ")
+    page.keyboard.press("Escape")
+    expect(bar).to_contain_text("stopping")
+    assert (tell(store, alone, 9), tell(store, many, 40)) == (True, False)
+    store.finish_run(alone, "cancelled", worker="w")
+    expect(bar).to_contain_text("40 of 64 continuations of 2 chains")
+    bar.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".sv-toast")).to_contain_text(f"Run {many}, over 2 chains, is asked to stop.")
+    assert tell(store, many, 41)
+    store.finish_run(many, "cancelled", worker="w")
+    notice = page.locator("#view .notice[role=status]")
+    expect(notice).to_contain_text("1 other chain was cancelled after 41 of 64 continuations")
+    page.reload()
+    notice.get_by_role("button", name="Go on").click()
+    expect(bar).to_contain_text("waiting")
+    assert store.run(many).state == "queued"
+
+
 def test_the_list_is_filtered_and_a_log_stays_where_it_is_read(page: Page, running: Running) -> None:
     store, run = running.store, at_work(running.store, running.ids)
     failed = store.add_run("score many", {"chains": [running.ids["bad"]], "model": ui_cases.HOSTILE})

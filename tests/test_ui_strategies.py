@@ -9,6 +9,7 @@ from html import unescape
 import pytest
 
 from db.store import Store
+from db.values import ContinuationKey, ModelRow
 from stepviz import jobs
 from stepviz.posterior import CONFIDENCE
 from stepviz.types import Sampling, StepValue, prefix_hash
@@ -53,6 +54,16 @@ def takes(body: str) -> dict[str, str]:
     }
 
 
+def reasons(body: str) -> dict[str, str]:
+    """Strategy → why it would draw nothing, of those that would."""
+    labels = [label for label in re.findall(r"<label>(.*?)</label>", body) if "data-nothing" in label]
+    return {re.search(r'value="(\w*)"', label)[1]: re.search(r'class="why">(.*?)<', label)[1] for label in labels}
+
+
+def may_measure(body: str) -> bool:
+    return 'class="btn pri" disabled>Measure<' not in body and 'class="btn pri">Measure<' in body
+
+
 def at(filled: Filled, chain: str) -> str:
     return f"?problem={filled.ids['problem']}&chain={filled.ids[chain]}"
 
@@ -63,7 +74,8 @@ def test_every_strategy_says_what_it_takes_for_this_chain(filled: Filled) -> Non
     said_of = takes(body)
     assert list(said_of) == ["exhaustive", "backward", "forward", "bisect", "adaptive"]
     assert said_of["exhaustive"].startswith("24 draws ≈ ")
-    assert {said_of[name] for name in ("forward", "bisect", "adaptive")} == {"nothing to draw"}  # it is right
+    assert {said_of[name] for name in ("forward", "bisect", "adaptive")} == {"nothing to draw"}
+    assert {reasons(body)[name] for name in ("forward", "bisect", "adaptive")} == {"right chain: no pit"}
     assert "0:" not in said_of["exhaustive"]  # nothing ran here yet: no time is invented
     assert fields_of(body)["strategy"] == "exhaustive"
     assert fields_of(body)["n"] == "8"
@@ -74,8 +86,53 @@ def test_of_a_measured_chain_the_next_size_is_offered(filled: Filled) -> None:
     assert fields_of(body)["n"] == "16"
     assert takes(body)["exhaustive"] == "32 draws ≈ 640 tokens"  # 8 more from 4 prefixes, 20 tokens each as before
     again = dialog(filled.bench.store, at(filled, "wrong"), n="8", strategy="forward")
-    assert set(takes(again).values()) == {"nothing to draw", "nothing worth its tokens"}
+    assert set(takes(again).values()) == {"nothing to draw"}
     assert fields_of(again)["strategy"] == "forward"
+
+
+def test_a_strategy_that_would_draw_nothing_says_why_and_what_it_found(filled: Filled) -> None:
+    """6/8, 0/8, 0/8 after steps 1 to 3 of a wrong chain: every rule puts its pit at step 2."""
+    store = filled.bench.store
+    told = reasons(dialog(store, at(filled, "wrong"), n="8"))
+    adaptive = told.pop("adaptive")
+    assert told == {
+        "exhaustive": "every prefix has its 8 draws",
+        "backward": "done: label 1 up to step 1",
+        "forward": "done: first pit at step 2, 0/8",
+        "bisect": "done: first pit at step 2, 0/8",
+    }
+    assert re.fullmatch(r"every prefix has its 8 draws: likeliest pit step 2, P = \.\d\d, possible", adaptive)
+    for step in (2, 3):
+        more(filled, step, 0, 32)
+    certain = reasons(dialog(store, at(filled, "wrong"), n="64"))["adaptive"]
+    assert re.fullmatch(r"done: likeliest pit step 2, P = \.9\d, certain", certain)
+
+
+def test_the_posterior_without_draws_has_a_likeliest_pit_too(filled: Filled) -> None:
+    """Of four draws a prefix each is a large share of what exhaustive would cost, so none is worth it."""
+    asked = {"by": "embedded:base", "was": "embedded:base", "n": "4"}
+    told = reasons(dialog(filled.bench.store, at(filled, "wrong"), **asked))
+    assert list(told) == ["adaptive"]
+    assert re.fullmatch(r"nothing worth its tokens: likeliest pit step 1, P = \.\d\d, possible", told["adaptive"])
+
+
+def test_an_adaptive_measurement_says_that_its_budget_is_spent(filled: Filled) -> None:
+    """The open prefixes are over half of what exhaustive would cost, by what the chain itself goes on with (80, 40 and
+    10 of 243 characters, the question's are the rest): 16 draws of 32 there are above a quarter of it. Of 64 not."""
+    for step, right in ((1, 2), (2, 1), (3, 1)):
+        more(filled, step, right, 8 - right)
+    told = reasons(dialog(filled.bench.store, at(filled, "wrong"), n="32"))["adaptive"]
+    why = r"its budget is spent, 25 % of an exhaustive measurement: likeliest pit step 3, P = \.\d\d, needs more"
+    assert re.fullmatch(why, told)
+    assert "adaptive" not in reasons(dialog(filled.bench.store, at(filled, "wrong"), n="64"))
+
+
+def test_measure_waits_where_nothing_would_be_drawn(filled: Filled) -> None:
+    """A model that is typed in may have drawn nothing yet."""
+    store, wrong = filled.bench.store, at(filled, "wrong")
+    assert may_measure(dialog(store, wrong))
+    assert not may_measure(dialog(store, wrong, n="8", strategy="forward"))
+    assert may_measure(dialog(store, wrong, n="8", strategy="forward", other="hf:somebody/else"))
 
 
 def test_another_model_is_offered_what_it_has_not_drawn(filled: Filled) -> None:
@@ -98,7 +155,8 @@ def test_the_time_is_that_of_the_engines_last_runs(filled: Filled) -> None:
     store.heartbeat(id, "w", {"tokens": 1000, "tokens_per_s": 8})
     store.finish_run(id, "done")
     assert takes(dialog(store, at(filled, "wrong")))["exhaustive"] == "32 draws ≈ 640 tokens · about 1:20"
-    assert "≈ 640 tokens · about 1:20" in render_chain.view(page(filled))
+    shown = re.sub("<[^>]+>", "", render_chain.view(page(filled)))
+    assert "adds ≈ 640 tokens · about 1:20" in shown
 
 
 @pytest.mark.parametrize(("seconds", "spoken"), [(0.4, "under 1 s"), (3.6, "about 4 s"), (59.7, "about 1:00")])
@@ -126,8 +184,6 @@ def test_measure_starts_the_chosen_strategy(filled: Filled) -> None:
 
 
 def test_adaptive_goes_by_the_shown_sorm_where_it_is_not_the_newest(filled: Filled) -> None:
-    from db.values import ModelRow
-
     store = filled.bench.store
     ui_cases.add_scores(store, filled.ids)
     assert "scorer" not in fields_of(dialog(store, at(filled, "wrong")))
@@ -200,8 +256,6 @@ def test_the_chain_itself_is_no_draw_from_the_question(filled: Filled) -> None:
     every = filled.bench.store.continuations(row.chain.problem_id, prefix_hash(""), ui_cases.MODEL, Sampling().hash)
     assert len(draws) < len(every) == 8
     assert (pits.others(row, every).n, pits.others(row, every).k) == (8, 4)
-    from db.values import ContinuationKey
-
     own = ContinuationKey(row.chain.problem_id, prefix_hash(""), ui_cases.MODEL, Sampling().hash, 5)
     assert (
         pits.others(replace(row, continuation=own), every).n,

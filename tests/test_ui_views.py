@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from db.values import ChainRow, ModelRow, RunRow
+from db.values import ModelRow, RunRow
 from stepviz import jobs
 from stepviz.types import Annotation, Sampling, StepValue
-from stepviz.ui import pits, render_chain
+from stepviz.ui import pits
 from stepviz.ui.address import Address
 from stepviz.ui.render_inspector import continuation
-from stepviz.ui.status import run_here, took
+from stepviz.ui.status import took
 from stepviz.ui.view_chain import endings
 from stepviz.ui.views import answer_shares, chain_list, measurement
 from stepviz.ui.workbench import Workbench
@@ -177,26 +177,3 @@ def test_draws_that_stopped_early_claim_no_pit_and_no_critical_step(filled: Fill
     whole = marks((2, 8), (30, 40), (0, 8), (0, 8))
     assert "GLoRe" in named(whole)
     assert (whole.critical, whole.gain) == (1, 0.5)
-
-
-def test_a_cancelled_run_is_named_where_it_ran_until_the_next_one(filled: Filled):
-    store, ids = filled.bench.store, filled.ids
-    problem, wrong, right = store.problem(ids["problem"]), store.chain(ids["wrong"]), store.chain(ids["right"])
-
-    def cancel(kind: str, spec: dict) -> None:
-        run = store.add_run(kind, spec)
-        store.claim_run("me")
-        store.heartbeat(run, "me", {"done": 12, "total": 64, "unit": "continuations"})
-        store.request_cancel(run)
-        store.finish_run(run, "cancelled", worker="me")
-
-    def bar(chain: ChainRow | None) -> str:
-        return render_chain.run_bar(run_here(filled.bench, problem, chain))
-
-    cancel("sample", {"problems": [problem.id], "add": 64})
-    assert "Sampling this problem was cancelled after 12 of 64 continuations." in bar(wrong)
-    cancel("measure", {"chains": [wrong.chain.id], "n": 8})
-    assert f"Measuring chain {wrong.number} was cancelled after 12 of 64 continuations." in bar(wrong)
-    assert "hidden" in bar(right)  # the sampling before does not come back
-    cancel("score", {"chains": ["another"], "model": "m"})
-    assert "hidden" in bar(wrong)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ROWS = {"cpu": 256, "cuda": 256}  # in one batch, where the memory allows
 CACHE_BYTES = 2 << 30  # for the attention cache on a CPU
+HUB_S = 8.0  # for the hub to say whether it has a model
 _SCORES = ("ForTokenClassification", "RewardModel")
 SAMPLE_BYTES = 1 << 20  # of each end of a large file, for its fingerprint
 
@@ -139,6 +140,8 @@ def causal_config(source: str) -> PreTrainedConfig:
     """StepvizError where there is none, or where it is no language model's."""
     from transformers import AutoConfig
 
+    if "/" in source and not source.startswith(("/", ".", "~")) and not Path(source).exists():
+        _there(source)
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError) as error:
@@ -151,6 +154,30 @@ def causal_config(source: str) -> PreTrainedConfig:
             "(embedded:student, embedded:refiner)"
         )
     return config
+
+
+def _there(hub_id: str) -> None:
+    """StepvizError where a hub id is neither on this machine nor to be had: one question, where the library asks six
+    times and half a minute passes. What else a hub answers, the library meets again and says.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+
+    if isinstance(try_to_load_from_cache(hub_id, "config.json"), str):
+        return
+    try:
+        HfApi().model_info(hub_id, timeout=HUB_S)
+    except RepositoryNotFoundError:
+        why = "the hub has none of this name that is open to you: look at its spelling, set HF_TOKEN"
+    except (HfHubHTTPError, HFValidationError):
+        return
+    except Exception:  # no network, no answer in time, asked to stay offline: of whichever client's types
+        why = "the hub cannot be reached from here: look at the network and at HF_HUB_OFFLINE"
+    else:
+        return
+    raise StepvizError(
+        f"there is no model {hub_id!r}: it is not in this machine's cache, and {why}, or give a folder of safetensors"
+    )
 
 
 def _load_model(source: str, device: str) -> PreTrainedModel:

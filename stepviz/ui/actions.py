@@ -13,6 +13,7 @@ from stepviz.steps import cut_id, merge, rule_id, segment, split
 from stepviz.types import Span
 from stepviz.ui import render_dialogs
 from stepviz.ui.rows import ChainPage
+from stepviz.ui.status import stop
 from stepviz.ui.workbench import MEASURE_N, MORE_N, SAMPLE_N, Workbench
 
 
@@ -133,8 +134,7 @@ def _cut(bench: Workbench, row: ChainRow, spans: tuple[Span, ...], rule: str, se
 
 
 def cancel(bench: Workbench, _p: ProblemRow | None, _c: ChainRow | None, sent: Mapping[str, Any], _w: str) -> Done:
-    bench.store.request_cancel(_natural(sent.get("run"), 0))
-    return Done()
+    return Done(stop(bench, _natural(sent.get("run"), 0), by_key="key" in sent))
 
 
 def resume(bench: Workbench, _p: ProblemRow | None, _c: ChainRow | None, sent: Mapping[str, Any], _w: str) -> Done:

@@ -48,7 +48,7 @@ class ImportPage:
             return self.report(run, {"kind": "run", "text": str(run)})
         if name in ("cancel", "resume"):
             run = int(sent["run"])
-            store.request_cancel(run) if name == "cancel" else jobs.resume(store, run)
+            jobs.cancel(store, run) if name == "cancel" else jobs.resume(store, run)
         head = head_of(self.bench, "import")
         if name == "poll" and head.seen == sent.get("seen"):
             return Update(reply=reply("poll"))

@@ -14,10 +14,10 @@ from stepviz.errors import StepvizError
 from stepviz.refine_spec import NONE
 from stepviz.reward.specs import plain
 from stepviz.ui import render_head, render_ledger, render_many, render_refine, render_refine_bar
-from stepviz.ui.page import Actions, Update, connect, reply, run_actions, widget
+from stepviz.ui.page import Actions, Update, connect, number_in, reply, run_actions, widget
 from stepviz.ui.refine_address import FORM, At, parse
 from stepviz.ui.servers import reached
-from stepviz.ui.status import head_of
+from stepviz.ui.status import head_of, stop
 from stepviz.ui.view_ledger import Ledger
 from stepviz.ui.view_many import many_of, spec_of
 from stepviz.ui.view_refine import ROLES, Bar, RefinePage, job_of, page_of, run_of
@@ -46,6 +46,7 @@ class Refine:
         self.bench = bench
         names = {
             **run_actions(self.bench, lambda at: self.open(at, {})),
+            "cancel": self.cancel,
             "open": self.open,
             "look": self.open,
             "list": self.list,
@@ -110,6 +111,12 @@ class Refine:
         if not runs:
             raise StepvizError("no scorer is chosen: choose an ORM or a SORM in the bar above")
         return self._started(at, runs[-1])
+
+    def cancel(self, at: At, sent: Mapping[str, Any]) -> Update:
+        """Over the run that was started here Esc has power, too, over however many drafts it is."""
+        run = number_in(sent, "run")
+        stop(self.bench, run, by_key="key" in sent and run != at.number("run"))
+        return self.open(at, {})
 
     def poll(self, at: At, sent: Mapping[str, Any]) -> Update:
         """While something runs: its bar; once the run of the address is through, all that it changed."""

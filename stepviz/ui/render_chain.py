@@ -64,13 +64,13 @@ def view(v: ChainPage | None) -> str:
     why, kind = (ANY_TIME, " at any time") if any_time else (WILSON, "")
     by = f'<span class="leg" title="{esc(why)}"><i class="l-val"></i>measured{whose}, 95 %{kind}</span>'
     hints = _HINTS.replace("{predicted}", by + _predicted(v))
-    sizes = f' style="--n:{len(v.columns)};--t:{v.threshold:g}"' if v.columns else ""
-    drawn = attrs(data_scorer=v.drawn.spec if v.drawn else None)
+    scored = f"--n:{len(v.columns)};--t:{v.threshold:g};" if v.columns else ""
+    longest = max(len(f"{r.value.k}/{r.value.n}") if r.value else 0 for r in v.rows)  # of k/n: it sets the column
+    sizes = attrs(style=f"{scored}--kn:{longest}", data_scorer=v.drawn.spec if v.drawn else None)
     return (
         f'{_head(v)}{run_bar(v.run)}{_grown(v)}{_foreign(v)}<div class="work">'
-        f'<div class="tab {" ".join(css).strip()}"{sizes}{drawn} role="grid" aria-label="Steps">'
-        f"{columns(v)}{rows}{notes}</div>"
-        f'<div class="side" aria-label="Step in focus">{inspector(v, v.rows[v.selected])}</div></div>{hints}'
+        f'<div class="tab {" ".join(css).strip()}"{sizes} role="grid" aria-label="Steps">{columns(v)}{rows}{notes}'
+        f'</div><div class="side" aria-label="Step in focus">{inspector(v, v.rows[v.selected])}</div></div>{hints}'
     )
 
 
@@ -135,19 +135,19 @@ def _measure(v: ChainPage) -> str:
     if v.blocked:
         return f'{steps}<span class="cost" title="{esc(v.blocked)}">cannot be measured</span>'
     time = "" if v.seconds is None else takes(v.seconds)
-    spent = " · ".join(part for part in (v.cost.rpartition(", ")[2], time) if part)
+    spent, also = esc(v.cost.rpartition(", ")[2]), f'<span class="also"> · {esc(time)}</span>' if time else ""
     whole = ", ".join(part for part in (v.cost, time) if part)
-    label, cost, again, kind = "Measure", spent, None, "pri"
+    label, adds, again, kind = "Measure", "", None, "pri"
     title = f"Brings each step to {v.measure_n} continuations of {v.measurer}: {whole}"
     if v.measured:
-        label, cost, again, kind = f"Measure {v.measure_n} more", f"adds {spent}", "yes", ""
+        label, adds, again, kind = f"Measure {v.measure_n} more", '<span class="also">adds </span>', "yes", ""
         title = f"Adds {v.measure_n} continuations of {v.measurer} to each step: {whole}"
     measure = button(label, "measure", "M", kind, title, **({"again": again} if again else {}))
     other = (
         f'<button type="button" class="btn {kind} caret" data-act="measurer" aria-label="By which strategy, and whose '
         f'rollouts" title="By which strategy, what each will cost, and whose rollouts: {esc(v.measurer)} (w)"></button>'
     )
-    return f'<span class="cost num">{esc(cost)}</span>{steps}<span class="split">{measure}{other}</span>'
+    return f'<span class="cost num">{adds}{spent}{also}</span>{steps}<span class="split">{measure}{other}</span>'
 
 
 def run_bar(run: RunLine | None) -> str:
@@ -157,7 +157,8 @@ def run_bar(run: RunLine | None) -> str:
         return _ended(run)
     width = round(100 * (run.share or 0))
     stopping = run.state == "cancelling"
-    cancel = '<em class="dim">stopping</em>' if stopping else button("Cancel", "cancel", "Esc", kind="sm", run=run.id)
+    words, key = (f"Cancel all {run.over}", "") if run.over else ("Cancel", "Esc")
+    cancel = '<em class="dim">stopping</em>' if stopping else button(words, "cancel", key, kind="sm", run=run.id)
     return (
         f'<div class="run" role="status"><div class="runbar"><i style="width:{width}%"></i></div>'
         f"<span>{progress(run)}</span>{cancel}</div>"
@@ -186,7 +187,7 @@ def progress(run: RunLine) -> str:
     """`Measuring · 24 of 64 continuations · 2,100 tokens/s · 0:03 left`."""
     doing = DOING.get(run.kind, run.kind)
     if run.state == "queued":
-        return f"{esc(doing)} · waiting for the engine"
+        return f"{esc(doing)}{f' {esc(run.over)}' if run.over else ''} · waiting for the engine"
     parts = [esc(doing)]
     if run.total:
         parts.append(f"<b>{run.done:,} of {run.total:,}</b> {esc(run.unit)}")

@@ -96,8 +96,8 @@ def measurer(
     )
     hidden = f'<input type="hidden" name="was" value="{esc(chosen)}">'
     hidden += f'<input type="hidden" name="scorer" value="{esc(how.scorer)}">' if how.scorer else ""
-    unsure = any(row.likely and row.likely.sure != "certain" for row in v.rows)
-    strategies = "".join(_strategy(o, o.name == how.strategy, unsure) for o in how.offers)
+    strategies = "".join(_strategy(o, o.name == how.strategy) for o in how.offers)
+    idle = any(o.why and o.name == how.strategy for o in how.offers) and not (typed and typed.other)
     body = (
         f'<div><span class="lab">By</span><div class="offers">{strategies}</div></div>{hidden}'
         '<div><span class="lab">Continuations of a prefix: exhaustive draws so many, the others at most</span>'
@@ -108,18 +108,20 @@ def measurer(
         f"kept apart, and shown one at a time.</p>{_how(sampling)}"
     )
     title = f"Measure chain {v.number}"
-    return dialog("measurer", title, body, _feet("Show its values", "Measure"), act="measure")
+    return dialog("measurer", title, body, _feet("Show its values", "Measure", idle), act="measure")
 
 
-def _strategy(o: StrategyOffer, on: bool, unsure: bool) -> str:
+def _strategy(o: StrategyOffer, on: bool) -> str:
     draws, about = o.expected.continuations, "" if o.expected.exact else "≈ "
-    spend = "nothing<small>worth its tokens</small>" if unsure and o.name == "adaptive" else "nothing to draw"
-    if draws >= 0.5:
+    why = f'<small class="why">{esc(o.why)}</small>' if o.why else ""
+    spend = "nothing to draw"
+    if not o.why:
         time = "" if o.seconds is None else f" · {takes(o.seconds)}"
         spend = f"{about}{draws:,.0f} draws<small>≈ {rounded(o.expected.tokens)} tokens{time}</small>"
+    idle = " data-nothing" if o.why else ""  # the browser holds Measure back while such a one is chosen
     return (
-        f'<label><input type="radio" name="strategy" value="{esc(o.name)}"{" checked" if on else ""}>'
-        f'<span class="plain"><b>{esc(o.name)}</b><small>{esc(o.gives)}</small></span>'
+        f'<label><input type="radio" name="strategy" value="{esc(o.name)}"{" checked" if on else ""}{idle}>'
+        f'<span class="plain"><b>{esc(o.name)}</b><small>{esc(o.gives)}</small>{why}</span>'
         f'<span class="takes num">{spend}</span></label>'
     )
 
@@ -132,8 +134,8 @@ def _offer(field: str, spec: str, name: str, about: str, on: bool, tokenizer: st
     )
 
 
-def _feet(choose: str, go: str) -> str:
+def _feet(choose: str, go: str, idle: bool = False) -> str:
     return (
         f'<button type="submit" class="btn" name="only" value="yes">{choose}</button>'
-        f'<button type="submit" class="btn pri">{go}</button>'
+        f'<button type="submit" class="btn pri"{" disabled" if idle else ""}>{go}</button>'
     )

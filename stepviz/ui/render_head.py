@@ -60,7 +60,9 @@ def _jobs(active: list[RunLine]) -> str:
     percent = f"<b>{round(100 * share)} %</b>" if share is not None else ""
     others = f"<span>+{len(active) - 1}</span>" if len(active) > 1 else ""
     ring = f'<i class="ring" style="--p:{round(100 * (share or 0))}"></i>'
-    return f'<a class="status" href="/runs">{ring}{esc(doing)} {percent}{others}</a>'
+    said = f"{doing} {round(100 * share)} %" if share is not None else doing  # a phone shows the ring alone
+    named = attrs(aria_label=said, title=said)
+    return f'<a class="status" href="/runs"{named}>{ring}{esc(doing)} {percent}{others}</a>'
 
 
 def find(sources: tuple[tuple[str, int], ...], at: Address, total: int) -> str:

@@ -26,7 +26,7 @@ KEYS = (
     ("e", "edit this step and branch"),
     ("S", "score with a step reward model"),
     (", .", "lower, raise the threshold"),
-    ("Esc", "close, or cancel the run"),
+    ("Esc", "close, or cancel what you began here"),
     ("?", "this sheet"),
 )
 _SORM = Scorer("", "sorm", "a SORM")

@@ -98,6 +98,7 @@ def _count(n: int | None) -> str:
 def _progress(r: RunLine) -> str:
     width = round(100 * (r.share if r.share is not None else 1 if r.state == "done" else 0))
     words = progress(r).partition(" · ")[2] if r.state in ("running", "cancelling") else _summary(r)
+    words = " · ".join(x for x in (esc(r.strategy), esc(r.about[0]), words) if x)  # runs of one kind look alike
     return f'<span class="track"><i style="width:{width}%"></i></span><span class="num">{words}</span>'
 
 
@@ -116,12 +117,17 @@ def _details(r: RunLine) -> str:
     error = f'<p class="bad why">{esc(r.error)}</p>' if r.error else ""
     notes = "".join(f"<p>{esc(note)}</p>" for note in dict.fromkeys((r.note, *r.notes)) if note)
     tiles = "".join(f"<div><b>{esc(value)}</b><span>{esc(name)}</span></div>" for value, name in r.facts)
-    settings = "".join(f"<tr><td>{esc(name)}</td><td>{esc(value)}</td></tr>" for name, value in r.settings)
+    settings = "".join(f"<tr><td>{esc(name)}</td><td>{_linked(value, r)}</td></tr>" for name, value in r.settings)
     table = f'<table class="plain"><tbody>{settings}</tbody></table>' if settings else ""
     return (
         f'<div class="rmore">{error}{f"<div class=notes>{notes}</div>" if notes else ""}'
         f'<div class="tiles num">{tiles}</div>{_part("Results", _results(r))}{_part("Settings", table)}{_log(r)}</div>'
     )
+
+
+def _linked(value: str, r: RunLine) -> str:
+    label, address = r.about
+    return f'<a class="link" href="{esc(address)}">{esc(value)}</a>' if address and value == label else esc(value)
 
 
 def _part(title: str, html: str) -> str:

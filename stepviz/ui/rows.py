@@ -35,6 +35,9 @@ class RunLine:
     facts: tuple[tuple[str, str], ...] = ()  # its cost and its times, where it is opened
     results: tuple[tuple[str, str], ...] = ()  # (what, address)
     more: int = 0  # results that are not listed
+    over: str = ""  # "56 chains", where it is over more than what is open: a key does not stop it
+    strategy: str = ""  # of a measurement that is not exhaustive
+    about: tuple[str, str] = ("", "")  # the one chain or problem: "chain 3 of gsm8k test/12", and its address
 
     @property
     def active(self) -> bool:

@@ -16,10 +16,12 @@ from stepviz.ui import render_head, render_runs
 from stepviz.ui.page import Update, connect, number_in, reply, widget
 from stepviz.ui.rows import RunLine, RunList
 from stepviz.ui.status import head_of, run_line
+from stepviz.ui.views import place
 from stepviz.ui.workbench import Workbench
 
 _SCRIPTS = ("js/pages.js",)
 LISTED = 100
+CALLED = 10_000  # names that are remembered
 _DRAWING = ("sample", "measure", "continue", "branch", "refine")
 
 
@@ -64,6 +66,7 @@ class Runs:
 
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
+        self.called: dict[str, str] = {}  # chains and problems by id, whose names do not change
 
     def act(self, sent: Mapping[str, Any], _who: str) -> Update:
         name, store = sent.get("act"), self.bench.store
@@ -82,7 +85,7 @@ class Runs:
         chosen: dict[str, Any] = {"kind": at.kind or None, "state": at.state or None}
         rows = store.runs(LISTED, offset=at.skip, **chosen)
         opened = self._opened(at.run, samplings)
-        listed = tuple(run_line(row, samplings=samplings) for row in rows)
+        listed = tuple(run_line(row, samplings=samplings, about=self._about(row)) for row in rows)
         found = RunList(listed, store.count_runs(**chosen), at.skip, LISTED, tuple(kinds), at.kind, at.state, opened)
         return render_runs.runs(found, lambda **changed: "/runs" + replace(at, **changed).query())
 
@@ -95,9 +98,32 @@ class Runs:
             return None
         if row is None:
             return None
-        line = run_line(row, tuple(run_report.printable(text) for _, text in store.log_lines(row.id)), samplings)
+        log = tuple(run_report.printable(text) for _, text in store.log_lines(row.id))
+        line = run_line(row, log, samplings, self._about(row))
         results, more = run_report.results_of(store, row)
         return replace(line, facts=facts(row), results=tuple((r.label, r.address) for r in results), more=more)
+
+    def _about(self, row: RunRow) -> tuple[str, str]:
+        """What the one chain or problem is called, and its address; ("", "") where there are several, or none."""
+        name, ids = run_report.scope_of(row.spec)
+        if len(ids) != 1:
+            return "", ""
+        called = self.called.get(ids[0]) or self._name(name, ids[0])
+        if not called:
+            return "", ""
+        if len(self.called) >= CALLED:
+            self.called.clear()
+        self.called[ids[0]] = called
+        return called, "/?" + urlencode({name: ids[0]})
+
+    def _name(self, name: str, id: str) -> str:
+        """`chain 3 of gsm8k test/12`; empty for one that is not in this store."""
+        store = self.bench.store
+        chain = store.chain(id) if name == "chain" else None
+        problem = store.problem(chain.chain.problem_id if chain else id)
+        if problem is None:
+            return ""
+        return f"chain {chain.number} of {place(problem)}" if chain else place(problem)
 
 
 def facts(row: RunRow) -> tuple[tuple[str, str], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import islice
@@ -174,6 +175,7 @@ class ImportResult:
 
 
 _LISTED = 8  # lines refused for one reason that are named one by one; the run's log names all
+_ROW = re.compile(r":\d+: ")
 _COUNTED = {
     "rows": "row",
     "problems_new": "new problem",
@@ -185,7 +187,8 @@ _COUNTED = {
 
 
 def import_result(row: RunRow, log: list[tuple[int, str]]) -> ImportResult:
-    """From the run's progress and log."""
+    """From the run's progress and log; of that the refused rows, `FILE:12: why`: it tells of cancels, too."""
+    log = [(id, line) for id, line in log if _ROW.search(line)]
     report, path, format = row.progress.get("report") or {}, str(row.spec.get("path", "")), str(row.spec["format"])
     counts = tuple(
         (f"{report[name]:,}", counted(report[name], what).partition(" ")[2])

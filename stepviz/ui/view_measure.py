@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from db.values import ChainRow, ProblemRow
 from stepviz import pits
 from stepviz.adaptive import Adaptive
-from stepviz.measure_cost import of_chain, read, speed_of
+from stepviz.measure_cost import Chosen, of_chain, read, speed_of
 from stepviz.measure_estimate import Expected, token_lengths
 from stepviz.measure_job import newest_sorm
+from stepviz.measuring import Walking
+from stepviz.posterior import posterior
 from stepviz.rollouts import terminal
-from stepviz.strategies import NAMES, STRATEGIES
+from stepviz.strategies import NAMES, NOTHING, STRATEGIES, Seen, Walk, bisected_pit, over
 from stepviz.types import Chain, Continuation, StepValue
+from stepviz.ui.render import number
 from stepviz.ui.rows import Scorer
 from stepviz.ui.views import models_of, rounded
 from stepviz.ui.workbench import MEASURE_N, Workbench
@@ -26,17 +30,22 @@ GIVES = {
     "bisect": "a first pit by halving (OmegaPRM): wrong where values rise and fall",
     "adaptive": "the likeliest pit, and how sure it is: draws where they say most for their tokens",
 }
+LEAST = 0.5  # continuations: fewer are expected only where none will be drawn
 _LOOKED_AT = 30  # latest runs, for the speed: pages must be quick
 
 
 @dataclass(frozen=True, slots=True)
 class StrategyOffer:
-    """A strategy with what it will take for one chain; seconds: None where the engine has drawn nothing here yet."""
+    """A strategy with what it will take for one chain; seconds: None where the engine has drawn nothing here yet.
+
+    why: where it would draw nothing, the reason and what it has found.
+    """
 
     name: str
     gives: str
     expected: Expected
     seconds: float | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +68,10 @@ def how_to_measure(
     found = read(store, row, problem.problem, model, bench.sampling, [sorm.id] if sorm else newest)
     offers = []
     for name in NAMES:
-        walk = found.walking(STRATEGIES.get(name) or Adaptive(pits.shipped()), n, consistent_only=name == "backward")
-        if name != "adaptive":
-            walk.scores = ()
-        cost, speed = of_chain(found, walk, pits.shipped()), speed_of(store, bench.engine, _LOOKED_AT, name)
-        offers.append(StrategyOffer(name, GIVES[name], cost, cost.tokens / speed if speed else None))
+        cost = of_chain(found, _walking(found, name, n), pits.shipped())
+        speed = speed_of(store, bench.engine, _LOOKED_AT, name)
+        why = "" if cost.continuations >= LEAST else why_nothing(name, found, n)
+        offers.append(StrategyOffer(name, GIVES[name], cost, cost.tokens / speed if speed else None, why))
     others = sorm is not None and sorm.id not in newest[:1]
     return HowToMeasure(tuple(offers), strategy if strategy in NAMES else NAMES[0], n, sorm.spec if others else "")
 
@@ -72,6 +80,60 @@ def next_size(values: Sequence[StepValue]) -> int:
     """The first that brings something new everywhere: of a chain that is measured, more than there is."""
     least = min((v.n for v in values if v.terminal is None), default=0)
     return next((n for n in SIZES if n > least and n >= MEASURE_N), SIZES[-1])
+
+
+# ---- a strategy that would draw nothing
+
+
+def _walking(found: Chosen, name: str, n: int) -> Walking:
+    walking = found.walking(STRATEGIES.get(name) or Adaptive(pits.shipped()), n, consistent_only=name == "backward")
+    if name != "adaptive":
+        walking.scores = ()
+    return walking
+
+
+def why_nothing(name: str, found: Chosen, n: int) -> str:
+    """Why a strategy has nothing to draw with n draws of a prefix, and what those that are there have told it."""
+    walking = _walking(found, name, n)
+    walking.remember(found.draws)
+    walk, seen = walking.walk, walking.seen()
+    if name == "exhaustive":
+        return f"every prefix has its {n} draws"
+    if name != "backward" and not walk.wrong:
+        right = found.row.verdict.value == "correct"
+        return "right chain: no pit" if right else "nobody can say whether this chain is right: no pit"
+    if not walk.open:
+        return "the answer stands in the first step: no prefix to draw from"
+    if name == "backward":
+        last = max((i for i in walk.open if walk.positive(i) or seen.get(i, NOTHING).k), default=0)
+        return f"done: label 1 up to step {last}" if last else "done: label 0 at every step"
+    return _likeliest(walking, n) if name == "adaptive" else _first_pit(name, walk, seen)
+
+
+def _first_pit(name: str, walk: Walk, seen: Mapping[int, Seen]) -> str:
+    dead = (i for i in walk.open if not seen.get(i, NOTHING).k)
+    step = bisected_pit(walk, seen) if name == "bisect" else next(dead, None)
+    if step not in walk.open:
+        return "done: no pit before the answer"
+    return f"done: first pit at step {step}, 0/{seen[step].n}"
+
+
+def _likeliest(walking: Walking, n: int) -> str:
+    """What ended an adaptive measurement, and where its posterior puts the pit: also before any draw."""
+    strategy, walk, seen = walking.strategy, walking.walk, walking.seen()
+    assert isinstance(strategy, Adaptive)
+    place, sure, chance = posterior(strategy.model, walk, seen).found(seen.get(0, NOTHING), strategy.confidence)
+    step = walk.open[place - 1] if place <= len(walk.open) else walk.open[-1] + 1
+    where = f"step {step}" if step <= walking.chain.n else "behind the last step"
+    if sure == "certain":
+        ended = "done"
+    elif all(over(seen.get(i, NOTHING), n, whole=True) for i in walk.open):
+        ended = f"every prefix has its {n} draws"
+    elif replace(strategy, budget=math.inf)(walk, seen):
+        ended = f"its budget is spent, {100 * strategy.budget:.0f} % of an exhaustive measurement"
+    else:
+        ended = "nothing worth its tokens"
+    return f"{ended}: likeliest pit {where}, P = {number(chance)}, {sure}"
 
 
 # ---- the plain click

@@ -169,6 +169,12 @@
     clearTimeout(typing);
     field.name === "q" ? typing = setTimeout(flush, 180) : flush();
   });
+  // Measure waits while a strategy is chosen that would draw nothing; a model that is typed in may have drawn nothing yet.
+  function idle(e) {
+    const form = e.target.closest("#sv-dialog form[data-act=measure]");
+    if (form) form.querySelector(".dfoot .pri").disabled = !form.elements.other.value.trim() && !!form.querySelector("[name=strategy][data-nothing]:checked");
+  }
+  document.addEventListener("input", idle);
   // A server's model may need to be told its tokenizer: the field is there where such a one is typed or chosen.
   function served(e) {
     const form = e.target.closest("#sv-dialog form"), field = form?.querySelector(".tokenizer");
@@ -192,6 +198,7 @@
 
   // Keys ------------------------------------------------------------------------------------
   const press = (selector) => () => $(selector)?.click();
+  const stop = (b) => b && sv.act("cancel", { run: b.dataset.run, key: "Esc" }); // a run over more than this chain it does not reach
   const KEYS = {
     j: () => select(current() + 1), k: () => select(current() - 1), ArrowDown: () => select(current() + 1), ArrowUp: () => select(current() - 1),
     J: () => stepChain(1), K: () => stepChain(-1), N: () => stepProblem(1), P: () => stepProblem(-1),
@@ -199,7 +206,7 @@
     M: press("#view [data-act=measure]"), w: press("#view .vhead [data-act=measurer]"), r: press("#view [data-refine]"), S: press("#view [data-act=scorers]"),
     ",": () => sv.threshold.by(-.05), ".": () => sv.threshold.by(.05), s: press("#chains [data-act=sample]"), "[": rail, "?": () => sv.act("help"),
     "/": () => { if (!railShown()) rail(); $("#find [name=q]")?.select(); },
-    Escape: () => (narrow() && railShown() ? rail() : $("#view .run [data-act=cancel]")?.click()),
+    Escape: () => (narrow() && railShown() ? rail() : stop($("#view .run [data-act=cancel]"))),
   };
   document.addEventListener("keydown", (e) => {
     if (!onExplore() || e.ctrlKey || e.metaKey || e.altKey || document.getElementById("sv-dialog")?.open) return;

@@ -129,10 +129,11 @@
     const cards = all("#rview .card[data-name]"), i = cards.findIndex((c) => c.classList.contains("on"));
     cards[(i + 1) % cards.length]?.click();
   }
+  const stop = (b) => b && sv.act("cancel", { run: b.dataset.run, key: "Esc" }); // as in Explore
   const KEYS = {
     r: () => form()?.requestSubmit(form().querySelector(".pri:not(:disabled)") ?? undefined),
     j: () => step(1), k: () => step(-1), s: turn, m: () => sv.act("many"), ",": () => sv.threshold.by(-.05), ".": () => sv.threshold.by(.05),
-    Escape: () => $("#rview .run [data-act=cancel]")?.click(),
+    Escape: () => stop($("#rview .run [data-act=cancel]")),
   };
   document.addEventListener("keydown", (e) => {
     if (here() && e.key === "Enter" && e.target.matches?.(".rbar [name$=_own]")) { e.preventDefault(); e.target.blur(); return; }
