@@ -8,15 +8,16 @@ database (SQLite) until it is counted.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_, select, update
 
 from db.columns import now
 from db.labels import append_label
 from db.locks import lock_person
-from db.models import GuidelineTable, SlotTable, StudyItemTable, StudyTable
+from db.models import AnnotationTable, GuidelineTable, SlotTable, StudyItemTable, StudyTable
 from db.rows import chunks, table
 from db.session import Database
 from db.study_values import Arm, SlotRow, StudyRow
@@ -94,17 +95,41 @@ class StudyQueries(Database):
             connection.execute(update(i).where(i.id == item.id).values(taken=i.taken + 1))
             return _slot(connection, _taken(connection, study_id, item.id, annotator, arm, at, until))
 
-    def label_in_slot(self, slot_id: int, annotator: str, label: Annotation, lease_s: float) -> int:
-        """Append a label in one's own turn and renew it. StepvizError: it is not theirs, it ended, it is of another
-        chain, or it cannot be (stepviz.label_rules)."""
+    def label_in_slot(self, slot_id: int, annotator: str, labels: Sequence[Annotation], lease_s: float) -> list[int]:
+        """Append what was said at one stroke of a key in one's own turn, all or nothing, and renew the lease.
+
+        StepvizError: the turn is not theirs, or ended; a label is of another chain, or cannot be (stepviz.label_rules).
+        """
         with self.writing() as connection:
             slot = _own(connection, slot_id, annotator)
-            if label.annotator != annotator or label.chain_id != slot.chain_id:
+            if any(label.annotator != annotator or label.chain_id != slot.chain_id for label in labels):
                 raise StepvizError("This label is not of the item that you have open.")
-            new = append_label(connection, label, slot_id)
-            until = now() + timedelta(seconds=lease_s)
-            connection.execute(update(SlotTable).where(SlotTable.id == slot_id).values(lease_until=until))
-            return new
+            stroke = 1 + max((row.stroke for row in _said(connection, slot_id)), default=0)
+            _renew(connection, slot_id, lease_s)
+            return [
+                append_label(connection, replace(label, meta={**label.meta, "stroke": stroke}), slot_id)
+                for label in labels
+            ]
+
+    def undo_in_slot(self, slot_id: int, annotator: str, lease_s: float) -> int:
+        """Take back what the last stroke of a key said that still stands: how many labels. StepvizError as above."""
+        with self.writing() as connection:
+            slot = _own(connection, slot_id, annotator)
+            standing: dict[int, list[Any]] = {}
+            for row in _said(connection, slot_id):
+                if row.undone:
+                    standing.pop(row.stroke, None)
+                else:
+                    standing.setdefault(row.stroke, []).append(row)
+            if not standing:
+                raise StepvizError("There is no label left to take back.")
+            stroke, last = max(standing.items())
+            for row in reversed(last):
+                append_label(connection, Annotation(
+                    slot.chain_id, annotator, row.question, row.step, None, meta={"stroke": stroke}, undone=True
+                ), slot_id)  # fmt: skip
+            _renew(connection, slot_id, lease_s)
+            return len(last)
 
     def end_slot(
         self, slot_id: int, annotator: str, *, finish: str, seconds: float, flags: Sequence[str] = (), note: str = ""
@@ -174,6 +199,27 @@ def _taken(
         "note": "",
     }
     return connection.execute(insert(table(s)).values({**row, **opened}).returning(s.id)).scalar_one()
+
+
+class _Row(NamedTuple):
+    """A label given in a turn; stroke: of which it came with others, or alone."""
+
+    question: Any
+    step: int
+    undone: bool
+    stroke: int
+
+
+def _said(connection: Connection, slot_id: int) -> list[_Row]:
+    """In their order."""
+    a = AnnotationTable
+    query = select(a.question, a.step, a.undone, a.meta).where(a.slot_id == slot_id).order_by(a.id)
+    return [_Row(q, step, undone, int(meta.get("stroke", 0))) for q, step, undone, meta in connection.execute(query)]
+
+
+def _renew(connection: Connection, slot_id: int, lease_s: float) -> None:
+    until = now() + timedelta(seconds=lease_s)
+    connection.execute(update(SlotTable).where(SlotTable.id == slot_id).values(lease_until=until))
 
 
 def _own(connection: Connection, slot_id: int, annotator: str) -> Row[Any]:

@@ -80,7 +80,7 @@ def test_a_lease_that_ran_out_gives_the_item_to_somebody_else(store: Store) -> N
     late(store, slot)
     label = Annotation(slot.chain_id, "ana", "correct", 1, 1)
     with pytest.raises(StepvizError, match="time ran out"):
-        store.label_in_slot(slot.id, "ana", label, LEASE)
+        store.label_in_slot(slot.id, "ana", [label], LEASE)
     assert key_of(store, take(store, of, "bob")) == "a"
     with pytest.raises(StepvizError, match="time ran out"):
         store.end_slot(slot.id, "ana", finish="solution", seconds=1)
@@ -93,7 +93,7 @@ def test_a_lease_that_ran_out_gives_the_item_to_somebody_else(store: Store) -> N
 def test_a_label_is_of_ones_own_open_item(store: Store) -> None:
     of = study(store)
     ana, bob = take(store, of, "ana"), take(store, of, "bob")
-    id_ = store.label_in_slot(ana.id, "ana", Annotation(ana.chain_id, "ana", "correct", 1, -1), LEASE)
+    (id_,) = store.label_in_slot(ana.id, "ana", [Annotation(ana.chain_id, "ana", "correct", 1, -1)], LEASE)
     (kept,) = store.annotations(ana.chain_id)
     assert (kept.id, kept.annotation.value) == (id_, -1)
     refused = [
@@ -105,17 +105,17 @@ def test_a_label_is_of_ones_own_open_item(store: Store) -> None:
     ]
     for slot, who, label, said in refused:
         with pytest.raises(StepvizError, match=said):
-            store.label_in_slot(slot, who, label, LEASE)
+            store.label_in_slot(slot, who, [label], LEASE)
     assert len(store.annotations(history=True)) == 1
     store.end_slot(ana.id, "ana", finish="solution", seconds=1)
     with pytest.raises(StepvizError, match="submitted this item already"):
-        store.label_in_slot(ana.id, "ana", Annotation(ana.chain_id, "ana", "correct", 2, 1), LEASE)
+        store.label_in_slot(ana.id, "ana", [Annotation(ana.chain_id, "ana", "correct", 2, 1)], LEASE)
 
 
 def test_a_label_renews_the_lease(store: Store) -> None:
     of = study(store)
     slot = take(store, of, "ana", lease_s=5)
-    store.label_in_slot(slot.id, "ana", Annotation(slot.chain_id, "ana", "correct", 1, 1), LEASE)
+    store.label_in_slot(slot.id, "ana", [Annotation(slot.chain_id, "ana", "correct", 1, 1)], LEASE)
     assert (store.slot(slot.id).lease_until - slot.lease_until).total_seconds() > 500
 
 
@@ -149,3 +149,39 @@ def test_two_tabs_of_one_person_get_the_same_turn(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         slots = list(pool.map(lambda _: take(store, of, "ana"), range(8)))
     assert len({slot.id for slot in slots}) == 1
+
+
+def test_a_stroke_is_taken_back_as_a_whole(store: Store) -> None:
+    """First +1 of step 1, then "first error at 3": step 1 and 2 good, 3 bad. Undone, what was said before stands."""
+    of = study(store)
+    slot = take(store, of, "ana")
+
+    def say(*labels: tuple[int, int]) -> None:
+        said = [Annotation(slot.chain_id, "ana", "correct", step, value) for step, value in labels]
+        store.label_in_slot(slot.id, "ana", said, LEASE)
+
+    def stands() -> dict[int, int | None]:
+        return {row.annotation.step: row.annotation.value for row in store.annotations(slot.chain_id, "ana")}
+
+    say((1, 0))
+    say((1, 1), (2, 1), (3, -1))
+    assert stands() == {1: 1, 2: 1, 3: -1}
+    assert store.undo_in_slot(slot.id, "ana", LEASE) == 3
+    assert stands() == {1: 0}
+    say((2, -1))
+    assert store.undo_in_slot(slot.id, "ana", LEASE) == 1
+    assert store.undo_in_slot(slot.id, "ana", LEASE) == 1
+    assert stands() == {}
+    with pytest.raises(StepvizError, match="no label left"):
+        store.undo_in_slot(slot.id, "ana", LEASE)
+    with pytest.raises(StepvizError, match="not your item"):
+        store.undo_in_slot(slot.id, "bob", LEASE)
+
+
+def test_labels_of_a_stroke_come_together_or_not_at_all(store: Store) -> None:
+    of = study(store)
+    slot = take(store, of, "ana")
+    said = [Annotation(slot.chain_id, "ana", "correct", step, 1) for step in (1, 9)]
+    with pytest.raises(StepvizError, match="step 9"):
+        store.label_in_slot(slot.id, "ana", said, LEASE)
+    assert store.annotations(slot.chain_id) == []
