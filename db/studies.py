@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_, select, update
 
+from db.caches import current_labels
 from db.columns import now
 from db.labels import append_label
 from db.locks import lock_person
 from db.models import AnnotationTable, GuidelineTable, SlotTable, StudyItemTable, StudyTable
-from db.rows import chunks, table
+from db.rows import chunks, read_annotation, table
 from db.session import Database
 from db.study_values import Arm, SlotRow, StudyRow
 from stepviz.errors import StepvizError
@@ -58,14 +59,16 @@ class StudyQueries(Database):
         with self.writing() as connection:
             connection.execute(update(StudyTable).where(StudyTable.id == study_id).values(open=is_open))
 
-    def studies(self) -> list[StudyRow]:
-        """The newest first."""
+    def studies(self, id: int | None = None) -> list[StudyRow]:
+        """The newest first; or the one."""
         s, g, i, t = StudyTable, GuidelineTable, StudyItemTable, SlotTable
         newest = select(func.max(g.version)).where(g.study_id == s.id).correlate(s).scalar_subquery()
         items = select(func.count()).where(i.study_id == s.id).correlate(s).scalar_subquery()
         done = select(func.count()).where(t.study_id == s.id, t.state == "submitted").correlate(s).scalar_subquery()
         query = select(s.__table__, g.text, g.version, items.label("items"), done.label("submitted"))
         query = query.join(g, and_(g.study_id == s.id, g.version == newest)).order_by(s.id.desc())
+        if id is not None:
+            query = query.where(s.id == id)
         with self.reading() as connection:
             return [_read_study(row) for row in connection.execute(query)]
 
@@ -151,6 +154,31 @@ class StudyQueries(Database):
         with self.reading() as connection:
             row = connection.execute(_slots().where(SlotTable.id == slot_id)).first()
         return None if row is None else _read_slot(row)
+
+    def labels_of_slot(self, slot_id: int) -> list[Annotation]:
+        """What stands of what was said in this turn, oldest first."""
+        a = AnnotationTable.__table__
+        with self.reading() as connection:
+            rows = connection.execute(select(a).where(a.c.slot_id == slot_id).order_by(a.c.id)).all()
+        return [read_annotation(row) for row in current_labels(rows)]
+
+    def guideline(self, study_id: int, version: int) -> str:
+        """StepvizError for a version there is not."""
+        g = GuidelineTable
+        with self.reading() as connection:
+            text = connection.execute(select(g.text).where(g.study_id == study_id, g.version == version)).scalar()
+        if text is None:
+            raise StepvizError(f"there is no guideline {version} of this study")
+        return text
+
+    def study(self, study_id: int) -> StudyRow | None:
+        return next((row for row in self.studies(study_id)), None)
+
+    def submitted(self, study_id: int, annotator: str) -> int:
+        s = SlotTable
+        query = select(func.count()).where(s.study_id == study_id, s.annotator == annotator, s.state == "submitted")
+        with self.reading() as connection:
+            return connection.execute(query).scalar_one()
 
     def slots(self, study_id: int, annotator: str | None = None) -> list[SlotRow]:
         """In the order in which they were opened."""

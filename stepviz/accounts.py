@@ -71,12 +71,16 @@ class _Tries:
 
 @dataclass
 class SignIn:
-    """Gradio's `auth`: whether this name has this password. One a process: it counts wrong ones by name."""
+    """`check` is Gradio's `auth`: whether this name has this password. One a process: it counts wrong ones by name.
+
+    A method, not this object: Gradio awaits only what `inspect.iscoroutinefunction` knows, and takes the coroutine of
+    any other callable for a yes.
+    """
 
     store: Store
     tries: dict[str, _Tries] = field(default_factory=dict)
 
-    async def __call__(self, name: str, password: str) -> bool:
+    async def check(self, name: str, password: str) -> bool:
         name = unicodedata.normalize("NFC", name).strip()
         known = self._of(name)
         async with known.one_by_one:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ def door(tmp_path: Path) -> Iterator[SignIn]:
 
 
 def tries(door: SignIn, name: str, password: str) -> bool:
-    return asyncio.run(door(name, password))
+    return asyncio.run(door.check(name, password))
 
 
 def test_who_has_the_password_signs_in(door: SignIn) -> None:
@@ -46,6 +47,11 @@ def test_who_has_the_password_signs_in(door: SignIn) -> None:
     assert not tries(door, "Ana", "")
     assert not tries(door, "bob", RIGHT)
     assert not tries(door, "Ana", RIGHT + "x" * 5000)
+
+
+def test_gradio_awaits_it(door: SignIn) -> None:
+    """What it does not know for a coroutine function it calls, and takes the coroutine for a yes."""
+    assert inspect.iscoroutinefunction(door.check)
 
 
 def test_a_disabled_user_does_not(door: SignIn) -> None:
@@ -86,7 +92,7 @@ def test_many_tries_at_once_gain_nothing(door: SignIn, monkeypatch: pytest.Monke
     monkeypatch.setattr(door, "_right", lambda _, password: looked.append(password))
 
     async def guesses() -> list[bool]:
-        return await asyncio.gather(*(door("Ana", f"guess {i} of many") for i in range(30)))
+        return await asyncio.gather(*(door.check("Ana", f"guess {i} of many") for i in range(30)))
 
     assert asyncio.run(guesses()) == [False] * 30
     assert len(looked) == accounts.FREE
@@ -102,7 +108,7 @@ def test_the_event_loop_is_free_while_a_hash_is_computed(door: SignIn, monkeypat
     monkeypatch.setattr(door, "_right", lambda *_: time.sleep(0.5))
 
     async def beside() -> int:
-        signing, ticks = asyncio.ensure_future(door("Ana", RIGHT)), 0
+        signing, ticks = asyncio.ensure_future(door.check("Ana", RIGHT)), 0
         while not signing.done():
             await asyncio.sleep(0.01)
             ticks += 1

@@ -74,6 +74,7 @@ LEVELS = (
         "stepviz.compare_scored",
         "stepviz.agree",
         "stepviz.agree_sources",
+        "stepviz.annotating",
         "stepviz.study_make",
         "stepviz.compare_address",
     ),

@@ -1,0 +1,29 @@
+"""Who asks: the account that signed in through Gradio, or the one local user where there are no accounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from db.store import Store
+from db.study_values import Role
+
+LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    name: str
+    role: Role
+
+
+def person(request: Request, store: Store) -> Person | None:
+    """By the session's cookie; None for nobody, and for an account that was disabled since."""
+    app = request.app
+    if app.auth is None:
+        return Person(LOCAL, "admin")
+    cookies = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
+    name = next((app.tokens.get(request.cookies[cookie]) for cookie in cookies if cookie in request.cookies), None)
+    user = store.user(name.strip()) if name else None
+    return None if user is None or user.disabled else Person(user.name, user.role)
