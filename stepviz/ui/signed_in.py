@@ -25,5 +25,15 @@ def person(request: Request, store: Store) -> Person | None:
         return Person(LOCAL, "admin")
     cookies = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
     name = next((app.tokens.get(request.cookies[cookie]) for cookie in cookies if cookie in request.cookies), None)
-    user = store.user(name.strip()) if name else None
+    return named(store, name) if name else None
+
+
+def named(store: Store, name: str) -> Person | None:
+    """Whoever signed in by this name, as it was typed."""
+    user = store.user(name.strip())
     return None if user is None or user.disabled else Person(user.name, user.role)
+
+
+def asks(store: Store, username: str | None) -> Person | None:
+    """Of an event: Gradio gives it the session's name, and none where the app was started without accounts."""
+    return Person(LOCAL, "admin") if username is None else named(store, username)
