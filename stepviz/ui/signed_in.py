@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from db.store import Store
 from db.study_values import Role
 
 LOCAL = "local"
+_log = logging.getLogger("stepviz.accounts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +41,16 @@ def named(store: Store, name: str) -> Person | None:
 def asks(store: Store, username: str | None) -> Person | None:
     """Of an event: Gradio gives it the session's name, and none where the app was started without accounts."""
     return Person(LOCAL, "admin") if username is None else named(store, username)
+
+
+def admins_only(store: Store, endpoint: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """A route that an admin may ask, or the one user of an app without accounts."""
+
+    def guarded(request: Request) -> Response:
+        who = person(request, store)
+        if who is not None and who.role == "admin":
+            return endpoint(request)
+        _log.warning("%s of %r refused: not an admin", request.url.path[:200], who.name[:64] if who else "")
+        return PlainTextResponse("This is an admin's." if who else "Sign in first.", status_code=403 if who else 401)
+
+    return guarded
