@@ -25,21 +25,7 @@ class LabelQueries(Database):
         (StepvizError where none does). A live "verdict" (without a key) overrides the grader's.
         """
         with self.writing() as connection:
-            lock_chains(connection, [annotation.chain_id])
-            n_steps = connection.execute(
-                select(ChainTable.n_steps).where(ChainTable.id == annotation.chain_id)
-            ).scalar()
-            if annotation.key:
-                known = _find_key(connection, annotation)
-                if known is not None:
-                    return known
-            check_label(annotation, n_steps)
-            if annotation.undone and not _stands(connection, annotation):
-                raise StepvizError("There is no label left to take back.")
-            row = insert(table(AnnotationTable)).values(annotation_row(annotation))
-            new = connection.execute(row.returning(AnnotationTable.id)).scalar_one()
-            refresh_chains(connection, [annotation.chain_id])
-            return new
+            return append_label(connection, annotation)
 
     def override_verdict(self, chain_id: str, value: VerdictValue, reason: str, annotator: str) -> int:
         """A person's verdict stands in for the grader's, until taken back; the grader's is kept."""
@@ -96,6 +82,23 @@ class LabelQueries(Database):
             asked = set(connection.execute(took_back).scalars())
             kept = set(connection.execute(standing).scalars()) if asked else set()
             return sorted(set(connection.execute(named).scalars()) - asked | kept)
+
+
+def append_label(connection: Connection, annotation: Annotation, slot_id: int | None = None) -> int:
+    """See LabelQueries.add_annotation; slot_id: whose turn at a study's item it was given in."""
+    lock_chains(connection, [annotation.chain_id])
+    n_steps = connection.execute(select(ChainTable.n_steps).where(ChainTable.id == annotation.chain_id)).scalar()
+    if annotation.key:
+        known = _find_key(connection, annotation)
+        if known is not None:
+            return known
+    check_label(annotation, n_steps)
+    if annotation.undone and not _stands(connection, annotation):
+        raise StepvizError("There is no label left to take back.")
+    row = insert(table(AnnotationTable)).values(annotation_row(annotation) | {"slot_id": slot_id})
+    new = connection.execute(row.returning(AnnotationTable.id)).scalar_one()
+    refresh_chains(connection, [annotation.chain_id])
+    return new
 
 
 def _read(row: Row) -> AnnotationRow:

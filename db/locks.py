@@ -17,6 +17,7 @@ from db.rows import chunks
 IMPORTS = 7_301_559  # advisory locks: any numbers of our own, always the same
 RUNS = 7_301_560
 DATASETS = 7_301_561
+PEOPLE = 7_301_562
 
 
 def lock_imports(connection: Connection) -> None:
@@ -35,6 +36,13 @@ def lock_datasets(connection: Connection) -> None:
     """One at a time looks which version is the last, and freezes the next."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": DATASETS})
+
+
+def lock_person(connection: Connection, study_id: int, annotator: str) -> None:
+    """One at a time takes a turn for this person: two tabs that ask at once get the same one."""
+    if connection.dialect.name == "postgresql":
+        who = f"{study_id}:{annotator}"
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock, hashtext(:who))"), {"lock": PEOPLE, "who": who})
 
 
 def lock_problems(connection: Connection, problem_ids: Iterable[str]) -> None:

@@ -21,7 +21,7 @@ from db.session import make_engine, store_url, switch_to_wal
 from db.views import create_views, drop_views
 from stepviz.errors import StepvizError
 
-HEAD = "0004"  # the last revision; reading it from the scripts would import alembic on every start
+HEAD = "0005"  # the last revision; reading it from the scripts would import alembic on every start
 SCRIPTS = Path(__file__).resolve().parent / "migrations"
 _LOCK = 7_301_558  # PostgreSQL's advisory lock: any number, always the same
 

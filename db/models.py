@@ -160,6 +160,7 @@ class AnnotationTable(Base):
     note: Mapped[str]
     meta: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
+    slot_id: Mapped[int | None] = mapped_column(RowId, ForeignKey("slots.id"), index=True)  # given in a study
 
 
 class ScoreTable(Base):
@@ -255,3 +256,72 @@ class RefinementCandidateTable(Base):
     name: Mapped[str] = mapped_column(String(16))  # "draft", "global", "local", "local 2", …
     chain: Mapped[str] = mapped_column(Hash, ForeignKey("chains.id"))
     score: Mapped[float | None]
+
+
+class UserTable(Base):
+    """Who may sign in. `folded`: the name as it is compared, so that Ana and ana are one."""
+
+    __tablename__ = "users"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    folded: Mapped[str] = mapped_column(String(192), unique=True)
+    role: Mapped[str] = mapped_column(String(16))
+    password: Mapped[str]  # argon2's encoded hash
+    disabled: Mapped[bool]
+    created_at: Mapped[datetime]
+
+
+class StudyTable(Base):
+    """config: stepviz.studies.StudyConfig as JSON; what people are asked, of whom how many, in which arms."""
+
+    __tablename__ = "studies"
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    open: Mapped[bool]
+    config: Mapped[dict[str, Any]]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class GuidelineTable(Base):
+    """Appended: a slot names the version that was read."""
+
+    __tablename__ = "study_guidelines"
+    study_id: Mapped[int] = mapped_column(RowId, ForeignKey("studies.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class StudyItemTable(Base):
+    """A chain of a study. gold: its labels are known, everybody gets it. taken: slots that are open or submitted."""
+
+    __tablename__ = "study_items"
+    __table_args__ = (UniqueConstraint("study_id", "chain_id"), Index(None, "study_id", "position"))
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    study_id: Mapped[int] = mapped_column(RowId, ForeignKey("studies.id"))
+    position: Mapped[int]
+    chain_id: Mapped[str] = mapped_column(Hash, ForeignKey("chains.id"))
+    gold: Mapped[bool]
+    taken: Mapped[int] = mapped_column(default=0)  # cache
+
+
+class SlotTable(Base):
+    """One person's turn at one item: in which arm, by which guideline, from when to when, and how it ended."""
+
+    __tablename__ = "slots"
+    __table_args__ = (UniqueConstraint("item_id", "annotator"), Index(None, "study_id", "annotator", "state"))
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    study_id: Mapped[int] = mapped_column(RowId, ForeignKey("studies.id"))
+    item_id: Mapped[int] = mapped_column(RowId, ForeignKey("study_items.id"))
+    annotator: Mapped[str]
+    arm: Mapped[str] = mapped_column(String(16))
+    guideline: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16))  # open, submitted, released
+    opened_at: Mapped[datetime]
+    lease_until: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    seconds: Mapped[float | None]
+    finish: Mapped[str | None] = mapped_column(String(32))  # PRM800K's words
+    flags: Mapped[list[Any]]
+    note: Mapped[str]

@@ -1,7 +1,7 @@
 """The store: every query of the project, one short transaction each, safe to call from any thread.
 
 Values go in and come out (stepviz.types, db.values); rows stay here. Each part of it is a module:
-items (import), problems, chains, labels, continuations, runs, datasets, refinements.
+items (import), problems, chains, labels, continuations, runs, datasets, refinements, users, studies.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from db.problems import ProblemQueries
 from db.refinements import RefinementQueries
 from db.runs import RunQueries
 from db.session import make_engine, store_url
+from db.studies import StudyQueries
+from db.users import UserQueries
 
 LATE = 10_000  # on PostgreSQL a row may be seen after one with a higher number: of who began earlier and ended later
 
@@ -32,6 +34,8 @@ class Store(
     RunQueries,
     DatasetQueries,
     RefinementQueries,
+    UserQueries,
+    StudyQueries,
 ):
     """Made by open_store; close it, or use it in a `with`."""
 

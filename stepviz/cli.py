@@ -21,6 +21,8 @@ from stepviz import (
     cli_refine,
     cli_regrade,
     cli_runs,
+    cli_study,
+    cli_users,
     cli_world,
 )
 from stepviz.cli_output import Db, Json, emit, fail
@@ -41,6 +43,8 @@ app.command("agree")(cli_agree.agree)
 app.command("calibrate")(cli_agree.calibrate)
 app.command("crosstab")(cli_agree.crosstab)
 app.add_typer(cli_runs.runs, name="run")
+app.add_typer(cli_users.user, name="user")
+app.add_typer(cli_study.study, name="study")
 app.add_typer(cli_world.world, name="world")
 app.add_typer(cli_datasets.dataset, name="dataset")
 app.command("regrade")(cli_regrade.regrade)

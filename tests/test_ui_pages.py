@@ -164,7 +164,7 @@ def test_a_form_says_why_a_file_cannot_be_read(tmp_path: Path):
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "example.org", ""])
 def test_the_app_stays_on_this_machine(host: str):
     with pytest.raises(StepvizError, match="no accounts"):
-        app.loopback(host)
+        app.reachable(host, accounts=False)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,11 @@ def test_the_app_stays_on_this_machine(host: str):
     [("127.0.0.1", "127.0.0.1"), ("localhost", "localhost"), ("127.0.0.5", "127.0.0.5"), ("::1", "[::1]")],
 )
 def test_loopback_hosts_pass(host: str, used: str):
-    assert app.loopback(host) == used
+    assert app.reachable(host, accounts=False) == used
+
+
+def test_with_accounts_any_host_passes():
+    assert app.reachable("0.0.0.0", accounts=True) == "0.0.0.0"
 
 
 def test_every_kind_of_job_has_its_word(store: Store):

@@ -14,8 +14,10 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from db.store import Store
+from stepviz.accounts import SignIn
 from stepviz.types import Sampling
 from stepviz.ui import compare_page, datasets_page, explore, import_page, refine_page, runs, train_page
+from stepviz.ui.annotate_routes import annotate_routes
 from stepviz.ui.compare_download import compare_route
 from stepviz.ui.download import download_route
 from stepviz.ui.page import STATIC, stylesheets
@@ -74,17 +76,24 @@ def theme() -> gr.themes.Base:
     )
 
 
-def launch_options(store: Store, host: str = "127.0.0.1") -> dict[str, Any]:
-    """For `Blocks.launch`: own static files and downloads, no history, no footer, no request off the machine."""
+def launch_options(store: Store, host: str = "127.0.0.1", accounts: bool = False) -> dict[str, Any]:
+    """For `Blocks.launch`: own static files and downloads, no history, no footer, no request off the machine.
+
+    accounts: people sign in. They are counted once, when the app starts.
+    """
+    # without accounts only this machine may ask; a foreign page that re-points its name at it may not
+    hosts = ["*"] if accounts else [*LOOPBACK, host]
+    sign_in = {"auth": SignIn(store).check, "auth_message": "stepviz"} if accounts else {}
+    routes = [*annotate_routes(store), download_route(store), compare_route(store)]
     return {
+        **sign_in,
         "theme": theme(),
         "head": stylesheets(),
         "footer_links": [],
         "run_history": False,
         "app_kwargs": {
-            "routes": [download_route(store), compare_route(store), Mount("/stepviz", StaticFiles(directory=STATIC))],
-            # without accounts only this machine may ask; a foreign page that re-points its name at it may not
-            "middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, host])],
+            "routes": [*routes, Mount("/stepviz", StaticFiles(directory=STATIC))],
+            "middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
         },
         "favicon_path": STATIC / "favicon.svg",
         "show_error": True,

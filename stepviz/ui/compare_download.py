@@ -10,6 +10,7 @@ from db.store import Store
 from stepviz.compare_report import FORMATS, written
 from stepviz.errors import StepvizError
 from stepviz.ui.compare_at import parse
+from stepviz.ui.signed_in import admins_only
 from stepviz.ui.view_compare import Comparisons
 from stepviz.ui.workbench import Workbench
 
@@ -35,4 +36,4 @@ def compare_route(store: Store) -> Route:
         }
         return Response(text, media_type=_MEDIA[format], headers=headers)
 
-    return Route("/stepviz/compare/{format}", download, methods=["GET"])
+    return Route("/stepviz/compare/{format}", admins_only(store, download), methods=["GET"])

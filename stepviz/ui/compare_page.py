@@ -34,7 +34,7 @@ def build(bench: Workbench) -> None:
         listed = widget("clist", render_compare_form.comparisons(nothing), _SCRIPTS)
         opened = widget("copen", '<div class="phead"></div>', _SCRIPTS)
     answer = widget("reply", "", _SCRIPTS)
-    connect(top, {"top": top, "cform": form, "clist": listed, "copen": opened, "reply": answer}, page.act)
+    connect(bench.store, top, {"top": top, "cform": form, "clist": listed, "copen": opened, "reply": answer}, page.act)
 
 
 class Compare:

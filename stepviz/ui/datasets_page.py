@@ -43,7 +43,7 @@ def build(bench: Workbench) -> None:
         listed = widget("dlist", render_datasets.datasets(DatasetList((), 0)), _SCRIPTS)
         opened = widget("dopen", '<div class="phead"></div>', _SCRIPTS)
     answer = widget("reply", "", _SCRIPTS)
-    connect(top, {"top": top, "build": form, "dlist": listed, "dopen": opened, "reply": answer}, page.act)
+    connect(bench.store, top, {"top": top, "build": form, "dlist": listed, "dopen": opened, "reply": answer}, page.act)
 
 
 class Datasets:

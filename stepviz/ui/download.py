@@ -17,6 +17,7 @@ from db.store import Store
 from db.values import DatasetRow
 from stepviz.dataset_files import FORMATS, write
 from stepviz.errors import StepvizError
+from stepviz.ui.signed_in import admins_only
 
 SUFFIX = {"jsonl": ".jsonl", "parquet": ".parquet", "hf": ".zip"}
 MEDIA = {"jsonl": "application/x-ndjson", "parquet": "application/vnd.apache.parquet", "hf": "application/zip"}
@@ -44,7 +45,7 @@ def download_route(store: Store) -> Route:
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         return TemporaryFile(file, filename=file.name, media_type=MEDIA[format], headers=headers)
 
-    return Route("/stepviz/dataset/{id}/{format}", download, methods=["GET"])
+    return Route("/stepviz/dataset/{id}/{format}", admins_only(store, download), methods=["GET"])
 
 
 def packed(store: Store, id: int, format: str) -> Path:

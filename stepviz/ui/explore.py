@@ -51,7 +51,9 @@ def build(bench: Workbench) -> None:
         chains = widget("chains", render_chains.chains_loading(), _SCRIPTS)
         view = widget("view", render_chain.view_loading(), _SCRIPTS)
     answer = widget("reply", "", _SCRIPTS)
-    connect(top, dict(zip(_WIDGETS, (top, find, problems, chains, view, answer), strict=True)), explore.act)
+    connect(
+        bench.store, top, dict(zip(_WIDGETS, (top, find, problems, chains, view, answer), strict=True)), explore.act
+    )
 
 
 @dataclass(frozen=True, slots=True)

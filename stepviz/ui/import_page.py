@@ -27,7 +27,7 @@ def build(bench: Workbench) -> None:
         form = widget("form", render_import.form(_FIRST), _SCRIPTS)
         preview = widget("preview", render_import.preview(_FIRST, preview_of(_FIRST)), _SCRIPTS)
     answer = widget("reply", "", _SCRIPTS)
-    connect(top, {"top": top, "form": form, "preview": preview, "reply": answer}, page.act)
+    connect(bench.store, top, {"top": top, "form": form, "preview": preview, "reply": answer}, page.act)
 
 
 class ImportPage:

@@ -22,12 +22,15 @@ import gradio as gr
 from stepviz import jobs
 from stepviz.errors import StepvizError
 from stepviz.ui.render import attrs
+from stepviz.ui.signed_in import asks
 
 if TYPE_CHECKING:
+    from db.store import Store
     from stepviz.ui.workbench import Workbench
 
 STATIC = Path(__file__).parent / "static"
 _SCRIPTS = ("vendor/katex/katex.min.js", "js/core.js", "js/typeset.js")
+_log = logging.getLogger(__name__)
 _nonce = itertools.count(int(time.time() * 1000))
 
 
@@ -128,13 +131,20 @@ def widget(name: str, value: str, scripts: tuple[str, ...] = (), hub: bool = Fal
     )
 
 
-def connect(hub: gr.HTML, widgets: Mapping[str, gr.HTML], act: Act) -> None:
-    """Every action of the page goes through one handler; what it leaves out stays as it is in the browser."""
+def connect(store: Store, hub: gr.HTML, widgets: Mapping[str, gr.HTML], act: Act, *, everybody: bool = False) -> None:
+    """Every action of the page goes through one handler; what it leaves out stays as it is in the browser.
+
+    everybody: annotators may, too; else an admin, or the one user of an app without accounts.
+    """
     names = list(widgets)
 
     def on_act(event: gr.EventData, request: gr.Request) -> list[Any]:
         sent = event._data if isinstance(event._data, dict) else {}
-        update = guarded(act, sent, request.username or "local")
+        who = asks(store, request.username)
+        if who is None or not (everybody or who.role == "admin"):
+            update = _kept_out(request.username, sent)
+        else:
+            update = guarded(act, sent, who.name)
         html = update.html | {"reply": update.reply or reply("none")}
         return [html[name] if name in html else gr.skip() for name in names]
 
@@ -148,6 +158,11 @@ def connect(hub: gr.HTML, widgets: Mapping[str, gr.HTML], act: Act) -> None:
     )
 
 
+def _kept_out(name: str | None, sent: Mapping[str, Any]) -> Update:
+    _log.warning("action %s of %r refused: not an admin", str(sent.get("act"))[:40], (name or "")[:64])
+    return Update().error("This page is an admin’s. Your items are on the page Annotate.")
+
+
 def guarded(act: Act, sent: Mapping[str, Any], who: str) -> Update:
     """A user's mistake becomes a message; anything else is logged and named, and the page stays alive."""
     try:
@@ -155,7 +170,7 @@ def guarded(act: Act, sent: Mapping[str, Any], who: str) -> Update:
     except StepvizError as error:
         return Update().error(str(error))
     except Exception as error:
-        logging.getLogger(__name__).exception("action %s failed", sent.get("act"))
+        _log.exception("action %s failed", sent.get("act"))
         return Update().error(f"That failed: {type(error).__name__}: {error}. The terminal has the details.")
 
 

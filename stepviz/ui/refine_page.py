@@ -36,7 +36,7 @@ def build(bench: Workbench) -> None:
         view = widget("rview", '<div class="pair" aria-busy="true"></div>', _SCRIPTS)
         ledger = widget("ledger", render_ledger.ledger(nothing), _SCRIPTS)
     answer = widget("reply", "", _SCRIPTS)
-    connect(top, {"top": top, "rform": bar, "rview": view, "ledger": ledger, "reply": answer}, page.act)
+    connect(bench.store, top, {"top": top, "rform": bar, "rview": view, "ledger": ledger, "reply": answer}, page.act)
 
 
 class Refine:

@@ -58,7 +58,7 @@ def build(bench: Workbench) -> None:
     top = widget("top", render_head.head(head_of(bench, "runs")), _SCRIPTS, hub=True)
     page = widget("page", '<div class="pagehead"><h1>Runs</h1></div>', _SCRIPTS)
     answer = widget("reply", "", _SCRIPTS)
-    connect(top, {"top": top, "page": page, "reply": answer}, runs.act)
+    connect(bench.store, top, {"top": top, "page": page, "reply": answer}, runs.act)
 
 
 class Runs:

@@ -30,7 +30,7 @@ def build(bench: Workbench) -> None:
         listed = widget("tlist", render_train.trainings(TrainingList(())), _SCRIPTS)
         opened = widget("topen", '<div class="phead"></div>', _SCRIPTS)
     answer = widget("reply", "", _SCRIPTS)
-    connect(top, {"top": top, "tform": form, "tlist": listed, "topen": opened, "reply": answer}, page.act)
+    connect(bench.store, top, {"top": top, "tform": form, "tlist": listed, "topen": opened, "reply": answer}, page.act)
 
 
 class Train:

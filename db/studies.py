@@ -1,0 +1,297 @@
+"""Studies: which chains people label, whose turn it is at which, and the labels that are given in a turn.
+
+A turn is a slot: one person, one item, for as long as a lease lasts; each label renews it. No two people get more slots
+of an item than the study wants, however many ask at once: who takes one holds the item's row (PostgreSQL) or the
+database (SQLite) until it is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_, select, update
+
+from db.caches import current_labels
+from db.columns import now
+from db.labels import append_label
+from db.locks import lock_person
+from db.models import AnnotationTable, GuidelineTable, SlotTable, StudyItemTable, StudyTable
+from db.rows import chunks, read_annotation, table
+from db.session import Database
+from db.study_values import Arm, SlotRow, StudyRow
+from stepviz.errors import StepvizError
+from stepviz.types import Annotation
+
+_LATE = "This item's time ran out and it may be somebody else's now. What you labelled is kept; take the next one."
+
+
+class StudyQueries(Database):
+    def add_study(
+        self, name: str, config: Mapping[str, Any], guideline: str, items: Sequence[tuple[str, bool]], created_by: str
+    ) -> int:
+        """items: (chain id, gold) in the order in which they are offered. StepvizError: the name is taken."""
+        at = now()
+        with self.writing() as connection:
+            if connection.execute(select(StudyTable.id).where(StudyTable.name == name)).scalar() is not None:
+                raise StepvizError(f"there is a study {name!r} already: choose another name")
+            row = {"name": name, "open": True, "config": dict(config), "created_by": created_by, "created_at": at}
+            id_ = connection.execute(insert(table(StudyTable)).values(row).returning(StudyTable.id)).scalar_one()
+            _add_guideline(connection, id_, 1, guideline, created_by)
+            rows = [
+                {"study_id": id_, "position": i, "chain_id": chain, "gold": gold, "taken": 0}
+                for i, (chain, gold) in enumerate(items)
+            ]
+            for some in chunks(rows):
+                connection.execute(insert(table(StudyItemTable)), some)
+            return id_
+
+    def revise_guideline(self, study_id: int, text: str, created_by: str) -> int:
+        """The new version's number; slots that are open keep the one they began with."""
+        with self.writing() as connection:
+            version = 1 + int(connection.execute(_newest_version(study_id)).scalar() or 0)
+            _add_guideline(connection, study_id, version, text, created_by)
+            return version
+
+    def open_study(self, study_id: int, is_open: bool) -> None:
+        with self.writing() as connection:
+            connection.execute(update(StudyTable).where(StudyTable.id == study_id).values(open=is_open))
+
+    def studies(self, id: int | None = None) -> list[StudyRow]:
+        """The newest first; or the one."""
+        s, g, i, t = StudyTable, GuidelineTable, StudyItemTable, SlotTable
+        newest = select(func.max(g.version)).where(g.study_id == s.id).correlate(s).scalar_subquery()
+        items = select(func.count()).where(i.study_id == s.id).correlate(s).scalar_subquery()
+        done = select(func.count()).where(t.study_id == s.id, t.state == "submitted").correlate(s).scalar_subquery()
+        query = select(s.__table__, g.text, g.version, items.label("items"), done.label("submitted"))
+        query = query.join(g, and_(g.study_id == s.id, g.version == newest)).order_by(s.id.desc())
+        if id is not None:
+            query = query.where(s.id == id)
+        with self.reading() as connection:
+            return [_read_study(row) for row in connection.execute(query)]
+
+    def next_slot(
+        self, study_id: int, annotator: str, people: int, lease_s: float, arm: Callable[[int], Arm]
+    ) -> SlotRow | None:
+        """This person's turn: the one that is open, else the next item that wants one; None: there is none left.
+
+        people: slots that an item wants, of different people (a gold one has no limit); arm: by the item's id, drawn
+        once and kept if the turn is released and taken again.
+        """
+        with self.writing() as connection:
+            at = now()
+            lock_person(connection, study_id, annotator)
+            _release_late(connection, study_id, at)
+            until = at + timedelta(seconds=lease_s)
+            own = connection.execute(_slots().where(
+                SlotTable.study_id == study_id, SlotTable.annotator == annotator, SlotTable.state == "open"
+            )).first()  # fmt: skip
+            if own is not None:
+                connection.execute(update(SlotTable).where(SlotTable.id == own.id).values(lease_until=until))
+                return _slot(connection, own.id)
+            item = connection.execute(_free(study_id, annotator, people)).first()
+            if item is None:
+                return None
+            i = StudyItemTable
+            connection.execute(update(i).where(i.id == item.id).values(taken=i.taken + 1))
+            return _slot(connection, _taken(connection, study_id, item.id, annotator, arm, at, until))
+
+    def label_in_slot(self, slot_id: int, annotator: str, labels: Sequence[Annotation], lease_s: float) -> list[int]:
+        """Append what was said at one stroke of a key in one's own turn, all or nothing, and renew the lease.
+
+        StepvizError: the turn is not theirs, or ended; a label is of another chain, or cannot be (stepviz.label_rules).
+        """
+        with self.writing() as connection:
+            slot = _own(connection, slot_id, annotator)
+            if any(label.annotator != annotator or label.chain_id != slot.chain_id for label in labels):
+                raise StepvizError("This label is not of the item that you have open.")
+            stroke = 1 + max((row.stroke for row in _said(connection, slot_id)), default=0)
+            _renew(connection, slot_id, lease_s)
+            return [
+                append_label(connection, replace(label, meta={**label.meta, "stroke": stroke}), slot_id)
+                for label in labels
+            ]
+
+    def undo_in_slot(self, slot_id: int, annotator: str, lease_s: float) -> int:
+        """Take back what the last stroke of a key said that still stands: how many labels. StepvizError as above."""
+        with self.writing() as connection:
+            slot = _own(connection, slot_id, annotator)
+            standing: dict[int, list[Any]] = {}
+            for row in _said(connection, slot_id):
+                if row.undone:
+                    standing.pop(row.stroke, None)
+                else:
+                    standing.setdefault(row.stroke, []).append(row)
+            if not standing:
+                raise StepvizError("There is no label left to take back.")
+            stroke, last = max(standing.items())
+            for row in reversed(last):
+                append_label(connection, Annotation(
+                    slot.chain_id, annotator, row.question, row.step, None, meta={"stroke": stroke}, undone=True
+                ), slot_id)  # fmt: skip
+            _renew(connection, slot_id, lease_s)
+            return len(last)
+
+    def end_slot(
+        self, slot_id: int, annotator: str, *, finish: str, seconds: float, flags: Sequence[str] = (), note: str = ""
+    ) -> None:
+        """Submit: the item is done for this person. StepvizError as in label_in_slot."""
+        with self.writing() as connection:
+            _own(connection, slot_id, annotator)
+            values = {"state": "submitted", "ended_at": now(), "finish": finish, "seconds": seconds}
+            values |= {"flags": list(flags), "note": note}
+            connection.execute(update(SlotTable).where(SlotTable.id == slot_id).values(values))
+
+    def release_slot(self, slot_id: int, annotator: str) -> None:
+        """Give it back without an answer: somebody else may take it."""
+        with self.writing() as connection:
+            slot = _own(connection, slot_id, annotator)
+            _released(connection, [(slot.id, slot.item_id)])
+
+    def slot(self, slot_id: int) -> SlotRow | None:
+        with self.reading() as connection:
+            row = connection.execute(_slots().where(SlotTable.id == slot_id)).first()
+        return None if row is None else _read_slot(row)
+
+    def labels_of_slot(self, slot_id: int) -> list[Annotation]:
+        """What stands of what was said in this turn, oldest first."""
+        a = AnnotationTable.__table__
+        with self.reading() as connection:
+            rows = connection.execute(select(a).where(a.c.slot_id == slot_id).order_by(a.c.id)).all()
+        return [read_annotation(row) for row in current_labels(rows)]
+
+    def guideline(self, study_id: int, version: int) -> str:
+        """StepvizError for a version there is not."""
+        g = GuidelineTable
+        with self.reading() as connection:
+            text = connection.execute(select(g.text).where(g.study_id == study_id, g.version == version)).scalar()
+        if text is None:
+            raise StepvizError(f"there is no guideline {version} of this study")
+        return text
+
+    def study(self, study_id: int) -> StudyRow | None:
+        return next((row for row in self.studies(study_id)), None)
+
+    def submitted(self, study_id: int, annotator: str) -> int:
+        s = SlotTable
+        query = select(func.count()).where(s.study_id == study_id, s.annotator == annotator, s.state == "submitted")
+        with self.reading() as connection:
+            return connection.execute(query).scalar_one()
+
+    def slots(self, study_id: int, annotator: str | None = None) -> list[SlotRow]:
+        """In the order in which they were opened."""
+        query = _slots().where(SlotTable.study_id == study_id).order_by(SlotTable.id)
+        if annotator is not None:
+            query = query.where(SlotTable.annotator == annotator)
+        with self.reading() as connection:
+            return [_read_slot(row) for row in connection.execute(query)]
+
+
+def _add_guideline(connection: Connection, study_id: int, version: int, text: str, by: str) -> None:
+    row = {"study_id": study_id, "version": version, "text": text, "created_by": by, "created_at": now()}
+    connection.execute(insert(table(GuidelineTable)).values(row))
+
+
+def _newest_version(study_id: int) -> Select[Any]:
+    return select(func.max(GuidelineTable.version)).where(GuidelineTable.study_id == study_id)
+
+
+def _free(study_id: int, annotator: str, people: int) -> Select[Any]:
+    """The first item that this person has neither open nor done, and that wants one more."""
+    i, s = StudyItemTable, SlotTable
+    theirs = exists().where(s.item_id == i.id, s.annotator == annotator, s.state != "released")
+    wanted = or_(i.gold, i.taken < people)
+    query = select(i.id).where(i.study_id == study_id, wanted, ~theirs).order_by(i.position).limit(1)
+    return query.with_for_update(skip_locked=True)
+
+
+def _taken(
+    connection: Connection, study_id: int, item_id: int, annotator: str, arm: Callable[[int], Arm], at: Any, until: Any
+) -> int:
+    """The slot's id: one that was released is opened again, in its arm."""
+    s = SlotTable
+    version = connection.execute(_newest_version(study_id)).scalar_one()
+    opened = {"state": "open", "opened_at": at, "lease_until": until, "guideline": version}
+    again = update(s).where(s.item_id == item_id, s.annotator == annotator).values(opened).returning(s.id)
+    known = connection.execute(again).scalar()
+    if known is not None:
+        return known
+    row = {
+        "study_id": study_id,
+        "item_id": item_id,
+        "annotator": annotator,
+        "arm": arm(item_id),
+        "flags": [],
+        "note": "",
+    }
+    return connection.execute(insert(table(s)).values({**row, **opened}).returning(s.id)).scalar_one()
+
+
+class _Row(NamedTuple):
+    """A label given in a turn; stroke: of which it came with others, or alone."""
+
+    question: Any
+    step: int
+    undone: bool
+    stroke: int
+
+
+def _said(connection: Connection, slot_id: int) -> list[_Row]:
+    """In their order."""
+    a = AnnotationTable
+    query = select(a.question, a.step, a.undone, a.meta).where(a.slot_id == slot_id).order_by(a.id)
+    return [_Row(q, step, undone, int(meta.get("stroke", 0))) for q, step, undone, meta in connection.execute(query)]
+
+
+def _renew(connection: Connection, slot_id: int, lease_s: float) -> None:
+    until = now() + timedelta(seconds=lease_s)
+    connection.execute(update(SlotTable).where(SlotTable.id == slot_id).values(lease_until=until))
+
+
+def _own(connection: Connection, slot_id: int, annotator: str) -> Row[Any]:
+    row = connection.execute(_slots().where(SlotTable.id == slot_id).with_for_update(of=SlotTable)).first()
+    if row is None or row.annotator != annotator:
+        raise StepvizError("This is not your item.")
+    if row.state == "submitted":
+        raise StepvizError("You have submitted this item already: take the next one.")
+    if row.state == "released" or row.lease_until < now():
+        raise StepvizError(_LATE)
+    return row
+
+
+def _release_late(connection: Connection, study_id: int, at: Any) -> None:
+    s = SlotTable
+    late = select(s.id, s.item_id).where(s.study_id == study_id, s.state == "open", s.lease_until < at)
+    _released(connection, [tuple(row) for row in connection.execute(late.with_for_update(skip_locked=True))])
+
+
+def _released(connection: Connection, slots: Sequence[tuple[int, int]]) -> None:
+    for slot_id, item_id in slots:
+        connection.execute(update(SlotTable).where(SlotTable.id == slot_id).values(state="released", ended_at=now()))
+        i = StudyItemTable
+        connection.execute(update(i).where(i.id == item_id).values(taken=i.taken - 1))
+
+
+def _slots() -> Select[Any]:
+    i = StudyItemTable
+    return select(SlotTable.__table__, i.chain_id, i.position, i.gold).join(i, i.id == SlotTable.item_id)
+
+
+def _slot(connection: Connection, slot_id: int) -> SlotRow:
+    return _read_slot(connection.execute(_slots().where(SlotTable.id == slot_id)).one())
+
+
+def _read_slot(row: Row[Any]) -> SlotRow:
+    return SlotRow(
+        row.id, row.study_id, row.item_id, row.chain_id, row.position, row.gold, row.annotator, row.arm, row.guideline,
+        row.state, row.opened_at, row.lease_until, row.ended_at, row.seconds, row.finish, tuple(row.flags), row.note,
+    )  # fmt: skip
+
+
+def _read_study(row: Row[Any]) -> StudyRow:
+    return StudyRow(
+        row.id, row.name, row.open, row.config, row.created_by, row.created_at, row.text, row.version, row.items,
+        row.submitted,
+    )  # fmt: skip

@@ -1,0 +1,160 @@
+"""Routes of the annotator's browser, beside Gradio's queue, which answers in hundreds of milliseconds under load.
+
+    GET  /stepviz/annotate/studies
+    POST /stepviz/annotate/next     {"study": ID}                                        → a turn (stepviz.annotating)
+    POST /stepviz/annotate/label    {"slot": ID, "question", "step", "value" | "first_error": true, "note"}
+    POST /stepviz/annotate/undo     {"slot": ID}
+    POST /stepviz/annotate/submit   {"slot": ID, "finish", "seconds", "flags", "note"}
+    POST /stepviz/annotate/release  {"slot": ID}
+
+Who asks is who signed in; a name in the request is not looked at. Each refusal says why ({"error": …}) and is logged;
+nothing has changed then. A body has to be JSON by its header, too, which a page of another site cannot send.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from db.store import Store
+from db.study_values import SlotRow, StudyRow
+from stepviz import annotating
+from stepviz.errors import StepvizError
+from stepviz.studies import StudyConfig, read
+from stepviz.ui.signed_in import Person, person
+
+LARGEST = 64 * 1024  # bytes of a body: a note of 10,000 characters has room
+DRAINED = 64 * 1024 * 1024  # that are read and let go: who is cut off while sending hears no answer
+_log = logging.getLogger("stepviz.annotate")
+Answer = Callable[[Store, Person, Mapping[str, Any]], Mapping[str, Any]]
+
+
+def annotate_routes(store: Store) -> list[Route]:
+    posts: dict[str, Answer] = {"next": _next, "label": _label, "undo": _undo, "submit": _submit, "release": _release}
+    routes = [Route(f"/stepviz/annotate/{name}", _answered(store, do), methods=["POST"]) for name, do in posts.items()]
+    return [*routes, Route("/stepviz/annotate/studies", _answered(store, _studies), methods=["GET"])]
+
+
+def _answered(store: Store, do: Answer) -> Callable[[Request], Any]:
+    async def answer(request: Request) -> JSONResponse:
+        who = await run_in_threadpool(person, request, store)
+        if who is None:
+            return _refused(request, "", 401, "Sign in first.")
+        try:
+            sent = await _body(request) if request.method == "POST" else {}
+            return JSONResponse(dict(await run_in_threadpool(do, store, who, sent)))
+        except _TooLarge:
+            return _refused(request, who.name, 413, f"This is more than {LARGEST // 1024} KiB: nothing was saved.")
+        except StepvizError as error:
+            return _refused(request, who.name, 409, str(error))
+
+    return answer
+
+
+class _TooLarge(Exception):
+    pass
+
+
+async def _body(request: Request) -> Mapping[str, Any]:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise StepvizError("The body has to be JSON.")
+    read_, size = b"", 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > DRAINED:
+            raise _TooLarge
+        read_ += chunk if size <= LARGEST else b""
+    if size > LARGEST:
+        raise _TooLarge
+    try:
+        sent = json.loads(read_)
+    except (ValueError, RecursionError):
+        raise StepvizError("The body has to be JSON.") from None
+    if not isinstance(sent, dict):
+        raise StepvizError("The body has to be a JSON object.")
+    return sent
+
+
+def _refused(request: Request, who: str, status: int, why: str) -> JSONResponse:
+    _log.warning("%s of %r refused (%d): %s", request.url.path, who[:64], status, why[:300])
+    return JSONResponse({"error": why}, status_code=status)
+
+
+def _studies(store: Store, who: Person, _: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Those that are open; an admin sees all, with how far each is."""
+    rows = [row for row in store.studies() if row.open or who.role == "admin"]
+    told = [
+        {
+            "id": row.id,
+            "name": row.name,
+            "questions": row.config.get("questions"),
+            "done": store.submitted(row.id, who.name),
+        }
+        | ({"open": row.open, "items": row.items, "submitted": row.submitted} if who.role == "admin" else {})
+        for row in rows
+    ]
+    return {"you": who.name, "role": who.role, "studies": told}
+
+
+def _next(store: Store, who: Person, sent: Mapping[str, Any]) -> Mapping[str, Any]:
+    row = store.study(_id(sent, "study"))
+    if row is None or not row.open:
+        raise StepvizError("There is no open study of this number.")
+    config = _config(row)
+    slot = store.next_slot(row.id, who.name, config.people, config.lease_s, lambda item: config.arm(item, who.name))
+    done = store.submitted(row.id, who.name)
+    return {"done": done, "over": True} if slot is None else annotating.turn(store, row, config, slot, done)
+
+
+def _label(store: Store, who: Person, sent: Mapping[str, Any]) -> Mapping[str, Any]:
+    slot, config = _own(store, who, sent)
+    row = store.chain(slot.chain_id)
+    assert row is not None, slot.chain_id
+    known = annotating.standing(store, slot).get(str(sent.get("question")), {})
+    said = annotating.labels(slot, config, sent, row.chain.n, known)
+    store.label_in_slot(slot.id, who.name, said, config.lease_s)
+    return {"saved": len(said), "labels": annotating.standing(store, slot)}
+
+
+def _undo(store: Store, who: Person, sent: Mapping[str, Any]) -> Mapping[str, Any]:
+    slot, config = _own(store, who, sent)
+    return {"undone": store.undo_in_slot(slot.id, who.name, config.lease_s), "labels": annotating.standing(store, slot)}
+
+
+def _submit(store: Store, who: Person, sent: Mapping[str, Any]) -> Mapping[str, Any]:
+    slot, _ = _own(store, who, sent)
+    store.end_slot(slot.id, who.name, **annotating.ending(sent))
+    return {"submitted": slot.id}
+
+
+def _release(store: Store, who: Person, sent: Mapping[str, Any]) -> Mapping[str, Any]:
+    slot, _ = _own(store, who, sent)
+    store.release_slot(slot.id, who.name)
+    return {"released": slot.id}
+
+
+def _own(store: Store, who: Person, sent: Mapping[str, Any]) -> tuple[SlotRow, StudyConfig]:
+    slot = store.slot(_id(sent, "slot"))
+    if slot is None or slot.annotator != who.name:
+        raise StepvizError("This is not your item.")
+    study = store.study(slot.study_id)
+    assert study is not None, slot.study_id
+    return slot, _config(study)
+
+
+def _config(row: StudyRow) -> StudyConfig:
+    return read({name: value for name, value in row.config.items() if name != "gold_by"})
+
+
+def _id(sent: Mapping[str, Any], name: str) -> int:
+    found = sent.get(name)
+    if not isinstance(found, int) or isinstance(found, bool) or not 0 < found < 1 << 62:
+        raise StepvizError(f"{name} has to be a number.")
+    return found

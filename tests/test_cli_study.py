@@ -1,0 +1,123 @@
+"""`study …`: studies from chains of a store, from a shell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from db.store import open_store
+from db.values import ModelRow
+from stepviz.cli import app
+from stepviz.types import Annotation, SourceItem
+from tests.store_cases import WRONG, chain, new_url, problem
+
+KEYS = "abcdefgh"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """Eight chains of three steps: a … d scored, d and h with a person's first error."""
+    at = new_url(tmp_path)
+    with open_store(at) as store:
+        of = problem()
+        chains = {key: chain(of, key) for key in KEYS}
+        store.add_items([SourceItem(of, tuple(chains.values()))], {chains["b"].id: WRONG})
+        store.add_model(ModelRow("tiny/sorm@1", "sorm", "hf:tiny/sorm"))
+        for key, score in zip("abcd", (0.9, 0.45, 0.7, 0.2), strict=True):
+            store.add_scores(chains[key].id, "tiny/sorm@1", (0.9, 0.9, score))
+        for key in "dh":
+            store.add_annotation(Annotation(chains[key].id, "expert", "first_error", 0, 2))
+    return at
+
+
+def run(url: str, *words: str) -> Result:
+    return CliRunner().invoke(app, ["study", *words, "--db", url])
+
+
+def created(url: str, *words: str) -> dict[str, Any]:
+    done = run(url, "create", "first", "--source", "gsm8k", "--json", *words)
+    assert done.exit_code == 0, done.exception
+    return json.loads(done.stdout)
+
+
+def order(url: str) -> str:
+    """Keys of the items as one person gets them, gold ones as capitals."""
+    found = ""
+    with open_store(url) as store:
+        (row,) = store.studies()
+        while (slot := store.next_slot(row.id, "ana", 2, 60, lambda _: "blind")) is not None:
+            key = store.chain(slot.chain_id).chain.key
+            found += key.upper() if slot.gold else key
+            store.end_slot(slot.id, "ana", finish="solution", seconds=4.0)
+    return found
+
+
+def test_a_study_of_the_chains_that_fit(url: str) -> None:
+    made = created(url, "--order", "given", "--ask", "correct", "--ask", "solvable", "--people", "3")
+    assert (made["items"], made["open"], made["guideline_version"]) == (8, True, 1)
+    assert (made["config"]["questions"], made["config"]["people"]) == (["correct", "solvable"], 3)
+    assert order(url) == KEYS
+    assert run(url, "list").stdout == "first: 8 labelled of 24\n"
+    shown = run(url, "show", "first").stdout
+    assert "  ana: 8 labelled, 0 open, 4 s an item" in shown
+
+
+def test_the_most_uncertain_first(url: str) -> None:
+    """Closest to .5: b by .05, c by .2, d by .3, a by .4; the others were never scored."""
+    created(url, "--order", "uncertain", "--scorer", "tiny/sorm")
+    assert order(url) == "bcdaefgh"
+
+
+def test_gold_items_are_those_a_person_has_labelled(url: str) -> None:
+    """A quarter of eight: two gold among six, before the second and the fourth half."""
+    made = created(url, "--order", "given", "--gold-share", "0.25", "--gold-by", "expert")
+    assert made["items"] == 8
+    found = order(url)
+    assert [x for x in found if x.islower()] == list("abcefg")
+    assert sorted(x for x in found if x.isupper()) == ["D", "H"]
+    assert [i for i, x in enumerate(found) if x.isupper()] == [2, 5]
+
+
+def test_arms_are_shown_only_with_a_scorer(url: str) -> None:
+    made = created(url, "--arm", "blind=2", "--arm", "pit", "--scorer", "hf:tiny/sorm")
+    assert (made["config"]["arms"], made["config"]["scorer"]) == ({"blind": 2, "pit": 1}, "tiny/sorm@1")
+
+
+def test_a_guideline_is_a_text_with_versions(url: str, tmp_path: Path) -> None:
+    (tmp_path / "g.txt").write_text("Be fair.", encoding="utf-8")
+    assert created(url, "--guideline", str(tmp_path / "g.txt"))["guideline"] == "Be fair."
+    assert run(url, "guideline", "first", str(tmp_path / "g.txt")).stdout == "first: guideline 2\n"
+    assert run(url, "close", "first").stdout == "first is closed.\n"
+    assert ", closed" in run(url, "list").stdout
+    assert run(url, "close", "first", "--reopen").stdout == "first is open.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--order", "uncertain"), "a scorer is needed"),
+        (("--order", "uncertain", "--scorer", "nobody"), "nobody is called"),
+        (("--arm", "pit=many", "--scorer", "tiny/sorm"), "NAME or NAME=WEIGHT"),
+        (("--gold-share", "0.2"), "say whose"),
+        (("--gold-share", "0.2", "--gold-by", "tiny/sorm"), "no known labels"),
+        (("--gold-share", "0.9", "--gold-by", "expert"), "takes 54 chains of known labels, and there are 2"),
+        (("--guideline", "/nowhere.txt"), "cannot be read as text"),
+        (("--ask", "nice"), "questions are correct"),
+        (("--chain", "nothing"), "there is no chain nothing"),
+    ],
+)
+def test_what_cannot_be(url: str, words: tuple[str, ...], said: str) -> None:
+    done = run(url, "create", "first", "--source", "gsm8k", *words)
+    assert done.exit_code == 1
+    assert said in str(done.exception)
+    assert run(url, "list").stdout == "There are no studies yet.\n"
+
+
+def test_names_are_taken_once(url: str) -> None:
+    created(url)
+    assert "there is a study 'first' already" in str(run(url, "create", "first", "--source", "gsm8k").exception)
+    assert "there is no study 'second'; there are: first" in str(run(url, "show", "second").exception)
