@@ -33,6 +33,8 @@ CONTRACT = (
     "test_store_labels.py",
     "test_store_refinements.py",
     "test_store_runs.py",
+    "test_store_studies.py",
+    "test_store_users.py",
     "test_store_processes.py",
     "test_store_postgres.py",
     "test_migrations.py",
