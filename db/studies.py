@@ -21,9 +21,9 @@ from db.locks import lock_person
 from db.models import AnnotationTable, GuidelineTable, SlotTable, StudyItemTable, StudyTable
 from db.rows import chunks, read_annotation, table
 from db.session import Database
-from db.study_values import Arm, SlotRow, StudyRow
+from db.study_values import SlotRow, StudyRow
 from stepviz.errors import StepvizError
-from stepviz.types import Annotation
+from stepviz.types import Annotation, Arm
 
 _LATE = "This item's time ran out and it may be somebody else's now. What you labelled is kept; take the next one."
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from stepviz.types import Arm
+
 Role = Literal["annotator", "admin"]
-Arm = Literal["blind", "scores", "pit"]
 SlotState = Literal["open", "submitted", "released"]
 
 

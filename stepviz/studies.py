@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field, fields
 from random import Random
 from typing import Any
 
-from db.study_values import Arm
 from stepviz.errors import StepvizError
+from stepviz.types import Arm
 
 QUESTIONS = ("correct", "solvable", "decides")
 ARMS: tuple[Arm, ...] = ("blind", "scores", "pit")

@@ -24,6 +24,7 @@ VerdictValue = Literal["correct", "wrong", "unknown"]
 FinishReason = Literal["stop", "length", "error"]
 StepKind = Literal["step", "answer"]
 Question = Literal["correct", "solvable", "decides", "first_error", "verdict"]
+Arm = Literal["blind", "scores", "pit"]  # what a study shows of a model's opinion
 
 
 @dataclass(frozen=True, slots=True)
