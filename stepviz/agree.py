@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -42,6 +42,25 @@ class Side:
     scores: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
+Tick = Callable[[], None]  # called at every chain; what it raises ends the reading
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Both judges on the chains of which both spoke; threshold: of scorers, as it was given or chosen."""
+
+    settings: Settings
+    a: Side
+    b: Side
+    threshold: float
+
+    @property
+    def scored(self) -> list[tuple[Side, Side]]:
+        """Each scorer with the other side."""
+        sides = (self.a, self.b), (self.b, self.a)
+        return [(side, other) for side, other in sides if side.who.kind == "scorer" and side.who != other.who]
+
+
 @dataclass(frozen=True, slots=True)
 class Compared:
     """scores: side → calibration and ranks of a scorer's numbers against the other side; sweeps: its thresholds."""
@@ -61,26 +80,35 @@ class Compared:
 
 def compare(store: Store, settings: Settings) -> Compared:
     """StepvizError: nobody of that name, or no chain that both spoke of."""
+    return compared(store, heard(store, settings))
+
+
+def heard(store: Store, settings: Settings, tick: Tick = lambda: None) -> Heard:
+    """StepvizError: nobody of that name, or no threshold to be chosen."""
     judges = who(store, settings.a, settings.question), who(store, settings.b, settings.question)
     threshold = settings.threshold if settings.threshold is not None else THRESHOLD
     if settings.tune_split is not None:
-        threshold = _tuned(store, settings, judges, threshold)
-    a, b = _sides(store, settings, judges, threshold)
+        threshold = _tuned(store, settings, judges, threshold, tick)
+    return Heard(settings, *_sides(store, settings, judges, threshold, tick), threshold)
+
+
+def compared(store: Store, said: Heard) -> Compared:
+    """StepvizError: there is no chain that both spoke of."""
+    settings, a, b = said.settings, said.a, said.b
     found = report(a.opinions) if settings.a == settings.b else report(a.opinions, b.opinions)
     if not found.chains:
         where = " of these problems" if settings.source or settings.split else ""
         raise StepvizError(f"there is no chain{where} that both {settings.a} and {settings.b} spoke of")
-    scored = [(side, other) for side, other in ((a, b), (b, a)) if side.who.kind == "scorer" and side is not other]
     return Compared(
         settings,
         found,
-        {side.who.asked: threshold for side, _ in scored},
+        {side.who.asked: said.threshold for side, _ in said.scored},
         {
             side.who.asked: known
-            for side, other in scored
+            for side, other in said.scored
             if (known := _of_scores(store, side, other, settings.question))
         },
-        {side.who.asked: _sweep(side, other) for side, other in scored},
+        {side.who.asked: _sweep(side, other) for side, other in said.scored},
     )
 
 
@@ -108,7 +136,13 @@ def calibrate(store: Store, settings: Settings, kind: Kind) -> tuple[str, Recali
 
 
 def crossed(
-    store: Store, correct: str, solvable: str, source: str | None, split: str | None, threshold: float = THRESHOLD
+    store: Store,
+    correct: str,
+    solvable: str,
+    source: str | None,
+    split: str | None,
+    threshold: float = THRESHOLD,
+    tick: Tick = lambda: None,
 ) -> Square:
     """What one judge says of whether steps are correct against what one says of whether it can still be solved.
 
@@ -121,6 +155,7 @@ def crossed(
     asked = Asked("correct", threshold, to_first=False), Asked("solvable", threshold, to_first=False)
     said: tuple[list[Opinion], list[Opinion]] = ([], [])
     for at in chains(store, ProblemFilter(source=source, split=split)):
+        tick()
         for judge, question, found in zip(judges, asked, said, strict=True):
             found += opinions(store, judge, at, question)
     found = square(*said)
@@ -129,10 +164,13 @@ def crossed(
     return found
 
 
-def _sides(store: Store, settings: Settings, judges: tuple[Who, Who], threshold: float) -> tuple[Side, Side]:
+def _sides(
+    store: Store, settings: Settings, judges: tuple[Who, Who], threshold: float, tick: Tick = lambda: None
+) -> tuple[Side, Side]:
     sides = Side(judges[0]), Side(judges[1])
     asked = Asked(settings.question, threshold, to_first=settings.question == "correct")
     for at in chains(store, ProblemFilter(source=settings.source, split=settings.split)):
+        tick()
         said = [opinions(store, side.who, at, asked) for side in sides]
         if not all(said):
             continue
@@ -143,11 +181,11 @@ def _sides(store: Store, settings: Settings, judges: tuple[Who, Who], threshold:
     return sides
 
 
-def _tuned(store: Store, settings: Settings, judges: tuple[Who, Who], threshold: float) -> float:
+def _tuned(store: Store, settings: Settings, judges: tuple[Who, Who], threshold: float, tick: Tick) -> float:
     if judges[1].kind != "scorer":
         raise StepvizError(f"--tune-split chooses the threshold of b, and {settings.b} is no scorer")
     there = replace(settings, split=settings.tune_split)
-    a, b = _sides(store, there, judges, threshold)
+    a, b = _sides(store, there, judges, threshold, tick)
     chosen = best(_sweep(b, a))
     if chosen is None:
         raise StepvizError(

@@ -8,7 +8,7 @@ people labelled several problems each, people are drawn again, too, independentl
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -91,14 +91,7 @@ class Tables:
 
 def between(a: Iterable[Said], b: Iterable[Said], categories: int) -> Tables:
     """Every judge of a against every other one of b, on things that both labelled."""
-    ours, theirs = _by_thing(a), _by_thing(b)
-    found = [
-        (x, y)
-        for thing in ours  # in their order, so that the same draws come again
-        if thing in theirs
-        for x, y in product(ours[thing], theirs[thing])
-        if x.judge != y.judge
-    ]
+    found = pairs_between(a, b)
     together = _several([x for x, _ in found]), _several([y for _, y in found])
     groups = [together[0] | together[1]] if together[0] & together[1] else [g for g in together if g]
     return _tables(found, categories, len({x.thing for x, _ in found}), Counter(), groups)
@@ -106,11 +99,36 @@ def between(a: Iterable[Said], b: Iterable[Said], categories: int) -> Tables:
 
 def among(labels: Iterable[Said], categories: int) -> Tables:
     """Every two judges of one group."""
-    things = {thing: said for thing, said in _by_thing(labels).items() if len(said) > 1}
-    found = [pair for said in things.values() for pair in combinations(said, 2)]
+    things = _of_several(labels)
+    found = _in_twos(things)
     labelled = Counter({thing: len(said) for thing, said in things.items()})
     together = _several([one for said in things.values() for one in said])
     return _tables(found, categories, len(things), labelled, [together] if together else [])
+
+
+def pairs_between(a: Iterable[Said], b: Iterable[Said]) -> list[tuple[Said, Said]]:
+    """What `between` counts, one by one."""
+    ours, theirs = _by_thing(a), _by_thing(b)
+    return [
+        (x, y)
+        for thing in ours  # in their order, so that the same draws come again
+        if thing in theirs
+        for x, y in product(ours[thing], theirs[thing])
+        if x.judge != y.judge
+    ]
+
+
+def pairs_among(labels: Iterable[Said]) -> list[tuple[Said, Said]]:
+    """What `among` counts, one by one."""
+    return _in_twos(_of_several(labels))
+
+
+def _of_several(labels: Iterable[Said]) -> dict[Hashable, list[Said]]:
+    return {thing: said for thing, said in _by_thing(labels).items() if len(said) > 1}
+
+
+def _in_twos(things: Mapping[Hashable, Sequence[Said]]) -> list[tuple[Said, Said]]:
+    return [pair for said in things.values() for pair in combinations(said, 2)]
 
 
 def _by_thing(labels: Iterable[Said]) -> dict[Hashable, list[Said]]:
