@@ -1,7 +1,8 @@
 """The store: every query of the project, one short transaction each, safe to call from any thread.
 
 Values go in and come out (stepviz.types, db.values); rows stay here. Each part of it is a module:
-items (import), problems, chains, labels, continuations, runs, datasets, refinements, users, studies.
+items (import), problems, chains, labels, continuations, runs, datasets, refinements, users, studies,
+settlements.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from db.problems import ProblemQueries
 from db.refinements import RefinementQueries
 from db.runs import RunQueries
 from db.session import make_engine, store_url
+from db.settlements import SettlementQueries
 from db.studies import StudyQueries
 from db.users import UserQueries
 
@@ -36,6 +38,7 @@ class Store(
     RefinementQueries,
     UserQueries,
     StudyQueries,
+    SettlementQueries,
 ):
     """Made by open_store; close it, or use it in a `with`."""
 

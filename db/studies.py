@@ -12,23 +12,22 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, exists, func, insert, or_, select, update
 
-from db.caches import current_labels
 from db.columns import now
 from db.labels import append_label
 from db.locks import lock_person
 from db.models import AnnotationTable, GuidelineTable, SlotTable, StudyItemTable, StudyTable
-from db.rows import chunks, read_annotation, table
-from db.session import Database
-from db.study_values import SlotRow, StudyRow
+from db.rows import chunks, table
+from db.study_reads import StudyReads, read_slot, slots_of_items
+from db.study_values import SlotRow
 from stepviz.errors import StepvizError
 from stepviz.types import Annotation, Arm
 
 _LATE = "This item's time ran out and it may be somebody else's now. What you labelled is kept; take the next one."
 
 
-class StudyQueries(Database):
+class StudyQueries(StudyReads):
     def add_study(
         self, name: str, config: Mapping[str, Any], guideline: str, items: Sequence[tuple[str, bool]], created_by: str
     ) -> int:
@@ -59,19 +58,6 @@ class StudyQueries(Database):
         with self.writing() as connection:
             connection.execute(update(StudyTable).where(StudyTable.id == study_id).values(open=is_open))
 
-    def studies(self, id: int | None = None) -> list[StudyRow]:
-        """The newest first; or the one."""
-        s, g, i, t = StudyTable, GuidelineTable, StudyItemTable, SlotTable
-        newest = select(func.max(g.version)).where(g.study_id == s.id).correlate(s).scalar_subquery()
-        items = select(func.count()).where(i.study_id == s.id).correlate(s).scalar_subquery()
-        done = select(func.count()).where(t.study_id == s.id, t.state == "submitted").correlate(s).scalar_subquery()
-        query = select(s.__table__, g.text, g.version, items.label("items"), done.label("submitted"))
-        query = query.join(g, and_(g.study_id == s.id, g.version == newest)).order_by(s.id.desc())
-        if id is not None:
-            query = query.where(s.id == id)
-        with self.reading() as connection:
-            return [_read_study(row) for row in connection.execute(query)]
-
     def next_slot(
         self, study_id: int, annotator: str, people: int, lease_s: float, arm: Callable[[int], Arm]
     ) -> SlotRow | None:
@@ -85,7 +71,7 @@ class StudyQueries(Database):
             lock_person(connection, study_id, annotator)
             _release_late(connection, study_id, at)
             until = at + timedelta(seconds=lease_s)
-            own = connection.execute(_slots().where(
+            own = connection.execute(slots_of_items().where(
                 SlotTable.study_id == study_id, SlotTable.annotator == annotator, SlotTable.state == "open"
             )).first()  # fmt: skip
             if own is not None:
@@ -118,15 +104,7 @@ class StudyQueries(Database):
         """Take back what the last stroke of a key said that still stands: how many labels. StepvizError as above."""
         with self.writing() as connection:
             slot = _own(connection, slot_id, annotator)
-            standing: dict[int, list[Any]] = {}
-            for row in _said(connection, slot_id):
-                if row.undone:
-                    standing.pop(row.stroke, None)
-                else:
-                    standing.setdefault(row.stroke, []).append(row)
-            if not standing:
-                raise StepvizError("There is no label left to take back.")
-            stroke, last = max(standing.items())
+            stroke, last = last_stroke(_said(connection, slot_id))
             for row in reversed(last):
                 append_label(connection, Annotation(
                     slot.chain_id, annotator, row.question, row.step, None, meta={"stroke": stroke}, undone=True
@@ -149,44 +127,6 @@ class StudyQueries(Database):
         with self.writing() as connection:
             slot = _own(connection, slot_id, annotator)
             _released(connection, [(slot.id, slot.item_id)])
-
-    def slot(self, slot_id: int) -> SlotRow | None:
-        with self.reading() as connection:
-            row = connection.execute(_slots().where(SlotTable.id == slot_id)).first()
-        return None if row is None else _read_slot(row)
-
-    def labels_of_slot(self, slot_id: int) -> list[Annotation]:
-        """What stands of what was said in this turn, oldest first."""
-        a = AnnotationTable.__table__
-        with self.reading() as connection:
-            rows = connection.execute(select(a).where(a.c.slot_id == slot_id).order_by(a.c.id)).all()
-        return [read_annotation(row) for row in current_labels(rows)]
-
-    def guideline(self, study_id: int, version: int) -> str:
-        """StepvizError for a version there is not."""
-        g = GuidelineTable
-        with self.reading() as connection:
-            text = connection.execute(select(g.text).where(g.study_id == study_id, g.version == version)).scalar()
-        if text is None:
-            raise StepvizError(f"there is no guideline {version} of this study")
-        return text
-
-    def study(self, study_id: int) -> StudyRow | None:
-        return next((row for row in self.studies(study_id)), None)
-
-    def submitted(self, study_id: int, annotator: str) -> int:
-        s = SlotTable
-        query = select(func.count()).where(s.study_id == study_id, s.annotator == annotator, s.state == "submitted")
-        with self.reading() as connection:
-            return connection.execute(query).scalar_one()
-
-    def slots(self, study_id: int, annotator: str | None = None) -> list[SlotRow]:
-        """In the order in which they were opened."""
-        query = _slots().where(SlotTable.study_id == study_id).order_by(SlotTable.id)
-        if annotator is not None:
-            query = query.where(SlotTable.annotator == annotator)
-        with self.reading() as connection:
-            return [_read_slot(row) for row in connection.execute(query)]
 
 
 def _add_guideline(connection: Connection, study_id: int, version: int, text: str, by: str) -> None:
@@ -229,8 +169,8 @@ def _taken(
     return connection.execute(insert(table(s)).values({**row, **opened}).returning(s.id)).scalar_one()
 
 
-class _Row(NamedTuple):
-    """A label given in a turn; stroke: of which it came with others, or alone."""
+class Said(NamedTuple):
+    """A label; stroke: with which it came, beside others or alone."""
 
     question: Any
     step: int
@@ -238,11 +178,24 @@ class _Row(NamedTuple):
     stroke: int
 
 
-def _said(connection: Connection, slot_id: int) -> list[_Row]:
+def last_stroke(said: Sequence[Said]) -> tuple[int, list[Said]]:
+    """The last one that still stands, with its labels; said: in their order. StepvizError: none stands."""
+    standing: dict[int, list[Said]] = {}
+    for row in said:
+        if row.undone:
+            standing.pop(row.stroke, None)
+        else:
+            standing.setdefault(row.stroke, []).append(row)
+    if not standing:
+        raise StepvizError("There is no label left to take back.")
+    return max(standing.items())
+
+
+def _said(connection: Connection, slot_id: int) -> list[Said]:
     """In their order."""
     a = AnnotationTable
     query = select(a.question, a.step, a.undone, a.meta).where(a.slot_id == slot_id).order_by(a.id)
-    return [_Row(q, step, undone, int(meta.get("stroke", 0))) for q, step, undone, meta in connection.execute(query)]
+    return [Said(q, step, undone, int(meta.get("stroke", 0))) for q, step, undone, meta in connection.execute(query)]
 
 
 def _renew(connection: Connection, slot_id: int, lease_s: float) -> None:
@@ -251,7 +204,7 @@ def _renew(connection: Connection, slot_id: int, lease_s: float) -> None:
 
 
 def _own(connection: Connection, slot_id: int, annotator: str) -> Row[Any]:
-    row = connection.execute(_slots().where(SlotTable.id == slot_id).with_for_update(of=SlotTable)).first()
+    row = connection.execute(slots_of_items().where(SlotTable.id == slot_id).with_for_update(of=SlotTable)).first()
     if row is None or row.annotator != annotator:
         raise StepvizError("This is not your item.")
     if row.state == "submitted":
@@ -274,24 +227,5 @@ def _released(connection: Connection, slots: Sequence[tuple[int, int]]) -> None:
         connection.execute(update(i).where(i.id == item_id).values(taken=i.taken - 1))
 
 
-def _slots() -> Select[Any]:
-    i = StudyItemTable
-    return select(SlotTable.__table__, i.chain_id, i.position, i.gold).join(i, i.id == SlotTable.item_id)
-
-
 def _slot(connection: Connection, slot_id: int) -> SlotRow:
-    return _read_slot(connection.execute(_slots().where(SlotTable.id == slot_id)).one())
-
-
-def _read_slot(row: Row[Any]) -> SlotRow:
-    return SlotRow(
-        row.id, row.study_id, row.item_id, row.chain_id, row.position, row.gold, row.annotator, row.arm, row.guideline,
-        row.state, row.opened_at, row.lease_until, row.ended_at, row.seconds, row.finish, tuple(row.flags), row.note,
-    )  # fmt: skip
-
-
-def _read_study(row: Row[Any]) -> StudyRow:
-    return StudyRow(
-        row.id, row.name, row.open, row.config, row.created_by, row.created_at, row.text, row.version, row.items,
-        row.submitted,
-    )  # fmt: skip
+    return read_slot(connection.execute(slots_of_items().where(SlotTable.id == slot_id)).one())

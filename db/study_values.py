@@ -13,6 +13,11 @@ Role = Literal["annotator", "admin"]
 SlotState = Literal["open", "submitted", "released"]
 
 
+def adjudicator(study: str) -> str:
+    """The annotator under whose name a study's conflicts are settled; no account can be called so (`:` is refused)."""
+    return f"adjudicated:{study}"
+
+
 @dataclass(frozen=True, slots=True)
 class UserRow:
     """Who may sign in. password: argon2's encoded hash, never shown."""
@@ -61,3 +66,21 @@ class SlotRow:
     finish: str | None = None
     flags: tuple[str, ...] = ()
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """A chain of a study at its place, from 0. gold: its labels are known, and everybody gets it."""
+
+    id: int
+    position: int
+    chain_id: str
+    gold: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GuidelineRow:
+    version: int
+    text: str
+    created_by: str
+    created_at: datetime
