@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, case, exists, func, insert, or_, select, update
 
 from db.columns import now
 from db.labels import append_label
@@ -59,12 +59,19 @@ class StudyQueries(StudyReads):
             connection.execute(update(StudyTable).where(StudyTable.id == study_id).values(open=is_open))
 
     def next_slot(
-        self, study_id: int, annotator: str, people: int, lease_s: float, arm: Callable[[int], Arm]
+        self,
+        study_id: int,
+        annotator: str,
+        people: int,
+        lease_s: float,
+        arm: Callable[[int], Arm],
+        again: int | None = None,
     ) -> SlotRow | None:
         """This person's turn: the one that is open, else the next item that wants one; None: there is none left.
 
         people: slots that an item wants, of different people (a gold one has no limit); arm: by the item's id, drawn
-        once and kept if the turn is released and taken again.
+        once and kept if the turn is released and taken again; again: the turn that they had, and want back if nobody
+        else has taken its item since.
         """
         with self.writing() as connection:
             at = now()
@@ -77,37 +84,51 @@ class StudyQueries(StudyReads):
             if own is not None:
                 connection.execute(update(SlotTable).where(SlotTable.id == own.id).values(lease_until=until))
                 return _slot(connection, own.id)
-            item = connection.execute(_free(study_id, annotator, people)).first()
+            item = connection.execute(_free(study_id, annotator, people, again)).first()
             if item is None:
                 return None
             i = StudyItemTable
             connection.execute(update(i).where(i.id == item.id).values(taken=i.taken + 1))
             return _slot(connection, _taken(connection, study_id, item.id, annotator, arm, at, until))
 
-    def label_in_slot(self, slot_id: int, annotator: str, labels: Sequence[Annotation], lease_s: float) -> list[int]:
+    def left(self, study_id: int, annotator: str, people: int) -> int:
+        """Items that this person has open, or could still be given."""
+        s, wanted = SlotTable, _wanted(study_id, annotator, people).subquery()
+        own = select(func.count()).where(s.study_id == study_id, s.annotator == annotator, s.state == "open")
+        with self.reading() as connection:
+            free = connection.execute(select(func.count()).select_from(wanted)).scalar_one()
+            return free + connection.execute(own).scalar_one()
+
+    def label_in_slot(
+        self, slot_id: int, annotator: str, labels: Sequence[Annotation], lease_s: float, key: str = ""
+    ) -> list[int]:
         """Append what was said at one stroke of a key in one's own turn, all or nothing, and renew the lease.
 
+        key: the stroke's own name; one that was said already is not said again, for a browser that got no answer.
         StepvizError: the turn is not theirs, or ended; a label is of another chain, or cannot be (stepviz.label_rules).
         """
         with self.writing() as connection:
             slot = _own(connection, slot_id, annotator)
             if any(label.annotator != annotator or label.chain_id != slot.chain_id for label in labels):
                 raise StepvizError("This label is not of the item that you have open.")
-            stroke = 1 + max((row.stroke for row in _said(connection, slot_id)), default=0)
+            said = _said(connection, slot_id)
             _renew(connection, slot_id, lease_s)
-            return [
-                append_label(connection, replace(label, meta={**label.meta, "stroke": stroke}), slot_id)
-                for label in labels
-            ]
+            if key and any(row.key == key for row in said):
+                return []
+            meta = _stroke(1 + max((row.stroke for row in said), default=0), key)
+            return [append_label(connection, replace(label, meta={**label.meta, **meta}), slot_id) for label in labels]
 
-    def undo_in_slot(self, slot_id: int, annotator: str, lease_s: float) -> int:
-        """Take back what the last stroke of a key said that still stands: how many labels. StepvizError as above."""
+    def undo_in_slot(self, slot_id: int, annotator: str, lease_s: float, key: str = "") -> int:
+        """Take back what the last stroke of a key said that still stands: how many labels. As above."""
         with self.writing() as connection:
             slot = _own(connection, slot_id, annotator)
-            stroke, last = last_stroke(_said(connection, slot_id))
+            said = _said(connection, slot_id)
+            if key and (done := sum(row.key == key for row in said)):
+                return done
+            stroke, last = last_stroke(said)
             for row in reversed(last):
                 append_label(connection, Annotation(
-                    slot.chain_id, annotator, row.question, row.step, None, meta={"stroke": stroke}, undone=True
+                    slot.chain_id, annotator, row.question, row.step, None, meta=_stroke(stroke, key), undone=True
                 ), slot_id)  # fmt: skip
             _renew(connection, slot_id, lease_s)
             return len(last)
@@ -115,11 +136,14 @@ class StudyQueries(StudyReads):
     def end_slot(
         self, slot_id: int, annotator: str, *, finish: str, seconds: float, flags: Sequence[str] = (), note: str = ""
     ) -> None:
-        """Submit: the item is done for this person. StepvizError as in label_in_slot."""
+        """Submit: the item is done for this person; the same again is no error. StepvizError as in label_in_slot."""
+        said = {"finish": finish, "seconds": seconds, "flags": list(flags), "note": note}
         with self.writing() as connection:
+            row = connection.execute(slots_of_items().where(SlotTable.id == slot_id)).first()
+            if row and (row.annotator, row.state) == (annotator, "submitted") and _ended_so(row) == said:
+                return
             _own(connection, slot_id, annotator)
-            values = {"state": "submitted", "ended_at": now(), "finish": finish, "seconds": seconds}
-            values |= {"flags": list(flags), "note": note}
+            values = {"state": "submitted", "ended_at": now(), **said}
             connection.execute(update(SlotTable).where(SlotTable.id == slot_id).values(values))
 
     def release_slot(self, slot_id: int, annotator: str) -> None:
@@ -138,13 +162,20 @@ def _newest_version(study_id: int) -> Select[Any]:
     return select(func.max(GuidelineTable.version)).where(GuidelineTable.study_id == study_id)
 
 
-def _free(study_id: int, annotator: str, people: int) -> Select[Any]:
-    """The first item that this person has neither open nor done, and that wants one more."""
+def _free(study_id: int, annotator: str, people: int, again: int | None = None) -> Select[Any]:
+    """The first item that this person has neither open nor done, and that wants one more; that of `again` before it."""
+    i, s = StudyItemTable, SlotTable
+    order = [i.position]
+    if again is not None:
+        had = select(s.item_id).where(s.id == again, s.annotator == annotator).scalar_subquery()
+        order.insert(0, case((i.id == had, 0), else_=1))
+    return _wanted(study_id, annotator, people).order_by(*order).limit(1).with_for_update(skip_locked=True)
+
+
+def _wanted(study_id: int, annotator: str, people: int) -> Select[Any]:
     i, s = StudyItemTable, SlotTable
     theirs = exists().where(s.item_id == i.id, s.annotator == annotator, s.state != "released")
-    wanted = or_(i.gold, i.taken < people)
-    query = select(i.id).where(i.study_id == study_id, wanted, ~theirs).order_by(i.position).limit(1)
-    return query.with_for_update(skip_locked=True)
+    return select(i.id).where(i.study_id == study_id, or_(i.gold, i.taken < people), ~theirs)
 
 
 def _taken(
@@ -170,12 +201,13 @@ def _taken(
 
 
 class Said(NamedTuple):
-    """A label; stroke: with which it came, beside others or alone."""
+    """A label; stroke: with which it came, beside others or alone; key: the browser's name of that."""
 
     question: Any
     step: int
     undone: bool
     stroke: int
+    key: str = ""
 
 
 def last_stroke(said: Sequence[Said]) -> tuple[int, list[Said]]:
@@ -195,7 +227,18 @@ def _said(connection: Connection, slot_id: int) -> list[Said]:
     """In their order."""
     a = AnnotationTable
     query = select(a.question, a.step, a.undone, a.meta).where(a.slot_id == slot_id).order_by(a.id)
-    return [Said(q, step, undone, int(meta.get("stroke", 0))) for q, step, undone, meta in connection.execute(query)]
+    return [
+        Said(q, step, undone, int(meta.get("stroke", 0)), str(meta.get("key", "")))
+        for q, step, undone, meta in connection.execute(query)
+    ]
+
+
+def _stroke(number: int, key: str) -> dict[str, Any]:
+    return {"stroke": number, "key": key} if key else {"stroke": number}
+
+
+def _ended_so(row: Row[Any]) -> dict[str, Any]:
+    return {"finish": row.finish, "seconds": row.seconds, "flags": list(row.flags), "note": row.note}
 
 
 def _renew(connection: Connection, slot_id: int, lease_s: float) -> None:

@@ -185,3 +185,49 @@ def test_labels_of_a_stroke_come_together_or_not_at_all(store: Store) -> None:
     with pytest.raises(StepvizError, match="step 9"):
         store.label_in_slot(slot.id, "ana", said, LEASE)
     assert store.annotations(slot.chain_id) == []
+
+
+def test_what_a_browser_sends_twice_is_said_once(store: Store) -> None:
+    """It got no answer, and cannot know whether the first was heard: a label, an undo, a submission."""
+    of = study(store)
+    slot = take(store, of, "ana")
+    one, two = (Annotation(slot.chain_id, "ana", "correct", step, 1) for step in (1, 2))
+    for _ in range(2):
+        store.label_in_slot(slot.id, "ana", [one], LEASE, key="k1")
+    store.label_in_slot(slot.id, "ana", [two], LEASE, key="k2")
+    assert [a.annotation.step for a in store.annotations(history=True)] == [1, 2]
+    assert [store.undo_in_slot(slot.id, "ana", LEASE, key="k3") for _ in range(2)] == [1, 1]
+    assert [a.step for a in store.labels_of_slot(slot.id)] == [1], "the second undo is the first one again"
+    ended = {"finish": "solution", "seconds": 12.25, "flags": ["give_up"], "note": "hm"}
+    for _ in range(2):
+        store.end_slot(slot.id, "ana", **ended)
+    with pytest.raises(StepvizError, match="submitted this item already"):
+        store.end_slot(slot.id, "ana", **{**ended, "finish": "found_error"})
+    with pytest.raises(StepvizError, match="not your item"):
+        store.end_slot(slot.id, "bob", **ended)
+
+
+def test_who_comes_back_late_gets_the_same_item_if_it_is_free(store: Store) -> None:
+    of = study(store, "abc")
+    first = take(store, of, "ana")
+    store.release_slot(take(store, of, "bob").id, "bob")
+    late(store, first)
+    store.release_slot(take(store, of, "eve").id, "eve")  # takes a, for it is late, and gives it back
+    assert key_of(store, take(store, of, "kim")) == "a"
+    again = store.next_slot(of, "ana", 1, LEASE, lambda _: "blind", again=first.id)
+    assert key_of(store, again) == "b", "kim has a"
+    store.release_slot(again.id, "ana")
+    store.end_slot(take(store, of, "kim").id, "kim", finish="solution", seconds=1)
+    wanted = store.next_slot(of, "ana", 2, LEASE, lambda _: "blind", again=again.id)
+    assert wanted.id == again.id, "a wants a second one now, and comes first, but b was theirs"
+    stolen = store.next_slot(of, "bob", 2, LEASE, lambda _: "blind", again=again.id)
+    assert key_of(store, stolen) == "a", "another's turn gives nobody a place"
+
+
+def test_how_many_items_are_left_for_somebody(store: Store) -> None:
+    of = study(store, "abcde", gold="e")
+    assert store.left(of, "ana", 1) == 5
+    slot = take(store, of, "ana")
+    assert (store.left(of, "ana", 1), store.left(of, "bob", 1), store.left(of, "bob", 2)) == (5, 4, 5)
+    store.end_slot(slot.id, "ana", finish="solution", seconds=1)
+    assert (store.left(of, "ana", 1), store.left(of, "ana", 2)) == (4, 4)
