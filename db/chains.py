@@ -186,6 +186,13 @@ class ChainQueries(Database):
         with self.reading() as connection:
             return [StepScore(*row) for row in connection.execute(query)]
 
+    def scored_steps(self) -> dict[str, tuple[int, float]]:
+        """Model → how many steps it has scored, and the sum of these scores: it changes when they are made anew."""
+        s = ScoreTable
+        query = select(s.model_id, func.count(), func.sum(s.score)).group_by(s.model_id)
+        with self.reading() as connection:
+            return {model: (n, total) for model, n, total in connection.execute(query)}
+
 
 def _chains() -> Select[Any]:
     """Rows that _read understands."""

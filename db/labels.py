@@ -83,6 +83,13 @@ class LabelQueries(Database):
             kept = set(connection.execute(standing).scalars()) if asked else set()
             return sorted(set(connection.execute(named).scalars()) - asked | kept)
 
+    def label_counts(self) -> dict[str, int]:
+        """How many labels of steps each annotator gave and did not take back."""
+        a = AnnotationTable
+        query = select(a.annotator, func.count() - 2 * func.count().filter(a.undone)).where(a.question != "verdict")
+        with self.reading() as connection:
+            return {name: n for name, n in connection.execute(query.group_by(a.annotator)) if n > 0}
+
 
 def append_label(connection: Connection, annotation: Annotation, slot_id: int | None = None) -> int:
     """See LabelQueries.add_annotation; slot_id: whose turn at a study's item it was given in."""
