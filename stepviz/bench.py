@@ -188,8 +188,27 @@ def agreement(data: Path | None, engine: str = "embedded", db: str | None = None
     return Result("Agreement of judges of steps", tables(*public, engine, db, each), note)
 
 
+def annotate(
+    annotators: int = 20,
+    seconds: float = 120,
+    steps: int = 1_000_000,
+    db: str | None = None,
+    engine: str = "embedded",
+    **_: Any,
+) -> Result:
+    """People who label over HTTP beside a long measurement: what is lost, and how long they wait."""
+    from stepviz.bench_annotate import tables
+
+    title = f"{annotators} people label over HTTP for {seconds:g} s, a label a second each"
+    note = (
+        "The app is a process with accounts, its worker measures with the embedded student meanwhile, and all share "
+        "the machine. Times are what a client waits for an answer. `never sent`: stored, and nobody had said it."
+    )
+    return Result(title, tables(annotators, seconds, steps, db, engine), note)
+
+
 BENCHES: dict[str, Callable[..., Result]] = {
-    f.__name__: f for f in (agreement, engine, equivalence, equations, gsm8k, measure, score, student)
+    f.__name__: f for f in (agreement, annotate, engine, equivalence, equations, gsm8k, measure, score, student)
 }
 
 

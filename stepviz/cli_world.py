@@ -86,15 +86,20 @@ def problems(
 
 def bench(
     name: Annotated[
-        str, typer.Argument(help="agreement, engine, equations, equivalence, gsm8k, measure, score, student")
+        str, typer.Argument(help="agreement, annotate, engine, equations, equivalence, gsm8k, measure, score, student")
     ],
     data: Annotated[Path | None, typer.Option(help="folder of public data sets")] = None,
     problems: Annotated[int, typer.Option(help="student: unseen problems, greedily")] = 5000,
     sampled: Annotated[int, typer.Option(help="student: problems with eight samples each")] = 1000,
     each: Annotated[int, typer.Option(help="measure: wrong chains, and as many right ones; agreement: problems")] = 500,
-    db: Annotated[str | None, typer.Option(help="measure, agreement: a store that keeps its draws; else none")] = None,
+    db: Annotated[
+        str | None, typer.Option(help="agreement, annotate, measure: a store of its own, kept; else a new one")
+    ] = None,
     prefixes: Annotated[int, typer.Option(min=1, help="engine: prefixes, each continued eight times")] = 64,
     repeats: Annotated[int, typer.Option(min=1, help="engine: turns, of which the medians are told")] = 3,
+    annotators: Annotated[int, typer.Option(min=1, help="annotate: people, a label a second each")] = 20,
+    seconds: Annotated[float, typer.Option(min=1, help="annotate: for how long they label")] = 120,
+    steps: Annotated[int, typer.Option(min=1, help="annotate: steps in the store")] = 1_000_000,
     engine: str = "embedded",
     json: Json = False,
     write: Write = False,
@@ -105,13 +110,16 @@ def bench(
 
     if name not in BENCHES:
         raise StepvizError(f"no benchmark {name!r}; there are: {', '.join(names())}")
-    sizes = {"problems": problems, "sampled": sampled, "each": each, "prefixes": prefixes, "repeats": repeats}
-    found = BENCHES[name](data=data, engine=engine, db=db, **sizes)
+    # what was given, and what it is if nothing is
+    sizes = {
+        "problems": (problems, 5000), "sampled": (sampled, 1000), "each": (each, 500), "prefixes": (prefixes, 64),
+        "repeats": (repeats, 3), "annotators": (annotators, 20), "seconds": (seconds, 120), "steps": (steps, 1_000_000),
+        "engine": (engine, "embedded"),
+    }  # fmt: skip
+    found = BENCHES[name](data=data, db=db, **{option: value for option, (value, _) in sizes.items()})
     if write:
-        given = {"data": (data, None), "problems": (problems, 5000), "sampled": (sampled, 1000),
-                 "each": (each, 500), "prefixes": (prefixes, 64), "repeats": (repeats, 3),
-                 "engine": (engine, "embedded")}  # fmt: skip
-        options = "".join(f" --{option} {value}" for option, (value, default) in given.items() if value != default)
+        given = {"data": (data, None), **sizes}
+        options = "".join(f" --{option} {value}" for option, (value, usual) in given.items() if value != usual)
         results.write(name, found.title, f"python -m stepviz bench {name} --write{options}", found.tables, found.note)
         for file, picture in found.pictures.items():
             (results.FOLDER / file).write_text(picture, encoding="utf-8")

@@ -42,6 +42,7 @@ LEVELS = (
         "stepviz.compare_report",
         "stepviz.compare_scores",
         "stepviz.studies",
+        "stepviz.adjudication",
         "stepviz.refining",
     ),
     ("stepviz.measuring", "stepviz.pits"),
@@ -76,6 +77,8 @@ LEVELS = (
         "stepviz.agree_sources",
         "stepviz.annotating",
         "stepviz.study_make",
+        "stepviz.study_read",
+        "stepviz.study_summary",
         "stepviz.compare_address",
     ),
     ("stepviz.worker_process", "stepviz.costs"),
@@ -95,6 +98,11 @@ LEVELS = (
         "stepviz.worker",
         "stepviz.bench",
         "stepviz.bench_agreement",
+        "stepviz.bench_annotate",
+        "stepviz.bench_annotate_check",
+        "stepviz.bench_annotate_people",
+        "stepviz.bench_annotate_store",
+        "stepviz.bench_app",
         "stepviz.bench_engine",
         "stepviz.bench_engine_sides",
         "stepviz.bench_score",
@@ -144,6 +152,7 @@ PURE = (
     "stepviz.measure_estimate",
     "stepviz.compare",
     "stepviz.statistics",
+    "stepviz.adjudication",
 )
 HEAVY = {"torch", "transformers", "vllm", "trl", "gradio", "sqlalchemy", "pandas", "sklearn", "datasets"}
 
