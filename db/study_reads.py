@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, func, select
 
 from db.caches import current_labels
-from db.models import AnnotationTable, GuidelineTable, SlotTable, StudyItemTable, StudyTable
+from db.models import AnnotationTable, ChainTable, GuidelineTable, SlotTable, StudyItemTable, StudyTable
 from db.rows import read_annotation
 from db.session import Database
 from db.study_values import GuidelineRow, ItemRow, SlotRow, StudyRow
@@ -59,8 +59,9 @@ class StudyReads(Database):
 
     def items(self, study_id: int) -> list[ItemRow]:
         """In the order in which they are offered."""
-        i = StudyItemTable
-        query = select(i.id, i.position, i.chain_id, i.gold).where(i.study_id == study_id).order_by(i.position)
+        i, c = StudyItemTable, ChainTable
+        query = select(i.id, i.position, i.chain_id, i.gold, c.n_steps).join(c, c.id == i.chain_id)
+        query = query.where(i.study_id == study_id).order_by(i.position)
         with self.reading() as connection:
             return [ItemRow(*row) for row in connection.execute(query)]
 

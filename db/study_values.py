@@ -70,12 +70,13 @@ class SlotRow:
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:
-    """A chain of a study at its place, from 0. gold: its labels are known, and everybody gets it."""
+    """A chain of a study at its place, from 0. gold: its labels are known, and everybody gets it; n: its steps."""
 
     id: int
     position: int
     chain_id: str
     gold: bool
+    n: int
 
 
 @dataclass(frozen=True, slots=True)

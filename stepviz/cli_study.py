@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +13,7 @@ from stepviz.cli_output import Db, Json, emit
 from stepviz.errors import StepvizError
 
 if TYPE_CHECKING:
-    from db.store import Store
-    from db.study_values import StudyRow
+    from stepviz.study_summary import ItemLine, PersonLine, Summary
 
 study = typer.Typer(help="Studies: chains that people label, in the app.", no_args_is_help=True)
 LOCAL = "local"  # who makes a study from a shell
@@ -45,6 +44,7 @@ def create(
     from db.store import open_store
     from stepviz.studies import StudyConfig
     from stepviz.study_make import GUIDELINE, make
+    from stepviz.study_read import summed
 
     text = GUIDELINE if guideline is None else _read(guideline)
     config = StudyConfig(
@@ -52,48 +52,55 @@ def create(
     )
     with open_store(db) as store:
         id_ = make(store, name, config, chains.ids(store), LOCAL, text, gold_by)
-        made = next(row for row in store.studies() if row.id == id_)
-    emit(_told(made), json, lambda: f"study {made.name!r}: {made.items} items, open")
+        (made,) = store.studies(id_)
+        told = summed(store, made)
+    emit(told.told(), json, lambda: f"study {made.name!r}: {made.items} items, open")
 
 
 @study.command("list")
 def list_(db: Db = None, json: Json = False) -> None:
     """All studies, the newest first."""
     from db.store import open_store
+    from stepviz.study_read import summed
 
     with open_store(db) as store:
-        rows = store.studies()
-    text = "\n".join(f"{r.name}: {r.submitted} labelled of {_wanted(r)}{'' if r.open else ', closed'}" for r in rows)
-    emit([_told(r) for r in rows], json, lambda: text or "There are no studies yet.")
+        told = [summed(store, row) for row in store.studies()]
+    lines = "\n".join(f"{s.study.name}: {_progress(s)}{'' if s.study.open else ', closed'}" for s in told)
+    emit([s.told() for s in told], json, lambda: lines or "There are no studies yet.")
 
 
 @study.command("show")
 def show(name: Name, db: Db = None, json: Json = False) -> None:
-    """How far it is: by person, how many, in which arms, and seconds an item."""
+    """How far it is; by person: how many, seconds an item, gold items told right, how items ended."""
     from db.store import open_store
+    from stepviz.study_read import study_named, summed
 
     with open_store(db) as store:
-        row = _named(store, name)
-        slots = store.slots(row.id)
-    people = []
-    for who in sorted({slot.annotator for slot in slots}):
-        own = [slot for slot in slots if slot.annotator == who]
-        done = [slot for slot in own if slot.state == "submitted"]
-        seconds = sorted(slot.seconds for slot in done if slot.seconds is not None)
-        people.append({
-            "annotator": who, "submitted": len(done), "open": sum(slot.state == "open" for slot in own),
-            "median_seconds": seconds[len(seconds) // 2] if seconds else None,
-            "arms": dict(Counter(slot.arm for slot in done)),
-        })  # fmt: skip
+        told = summed(store, study_named(store, name))
+    lines = [f"{told.study.name}: {_progress(told)}, guideline {told.study.version}"]
+    lines += [f"  {_person(p)}" for p in told.people]
+    if told.finishes:
+        lines.append(f"  ended as {_counts(told.finishes)}")
+    emit(told.told(), json, lambda: "\n".join(lines))
 
-    def text() -> str:
-        lines = [f"{row.name}: {row.submitted} labelled of {_wanted(row)}, guideline {row.version}"]
-        for p in people:
-            took = f", {p['median_seconds']:.0f} s an item" if p["median_seconds"] is not None else ""
-            lines.append(f"  {p['annotator']}: {p['submitted']} labelled, {p['open']} open{took}")
-        return "\n".join(lines)
 
-    emit({**_told(row), "people": people}, json, text)
+@study.command("conflicts")
+def conflicts(
+    name: Name,
+    all_: Annotated[bool, typer.Option("--all", help="settled ones, too")] = False,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Items that its people disagree about, or have flagged; an admin settles them on the page Studies."""
+    from db.store import open_store
+    from stepviz.study_read import study_named, summed
+
+    with open_store(db) as store:
+        told = summed(store, study_named(store, name))
+    shown = told.conflicts if all_ else told.open
+    lines = [f"{told.study.name}: {len(told.open)} open, {len(told.settled)} settled"]
+    lines += [f"  item {c.item.position + 1}: {_conflict(c)}" for c in shown]
+    emit([_conflict_told(c) for c in shown], json, lambda: "\n".join(lines))
 
 
 @study.command("guideline")
@@ -102,9 +109,10 @@ def guideline(
 ) -> None:
     """A new version of the guideline; what is open keeps the one it was begun with."""
     from db.store import open_store
+    from stepviz.study_read import study_named
 
     with open_store(db) as store:
-        row = _named(store, name)
+        row = study_named(store, name)
         version = store.revise_guideline(row.id, _read(file), LOCAL)
     emit({"name": row.name, "version": version}, json, lambda: f"{row.name}: guideline {version}")
 
@@ -118,20 +126,12 @@ def close(
 ) -> None:
     """Offer nobody an item of it any more; its labels stay."""
     from db.store import open_store
+    from stepviz.study_read import study_named
 
     with open_store(db) as store:
-        row = _named(store, name)
+        row = study_named(store, name)
         store.open_study(row.id, reopen)
     emit({"name": row.name, "open": reopen}, json, lambda: f"{row.name} is {'open' if reopen else 'closed'}.")
-
-
-def _named(store: Store, name: str) -> StudyRow:
-    rows = store.studies()
-    found = next((row for row in rows if row.name == name), None)
-    if found is None:
-        there = ", ".join(row.name for row in rows[:20]) or "none"
-        raise StepvizError(f"there is no study {name!r}; there are: {there}")
-    return found
 
 
 def _arms(given: list[str] | None) -> dict[str, int]:
@@ -153,14 +153,39 @@ def _read(path: Path) -> str:
         raise StepvizError(f"{path} cannot be read as text: {error}") from None
 
 
-def _wanted(row: StudyRow) -> int:
-    """Labelled items that make it complete, gold ones aside: everybody gets those."""
-    return row.items * int(row.config["people"])
+def _progress(told: Summary) -> str:
+    settled = f", {len(told.settled)} settled" if told.settled else ""
+    parted = f", {len(told.open)} in conflict{settled}" if told.conflicts else ""
+    return f"{told.labelled} labelled of {told.wanted}{parted}"
 
 
-def _told(row: StudyRow) -> dict[str, Any]:
-    return {
-        "name": row.name, "open": row.open, "items": row.items, "submitted": row.submitted, "config": dict(row.config),
-        "guideline": row.guideline, "guideline_version": row.version, "created_by": row.created_by,
-        "created_at": row.created_at.isoformat(),
-    }  # fmt: skip
+def _person(p: PersonLine) -> str:
+    took = f", {p.seconds:.0f} s an item" if p.seconds is not None else ""
+    gold = f", {p.gold_right} of {p.gold} gold items right" if p.gold else ""
+    flags = f", flagged {_counts(p.flags)}" if p.flags else ""
+    return f"{p.name}: {p.submitted} labelled, {p.open} open{took}{gold}{flags}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{word.replace('_', ' ')} {n}" for word, n in counts.items())
+
+
+def _conflict(line: ItemLine) -> str:
+    words = "; ".join(line.conflict.words()) if line.conflict else "nobody disagrees any more"
+    return words + (f" (settled by {line.settled.by})" if line.settled else "")
+
+
+def _conflict_told(line: ItemLine) -> dict[str, Any]:
+    found = line.conflict
+    parts = [
+        {
+            "question": part.question,
+            "steps": {str(step): list(said) for step, said in part.steps},
+            "first_errors": list(part.firsts),
+        }
+        for part in (found.parts if found else ())
+    ]
+    flags = [{"flag": flag, "annotator": name} for flag, name in (found.flags if found else ())]
+    settled = line.settled and {"by": line.settled.by, "at": line.settled.at.isoformat()}
+    return {"item": line.item.position + 1, "chain": line.item.chain_id, "people": line.people, "parts": parts,
+            "flags": flags, "settled": settled}  # fmt: skip

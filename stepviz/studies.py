@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
+from stepviz.agreement.opinions import Question
 from stepviz.errors import StepvizError
 from stepviz.types import Arm
 
@@ -79,6 +80,11 @@ class StudyConfig:
     def lease_s(self) -> float:
         return 60 * self.lease_minutes
 
+    @property
+    def gold_question(self) -> Question | None:
+        """The one by whose first wrong step gold items are told right; None: none of them asks for one."""
+        return next((q for q in get_args(Question) if q in self.questions), None)
+
     def arm(self, item: int, annotator: str) -> Arm:
         """By the seed, so that nobody chooses; stored with the turn, and this is not asked again."""
         names = [arm for arm in ARMS if self.arms.get(arm, 0)]
@@ -96,6 +102,11 @@ def read(told: Mapping[str, Any]) -> StudyConfig:
     if unknown := sorted(set(told) - names):
         raise StepvizError(f"a study has no setting {unknown[0]!r}; there are: {', '.join(sorted(names))}")
     return StudyConfig(**{**told, "questions": tuple(told.get("questions", ("correct",)))})
+
+
+def stored(config: Mapping[str, Any]) -> StudyConfig:
+    """As a study keeps it, with whose labels its gold items have beside it."""
+    return read({name: value for name, value in config.items() if name != "gold_by"})
 
 
 @dataclass(frozen=True, slots=True)

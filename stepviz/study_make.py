@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from db.store import Store
-from stepviz.agree_sources import Asked, Chained, opinions, scores_of, who
+from db.values import ProblemRow
+from stepviz.agree_sources import Chained, Who, scores_of, who
 from stepviz.errors import StepvizError
 from stepviz.rollouts import by_prefix, values
 from stepviz.studies import Candidate, StudyConfig, ordered, with_gold
+from stepviz.study_read import known_first
+
+LONGEST_NAME, LONGEST_GUIDELINE = 100, 20_000  # characters
 
 GUIDELINE = """Read the problem first, then the solution step by step.
 
 +1: the step is correct and helps. 0: it is correct, but does not help, or the text does not tell. -1: it is wrong.
 A step that only repeats an earlier mistake is wrong, too. If you cannot decide in half a minute, mark it as unsure.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A study before it is made. items: (chain, gold) in the order in which they are offered."""
+
+    name: str
+    config: StudyConfig
+    guideline: str
+    gold_by: str
+    items: tuple[tuple[str, bool], ...]
+
+    @property
+    def gold(self) -> int:
+        return sum(gold for _, gold in self.items)
+
+    @property
+    def turns(self) -> int:
+        """Labelled items that make it complete, gold ones aside: everybody gets those."""
+        return (len(self.items) - self.gold) * self.config.people
 
 
 def make(
@@ -31,33 +55,76 @@ def make(
 
     StepvizError: the name is taken, a scorer that is needed has scored none of them, too few gold chains.
     """
+    plan = planned(store, checked_name(name), config, chains, checked_guideline(guideline), gold_by)
+    config_told = {**plan.config.told(), "gold_by": gold_by}
+    return store.add_study(plan.name, config_told, plan.guideline, plan.items, created_by)
+
+
+def checked_name(name: str) -> str:
+    """With single spaces. StepvizError: none, or too long."""
     name = " ".join(name.split())
-    if not 0 < len(name) <= 100:
-        raise StepvizError("a study needs a name of at most 100 characters")
-    if not guideline.strip():
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise StepvizError(f"a study needs a name of at most {LONGEST_NAME} characters")
+    return name
+
+
+def checked_guideline(text: str) -> str:
+    """StepvizError: none, or too long."""
+    if not text.strip():
         raise StepvizError("a study needs a guideline: it is what its people agree on")
-    if config.scorer:
-        config = replace(config, scorer=next(iter(who(store, f"scorer:{config.scorer}", "solvable").names)))
-    found = list(_chained(store, chains))
+    if len(text) > LONGEST_GUIDELINE:
+        raise StepvizError(f"a guideline has at most {LONGEST_GUIDELINE:,} characters")
+    return text
+
+
+def planned(
+    store: Store, name: str, config: StudyConfig, chains: Sequence[str], guideline: str, gold_by: str = ""
+) -> Plan:
+    """What `make` would make; nothing is written. StepvizError as there."""
+    config = replace(config, scorer=scorer_id(store, config.scorer) if config.scorer else "")
+    judge = gold_judge(store, config, gold_by)
+    found = list(_chained(store, chains, labels=judge is not None, scores=bool(config.scorer)))
     candidates = [_candidate(store, at, config) for at in found]
     if config.needs_a_scorer and not any(c.scores for c in candidates):
         raise StepvizError(f"{config.scorer} has scored none of these chains: run `score --model` first")
-    gold = _gold(store, found, config, gold_by)
+    gold = _gold(store, found, config, judge) if judge else []
     items = with_gold(ordered(candidates, config), gold, config)
     if not items:
-        raise StepvizError("a study needs chains")
-    return store.add_study(name, {**config.told(), "gold_by": gold_by}, guideline, items, created_by)
+        raise StepvizError("a study needs chains that are cut into steps")
+    return Plan(name, config, guideline, gold_by, tuple(items))
 
 
-def _chained(store: Store, chains: Sequence[str]) -> Iterator[Chained]:
-    """In their order; those that are not cut into steps cannot be labelled."""
+def scorer_id(store: Store, named: str) -> str:
+    """Of a scorer by its spec, its id, or the id without its revision. StepvizError: nobody is called so."""
+    return next(iter(who(store, f"scorer:{named}", "solvable").names))
+
+
+def gold_judge(store: Store, config: StudyConfig, gold_by: str) -> Who | None:
+    """Whose labels gold items have; None where there are none. StepvizError: who this is cannot be told, or used."""
+    if not config.gold_share:
+        return None
+    if not gold_by:
+        raise StepvizError("gold items have known labels: say whose (--gold-by, such as exact or processbench)")
+    if config.gold_question is None:
+        raise StepvizError("gold items are told right by the first wrong step: ask correct or solvable, too")
+    judge = who(store, gold_by, config.gold_question)
+    if judge.kind == "scorer":
+        raise StepvizError("a scorer's numbers are no known labels: take a person's, a data set's or exact")
+    return judge
+
+
+def _chained(store: Store, chains: Sequence[str], labels: bool, scores: bool) -> Iterator[Chained]:
+    """In their order, with what is looked at; those that are not cut into steps cannot be labelled."""
+    problems: dict[str, ProblemRow | None] = {}
     for id in dict.fromkeys(chains):
         row = store.chain(id)
-        problem = store.problem(row.chain.problem_id) if row else None
+        if row is not None and row.chain.problem_id not in problems:
+            problems[row.chain.problem_id] = store.problem(row.chain.problem_id)
+        problem = problems[row.chain.problem_id] if row else None
         if row is None or problem is None:
             raise StepvizError(f"there is no chain {id} in this store")
         if row.chain.n:
-            yield Chained(problem, row, store.annotations(id), store.scores(id))
+            yield Chained(problem, row, store.annotations(id) if labels else (), store.scores(id) if scores else ())
 
 
 def _candidate(store: Store, at: Chained, config: StudyConfig) -> Candidate:
@@ -79,14 +146,8 @@ def _measured(store: Store, at: Chained) -> tuple[float | None, ...]:
     return tuple(v.value for v in values(at.row.chain, drawn, at.row.verdict, separator)[1:])
 
 
-def _gold(store: Store, found: Sequence[Chained], config: StudyConfig, gold_by: str) -> list[str]:
+def _gold(store: Store, found: Sequence[Chained], config: StudyConfig, judge: Who) -> list[str]:
     """Chains of which that judge says where the first error is, or that there is none."""
-    if not config.gold_share:
-        return []
-    if not gold_by:
-        raise StepvizError("gold items have known labels: say whose (--gold-by, such as exact or processbench)")
-    judge = who(store, gold_by, "correct")
-    if judge.kind == "scorer":
-        raise StepvizError("a scorer's numbers are no known labels: take a person's, a data set's or exact")
-    said = ((at, opinions(store, judge, at, Asked("correct"))) for at in found)
-    return [at.row.chain.id for at, known in said if any(o.first is not None for o in known)]
+    question = config.gold_question
+    assert question is not None, "gold_judge has looked"
+    return [at.row.chain.id for at in found if known_first(store, judge, at, question) is not None]

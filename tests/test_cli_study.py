@@ -121,3 +121,62 @@ def test_names_are_taken_once(url: str) -> None:
     created(url)
     assert "there is a study 'first' already" in str(run(url, "create", "first", "--source", "gsm8k").exception)
     assert "there is no study 'second'; there are: first" in str(run(url, "show", "second").exception)
+
+
+def label(url: str, who: str, ratings: dict[str, tuple[int | None, ...]]) -> None:
+    """One person's turns: chain key → ratings of step 1, 2, …; an item that is not named is given back."""
+    with open_store(url) as store:
+        (row,) = store.studies()
+        while (slot := store.next_slot(row.id, who, 2, 60, lambda _: "blind")) is not None:
+            values = ratings.pop(store.chain(slot.chain_id).chain.key, None)
+            if values is None:
+                return store.release_slot(slot.id, who)
+            said = [Annotation(slot.chain_id, who, "correct", i, v) for i, v in enumerate(values, 1)]
+            store.label_in_slot(slot.id, who, said, 60)
+            finish = "found_error" if -1 in values else "solution"
+            store.end_slot(slot.id, who, finish=finish, seconds=6.0 if who == "ana" else 9.0)
+
+
+def test_conflicts_gold_and_how_items_ended(url: str) -> None:
+    """d and h are gold, a first error at 2: ana is right about d. Of a they see the first error elsewhere."""
+    created(url, "--order", "given", "--gold-share", "0.25", "--gold-by", "expert", "--people", "2")
+    first = order_of(url)
+    label(url, "ana", {"a": (1, -1), "b": (1, 1, 1), first[2].lower(): (1, -1)})
+    label(url, "bob", {"a": (1, 1, -1), "b": (1, 1, 0), first[2].lower(): (1, 1, 1)})
+    shown = run(url, "show", "first").stdout.splitlines()
+    assert shown == [
+        "first: 4 labelled of 12, 2 in conflict, guideline 1",
+        "  ana: 3 labelled, 0 open, 6 s an item, 1 of 1 gold items right",
+        "  bob: 3 labelled, 0 open, 9 s an item, 0 of 1 gold items right",
+        "  ended as found error 3, solution 3",
+    ]
+    told = json.loads(run(url, "show", "first", "--json").stdout)
+    assert told["people"][1]["gold"] == {"right": 0, "n": 1, "accuracy": 0.0}
+    assert told["conflicts"] == {"open": 2, "settled": 0}
+    assert run(url, "conflicts", "first").stdout.splitlines() == [
+        "first: 2 open, 0 settled",
+        "  item 1: correct: first error 2 or 3",
+        "  item 2: correct, step 3: +1 or 0",
+    ]
+    with open_store(url) as store:
+        (row,) = store.studies()
+        store.settle(row.id, store.items(row.id)[0].chain_id, [Annotation("", "", "correct", 2, -1)], "root")
+    assert run(url, "list").stdout == "first: 4 labelled of 12, 1 in conflict, 1 settled\n"
+    assert "item 1: correct: first error 2 or 3 (settled by root)" in run(url, "conflicts", "first", "--all").stdout
+    left = json.loads(run(url, "conflicts", "first", "--json").stdout)
+    assert [(c["item"], c["parts"], c["settled"]) for c in left] == [
+        (2, [{"question": "correct", "steps": {"3": [1, 0]}, "first_errors": []}], None)
+    ]
+
+
+def order_of(url: str) -> str:
+    """Keys of the items in their order, gold ones as capitals."""
+    with open_store(url) as store:
+        (row,) = store.studies()
+        keys = [(store.chain(item.chain_id).chain.key, item.gold) for item in store.items(row.id)]
+    return "".join(key.upper() if gold else key for key, gold in keys)
+
+
+def test_gold_items_need_a_question_of_steps(url: str) -> None:
+    words = ("--source", "gsm8k", "--ask", "decides", "--gold-share", "0.2", "--gold-by", "expert")
+    assert "ask correct or solvable, too" in str(run(url, "create", "first", *words).exception)
