@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, null, select
 
 from db.caches import current_labels
 from db.models import AnnotationTable, ChainTable, GuidelineTable, SlotTable, StudyItemTable, StudyTable
@@ -18,16 +18,21 @@ from stepviz.types import Annotation
 class StudyReads(Database):
     def studies(self, id: int | None = None) -> list[StudyRow]:
         """The newest first; or the one."""
-        s, g, i, t = StudyTable, GuidelineTable, StudyItemTable, SlotTable
-        newest = select(func.max(g.version)).where(g.study_id == s.id).correlate(s).scalar_subquery()
+        s, i, t = StudyTable, StudyItemTable, SlotTable
         items = select(func.count()).where(i.study_id == s.id).correlate(s).scalar_subquery()
         done = select(func.count()).where(t.study_id == s.id, t.state == "submitted").correlate(s).scalar_subquery()
-        query = select(s.__table__, g.text, g.version, items.label("items"), done.label("submitted"))
-        query = query.join(g, and_(g.study_id == s.id, g.version == newest)).order_by(s.id.desc())
+        query = _studies(items.label("items"), done.label("submitted")).order_by(s.id.desc())
         if id is not None:
             query = query.where(s.id == id)
         with self.reading() as connection:
             return [_read_study(row) for row in connection.execute(query)]
+
+    def study(self, study_id: int) -> StudyRow | None:
+        """Every label asks for it, so its items and turns are not counted."""
+        query = _studies(null().label("items"), null().label("submitted")).where(StudyTable.id == study_id)
+        with self.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _read_study(row)
 
     def slot(self, slot_id: int) -> SlotRow | None:
         with self.reading() as connection:
@@ -76,9 +81,6 @@ class StudyReads(Database):
             found.setdefault(row.slot_id, []).append(read_annotation(row))
         return found
 
-    def study(self, study_id: int) -> StudyRow | None:
-        return next((row for row in self.studies(study_id)), None)
-
     def submitted(self, study_id: int, annotator: str) -> int:
         s = SlotTable
         query = select(func.count()).where(s.study_id == study_id, s.annotator == annotator, s.state == "submitted")
@@ -92,6 +94,13 @@ class StudyReads(Database):
             query = query.where(SlotTable.annotator == annotator)
         with self.reading() as connection:
             return [read_slot(row) for row in connection.execute(query)]
+
+
+def _studies(*counts: ColumnElement[Any]) -> Select[Any]:
+    """With the newest guideline."""
+    s, g = StudyTable, GuidelineTable
+    newest = select(func.max(g.version)).where(g.study_id == s.id).correlate(s).scalar_subquery()
+    return select(s.__table__, g.text, g.version, *counts).join(g, and_(g.study_id == s.id, g.version == newest))
 
 
 def slots_of_items() -> Select[Any]:

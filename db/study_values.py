@@ -31,7 +31,7 @@ class UserRow:
 
 @dataclass(frozen=True, slots=True)
 class StudyRow:
-    """guideline: the newest version's text, and its number; items, submitted: how many there are."""
+    """guideline: the newest version's text, and its number; items, submitted: how many there are, where counted."""
 
     id: int
     name: str
@@ -41,8 +41,8 @@ class StudyRow:
     created_at: datetime
     guideline: str
     version: int
-    items: int
-    submitted: int
+    items: int | None
+    submitted: int | None
 
 
 @dataclass(frozen=True, slots=True)
