@@ -27,6 +27,10 @@ from stepviz.types import Annotation, Arm
 _LATE = "This item's time ran out and it may be somebody else's now. What you labelled is kept; take the next one."
 
 
+class Late(StepvizError):
+    """A turn whose lease ran out: it may be taken again, while nobody else has its item."""
+
+
 class StudyQueries(StudyReads):
     def add_study(
         self, name: str, config: Mapping[str, Any], guideline: str, items: Sequence[tuple[str, bool]], created_by: str
@@ -253,7 +257,7 @@ def _own(connection: Connection, slot_id: int, annotator: str) -> Row[Any]:
     if row.state == "submitted":
         raise StepvizError("You have submitted this item already: take the next one.")
     if row.state == "released" or row.lease_until < now():
-        raise StepvizError(_LATE)
+        raise Late(_LATE)
     return row
 
 

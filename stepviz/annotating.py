@@ -18,7 +18,9 @@ from stepviz.types import Annotation
 
 LONGEST_NOTE = 10_000  # characters
 MOST_SECONDS = 24 * 3600.0
-RATINGS = (1, 0, -1, None)
+LONGEST_KEY = 64
+# None: unsure. PRM800K's 0, correct and no help, is no answer to whether the problem can still be solved
+RATINGS: Mapping[str, tuple[int | None, ...]] = {"correct": (1, 0, -1, None), "solvable": (1, -1, None)}
 
 
 def turn(store: Store, study: StudyRow, config: StudyConfig, slot: SlotRow, done: int) -> dict[str, Any]:
@@ -40,20 +42,40 @@ def turn(store: Store, study: StudyRow, config: StudyConfig, slot: SlotRow, done
         "steps": [
             {"text": text, "kind": span.kind} for text, span in zip(row.chain.steps, row.chain.spans, strict=True)
         ],
-        "labels": standing(store, slot),
-        "guideline": {"text": _guideline(store, study, slot), "version": slot.guideline},
+        **said(store, slot),
+        "guideline": {
+            "text": _guideline(store, study, slot),
+            "version": slot.guideline,
+            "newest": study.version,
+        },
         "lease_s": config.lease_s,
         "done": done,
         **shown,
     }
 
 
+def said(store: Store, slot: SlotRow) -> dict[str, dict[str, dict[int, Any]]]:
+    """What this person says now, in this turn: labels and notes, each question → step → the value, the text."""
+    labels: dict[str, dict[int, int | None]] = {}
+    notes: dict[str, dict[int, str]] = {}
+    for label in store.labels_of_slot(slot.id):
+        labels.setdefault(label.question, {})[label.step] = label.value
+        if label.note:
+            notes.setdefault(label.question, {})[label.step] = label.note
+    return {"labels": labels, "notes": notes}
+
+
 def standing(store: Store, slot: SlotRow) -> dict[str, dict[int, int | None]]:
     """question → step → what this person says now, in this turn."""
-    found: dict[str, dict[int, int | None]] = {}
-    for label in store.labels_of_slot(slot.id):
-        found.setdefault(label.question, {})[label.step] = label.value
-    return found
+    return said(store, slot)["labels"]
+
+
+def key_in(sent: Mapping[str, Any]) -> str:
+    """The browser's own name of a stroke, by which the store knows that it was sent twice; "" without one."""
+    key = sent.get("key", "")
+    if not isinstance(key, str) or len(key) > LONGEST_KEY:
+        raise StepvizError(f"a key has at most {LONGEST_KEY} characters")
+    return key
 
 
 def labels(
@@ -80,8 +102,10 @@ def labels(
         return [Annotation(slot.chain_id, slot.annotator, "decides", 0, step, note)]
     if sent.get("first_error"):
         return [*(one(i, 1) for i in range(1, step) if known.get(i) is None), one(step, -1, note)]
-    if value is not None and (isinstance(value, bool) or value not in RATINGS):
-        raise StepvizError(f"a rating is 1, 0, -1, or none for unsure, not {str(value)[:20]}")
+    allowed = RATINGS[question]
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value not in allowed):
+        numbers = ", ".join(str(rating) for rating in allowed if rating is not None)
+        raise StepvizError(f"a rating is {numbers}, or none for unsure, not {str(value)[:20]}")
     return [one(step, value, note)]
 
 

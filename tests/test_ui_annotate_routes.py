@@ -124,17 +124,21 @@ def test_an_item_is_labelled_and_submitted(ana: Client, store: Store, study: int
     assert status == 200
     assert turn["steps"][0] == {"text": "2+3=5", "kind": "step"}
     assert (turn["questions"], turn["guideline"], turn["done"]) == (
-        ["correct", "solvable"], {"text": "Be fair.", "version": 1}, 0,
+        ["correct", "solvable"], {"text": "Be fair.", "version": 1, "newest": 1}, 0,
     )  # fmt: skip
     slot = turn["slot"]
     assert ana.post("label", slot=slot, question="correct", step=1, value=0)[1]["labels"] == {"correct": {"1": 0}}
     first = ana.post("label", slot=slot, question="correct", step=3, first_error=True, note="<b>")[1]
     assert first == {"saved": 2, "labels": {"correct": {"1": 0, "2": 1, "3": -1}}}
-    assert ana.post("undo", slot=slot)[1] == {"undone": 2, "labels": {"correct": {"1": 0}}}
+    assert ana.post("next", study=study)[1]["notes"] == {"correct": {"3": "<b>"}}
+    assert ana.post("undo", slot=slot)[1] == {"undone": 2, "labels": {"correct": {"1": 0}}, "notes": {}}
     assert ana.post("label", slot=slot, question="solvable", step=2, value=None)[0] == 200
     assert ana.post("next", study=study)[1]["labels"] == {"correct": {"1": 0}, "solvable": {"2": None}}, "a reload"
+    assert ana.post("keep", slot=slot)[1] == {"lease_s": 1800.0}
     done = ana.post("submit", slot=slot, finish="found_error", seconds=12.5, flags=["bad_problem"], note="hm")
     assert done == (200, {"submitted": slot})
+    again = ana.post("submit", slot=slot, finish="found_error", seconds=12.5, flags=["bad_problem"], note="hm")
+    assert again == done, "sent twice, for want of an answer"
     assert ana.post("next", study=study)[1]["slot"] != slot
     assert [x.annotation.annotator for x in store.annotations(store.slot(slot).chain_id)] == ["Ana"] * 2
 
@@ -170,6 +174,10 @@ def test_a_name_in_the_request_is_nobodys(ana: Client, bob: Client, store: Store
         ({"question": "correct", "step": 1, "value": 5}, "a rating is 1, 0, -1"),
         ({"question": "decides", "step": 1}, "this study does not ask 'decides'"),
         ({"question": "verdict", "step": 1, "value": 1}, "does not ask 'verdict'"),
+        ({"question": "solvable", "step": 1, "value": 0}, "a rating is 1, -1, or none for unsure, not 0"),
+        ({"question": "correct", "step": 1, "value": [1]}, "a rating is 1, 0, -1"),
+        ({"question": "correct", "step": 1, "value": 1, "key": "x" * 65}, "at most 64 characters"),
+        ({"question": "correct", "step": 1, "value": 1, "key": 7}, "at most 64 characters"),
         ({"question": "correct", "step": 1, "value": 1, "note": "x" * 10_001}, "at most 10,000 characters"),
     ],
 )
@@ -203,13 +211,19 @@ def test_a_body_that_another_site_could_send_is_refused(ana: Client, study: int)
 def test_an_item_that_is_over_is_said_so(ana: Client, bob: Client, store: Store, study: int) -> None:
     slot = ana.post("next", study=study)[1]["slot"]
     assert ana.post("release", slot=slot)[0] == 200
-    assert "time ran out" in ana.post("label", slot=slot, question="correct", step=1, value=1)[1]["error"]
+    status, said = ana.post("label", slot=slot, question="correct", step=1, value=1)
+    assert (status, "time ran out" in said["error"]) == (410, True)
+    assert ana.post("next", study=study, again=slot)[1]["slot"] == slot, "nobody has taken it since"
+    assert ana.post("release", slot=slot)[0] == 200
     for who in (bob, ana):
         turn = who.post("next", study=study)[1]
         assert who.post("submit", slot=turn["slot"], finish="solution", seconds=1)[0] == 200
     assert ana.post("next", study=study)[1] == {"done": 1, "over": True}
     store.open_study(study, False)
-    assert ana.post("next", study=study)[1]["error"] == "There is no open study of this number."
+    closed = (409, {"error": "This study is closed. What you labelled in it is kept."})
+    assert ana.post("next", study=study) == closed
+    assert ana.post("next", study=99_999) == (409, {"error": "There is no study of this number."})
+    assert study not in [s["id"] for s in ana.studies()[1]["studies"]]
 
 
 def test_an_account_that_is_disabled_is_out_at_once(url: str, store: Store, study: int) -> None:
@@ -222,7 +236,7 @@ def test_an_account_that_is_disabled_is_out_at_once(url: str, store: Store, stud
 
 def test_an_admin_sees_how_far_it_is(url: str, ana: Client, study: int) -> None:
     (mine,) = [s for s in ana.studies()[1]["studies"] if s["id"] == study]
-    assert mine.keys() == {"id", "name", "questions", "done"}
+    assert mine == {"id": study, "name": mine["name"], "questions": ["correct", "solvable"], "done": 0, "total": 2}
     (all_,) = [s for s in signed_in(url, "root").studies()[1]["studies"] if s["id"] == study]
     assert (all_["items"], all_["submitted"], all_["open"]) == (2, 0, True)
 
@@ -245,9 +259,26 @@ def test_without_accounts_there_is_one_local_user(tmp_path: Path) -> None:
         kwargs = {"routes": annotate_routes(alone)}
         app.launch(app_kwargs=kwargs, prevent_thread_lock=True, quiet=True, run_history=False, share=False)
         try:
-            assert Client(app.local_url.rstrip("/")).studies() == (
-                200,
-                {"you": "local", "role": "admin", "studies": []},
-            )
+            status, said = Client(app.local_url.rstrip("/")).studies()
+            assert (status, said["you"], said["role"], said["studies"]) == (200, "local", "admin", [])
+            assert 'href="/runs"' in said["head"]
+            assert "Sign out" not in said["head"]
         finally:
             app.close()
+
+
+def test_a_stroke_that_is_sent_twice_counts_once(ana: Client, store: Store, study: int) -> None:
+    slot = ana.post("next", study=study)[1]["slot"]
+    for _ in range(2):
+        sent = ana.post("label", slot=slot, question="correct", step=2, first_error=True, key="abc")
+        assert sent[1]["labels"] == {"correct": {"1": 1, "2": -1}}
+    assert len(store.annotations(store.slot(slot).chain_id, history=True)) == 2
+    ana.post("label", slot=slot, question="correct", step=3, value=0, key="abd")
+    for _ in range(2):
+        assert ana.post("undo", slot=slot, key="abe")[1]["labels"] == {"correct": {"1": 1, "2": -1}}
+
+
+def test_texts_come_as_html_that_runs_nothing(ana: Client, study: int) -> None:
+    html = ana.post("next", study=study)[1]["html"]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "<script" not in html

@@ -1,14 +1,16 @@
 """Routes of the annotator's browser, beside Gradio's queue, which answers in hundreds of milliseconds under load.
 
     GET  /stepviz/annotate/studies
-    POST /stepviz/annotate/next     {"study": ID}                                        → a turn (stepviz.annotating)
-    POST /stepviz/annotate/label    {"slot": ID, "question", "step", "value" | "first_error": true, "note"}
-    POST /stepviz/annotate/undo     {"slot": ID}
+    POST /stepviz/annotate/next     {"study": ID, "again": SLOT}                         → a turn (stepviz.annotating)
+    POST /stepviz/annotate/label    {"slot": ID, "question", "step", "value" | "first_error": true, "note", "key"}
+    POST /stepviz/annotate/undo     {"slot": ID, "key"}
     POST /stepviz/annotate/submit   {"slot": ID, "finish", "seconds", "flags", "note"}
     POST /stepviz/annotate/release  {"slot": ID}
+    POST /stepviz/annotate/keep     {"slot": ID}                                         somebody is at work on it
 
 Who asks is who signed in; a name in the request is not looked at. Each refusal says why ({"error": …}) and is logged;
-nothing has changed then. A body has to be JSON by its header, too, which a page of another site cannot send.
+nothing has changed then: 401 for nobody, 410 for a turn whose time ran out, else 409. A body has to be JSON by its
+header, too, which a page of another site cannot send. A key names a stroke, so that one sent twice counts once.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from db.store import Store
+from db.studies import Late
 from db.study_values import SlotRow, StudyRow
 from stepviz import annotating
 from stepviz.errors import StepvizError
 from stepviz.studies import StudyConfig, read
+from stepviz.ui import render_annotate, render_head
 from stepviz.ui.signed_in import Person, person
 
 LARGEST = 64 * 1024  # bytes of a body: a note of 10,000 characters has room
@@ -37,7 +41,14 @@ Answer = Callable[[Store, Person, Mapping[str, Any]], Mapping[str, Any]]
 
 
 def annotate_routes(store: Store) -> list[Route]:
-    posts: dict[str, Answer] = {"next": _next, "label": _label, "undo": _undo, "submit": _submit, "release": _release}
+    posts: dict[str, Answer] = {
+        "next": _next,
+        "label": _label,
+        "undo": _undo,
+        "submit": _submit,
+        "release": _release,
+        "keep": _keep,
+    }
     routes = [Route(f"/stepviz/annotate/{name}", _answered(store, do), methods=["POST"]) for name, do in posts.items()]
     return [*routes, Route("/stepviz/annotate/studies", _answered(store, _studies), methods=["GET"])]
 
@@ -53,7 +64,7 @@ def _answered(store: Store, do: Answer) -> Callable[[Request], Any]:
         except _TooLarge:
             return _refused(request, who.name, 413, f"This is more than {LARGEST // 1024} KiB: nothing was saved.")
         except StepvizError as error:
-            return _refused(request, who.name, 409, str(error))
+            return _refused(request, who.name, 410 if isinstance(error, Late) else 409, str(error))
 
     return answer
 
@@ -88,44 +99,55 @@ def _refused(request: Request, who: str, status: int, why: str) -> JSONResponse:
 
 
 def _studies(store: Store, who: Person, _: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Those that are open; an admin sees all, with how far each is."""
+    """Those that are open; an admin sees all, with how far each is. head: the page's header, for this person."""
     rows = [row for row in store.studies() if row.open or who.role == "admin"]
-    told = [
-        {
-            "id": row.id,
-            "name": row.name,
-            "questions": row.config.get("questions"),
-            "done": store.submitted(row.id, who.name),
-        }
-        | ({"open": row.open, "items": row.items, "submitted": row.submitted} if who.role == "admin" else {})
-        for row in rows
-    ]
-    return {"you": who.name, "role": who.role, "studies": told}
+    return {
+        "you": who.name,
+        "role": who.role,
+        "studies": [_told(store, who, row) for row in rows],
+        "head": render_head.annotate(who),
+    }
+
+
+def _told(store: Store, who: Person, row: StudyRow) -> Mapping[str, Any]:
+    """total: items that are theirs: done, open, or still to be had."""
+    done, config = store.submitted(row.id, who.name), _config(row)
+    left = store.left(row.id, who.name, config.people) if row.open else 0
+    told = {"id": row.id, "name": row.name, "questions": list(config.questions), "done": done, "total": done + left}
+    return told | ({"open": row.open, "items": row.items, "submitted": row.submitted} if who.role == "admin" else {})
 
 
 def _next(store: Store, who: Person, sent: Mapping[str, Any]) -> Mapping[str, Any]:
     row = store.study(_id(sent, "study"))
-    if row is None or not row.open:
-        raise StepvizError("There is no open study of this number.")
-    config = _config(row)
-    slot = store.next_slot(row.id, who.name, config.people, config.lease_s, lambda item: config.arm(item, who.name))
+    if row is None:
+        raise StepvizError("There is no study of this number.")
+    if not row.open:
+        raise StepvizError("This study is closed. What you labelled in it is kept.")
+    config, again = _config(row), _id(sent, "again") if sent.get("again") is not None else None
+    slot = store.next_slot(
+        row.id, who.name, config.people, config.lease_s, lambda item: config.arm(item, who.name), again
+    )
     done = store.submitted(row.id, who.name)
-    return {"done": done, "over": True} if slot is None else annotating.turn(store, row, config, slot, done)
+    if slot is None:
+        return {"done": done, "over": True}
+    turn = annotating.turn(store, row, config, slot, done)
+    return turn | {"html": render_annotate.item(turn), "guideline_html": render_annotate.guideline(turn)}
 
 
 def _label(store: Store, who: Person, sent: Mapping[str, Any]) -> Mapping[str, Any]:
     slot, config = _own(store, who, sent)
-    row = store.chain(slot.chain_id)
+    row, key = store.chain(slot.chain_id), annotating.key_in(sent)
     assert row is not None, slot.chain_id
     known = annotating.standing(store, slot).get(str(sent.get("question")), {})
     said = annotating.labels(slot, config, sent, row.chain.n, known)
-    store.label_in_slot(slot.id, who.name, said, config.lease_s)
-    return {"saved": len(said), "labels": annotating.standing(store, slot)}
+    saved = store.label_in_slot(slot.id, who.name, said, config.lease_s, key)
+    return {"saved": len(saved), "labels": annotating.standing(store, slot)}
 
 
 def _undo(store: Store, who: Person, sent: Mapping[str, Any]) -> Mapping[str, Any]:
     slot, config = _own(store, who, sent)
-    return {"undone": store.undo_in_slot(slot.id, who.name, config.lease_s), "labels": annotating.standing(store, slot)}
+    undone = store.undo_in_slot(slot.id, who.name, config.lease_s, annotating.key_in(sent))
+    return {"undone": undone, **annotating.said(store, slot)}
 
 
 def _submit(store: Store, who: Person, sent: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -138,6 +160,13 @@ def _release(store: Store, who: Person, sent: Mapping[str, Any]) -> Mapping[str,
     slot, _ = _own(store, who, sent)
     store.release_slot(slot.id, who.name)
     return {"released": slot.id}
+
+
+def _keep(store: Store, who: Person, sent: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The lease begins anew, as with a label."""
+    slot, config = _own(store, who, sent)
+    store.label_in_slot(slot.id, who.name, [], config.lease_s)
+    return {"lease_s": config.lease_s}
 
 
 def _own(store: Store, who: Person, sent: Mapping[str, Any]) -> tuple[SlotRow, StudyConfig]:

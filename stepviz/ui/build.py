@@ -1,4 +1,4 @@
-"""The app: four pages over one store. `app.py` launches what is built here."""
+"""The app: its pages over one store. `app.py` launches what is built here."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from starlette.staticfiles import StaticFiles
 from db.store import Store
 from stepviz.accounts import SignIn
 from stepviz.types import Sampling
-from stepviz.ui import compare_page, datasets_page, explore, import_page, refine_page, runs, train_page
+from stepviz.ui import annotate_page, compare_page, datasets_page, explore, import_page, refine_page, runs, train_page
 from stepviz.ui.annotate_routes import annotate_routes
 from stepviz.ui.compare_download import compare_route
 from stepviz.ui.download import download_route
+from stepviz.ui.gate import Gate
 from stepviz.ui.page import STATIC, stylesheets
 from stepviz.ui.workbench import Workbench
 from stepviz.worker_process import ensure_worker
@@ -41,8 +42,7 @@ def build_app(
     tokenizer: str | None = None,
     warm: bool = False,
 ) -> gr.Blocks:
-    """Explore at /, Refine at /refine, Import at /import, Datasets at /datasets, Train at /train, Compare at
-    /compare, Runs at /runs.
+    """Explore at /, each other page at its name: /refine, /annotate, /import, /datasets, /train, /compare, /runs.
 
     The engine lives in the worker process; `warm` starts that now, to stay as long as this one.
     """
@@ -53,6 +53,8 @@ def build_app(
         explore.build(bench)
     with app.route("Refine", "/refine"):
         refine_page.build(bench)
+    with app.route("Annotate", "/annotate"):
+        annotate_page.build()
     with app.route("Import", "/import"):
         import_page.build(bench)
     with app.route("Datasets", "/datasets"):
@@ -93,7 +95,10 @@ def launch_options(store: Store, host: str = "127.0.0.1", accounts: bool = False
         "run_history": False,
         "app_kwargs": {
             "routes": [*routes, Mount("/stepviz", StaticFiles(directory=STATIC))],
-            "middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
+            "middleware": [
+                Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
+                Middleware(Gate, store=store),
+            ],
         },
         "favicon_path": STATIC / "favicon.svg",
         "show_error": True,

@@ -28,7 +28,7 @@ _SCRIPTS = ("js/threshold.js", "js/compare.js")
 def build(bench: Workbench) -> None:
     """The page, inside its route."""
     page, nothing = Compare(bench), ComparePage(CompareForm(At()))
-    top = widget("top", render_head.head(head_of(bench, "compare")), _SCRIPTS, hub=True)
+    top = widget("top", render_head.waiting("compare"), _SCRIPTS, hub=True)
     with gr.Row(elem_id="compare"):
         form = widget("cform", '<form class="build"></form>', _SCRIPTS)
         listed = widget("clist", render_compare_form.comparisons(nothing), _SCRIPTS)

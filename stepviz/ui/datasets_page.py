@@ -37,7 +37,7 @@ EMBEDDED = 200  # training problems that an empty page offers: about a second's 
 def build(bench: Workbench) -> None:
     """The page, inside its route."""
     page = Datasets(bench)
-    top = widget("top", render_head.head(head_of(bench, "datasets")), _SCRIPTS, hub=True)
+    top = widget("top", render_head.waiting("datasets"), _SCRIPTS, hub=True)
     with gr.Row(elem_id="dsets"):
         form = widget("build", render_datasets.form(RecipeForm("sft")), _SCRIPTS)
         listed = widget("dlist", render_datasets.datasets(DatasetList((), 0)), _SCRIPTS)

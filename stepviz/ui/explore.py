@@ -43,7 +43,7 @@ _WIDGETS = ("top", "find", "problems", "chains", "view", "reply")
 def build(bench: Workbench) -> None:
     """The page, inside a Blocks context."""
     explore = Explore(bench)
-    top = widget("top", render_head.head(head_of(bench, "explore")), _SCRIPTS, hub=True)
+    top = widget("top", render_head.waiting("explore"), _SCRIPTS, hub=True)
     with gr.Row(elem_id="shell"):
         with gr.Column(elem_id="rail"):
             find = widget("find", render_head.find((), Address(), 0), _SCRIPTS)

@@ -22,7 +22,7 @@ _FIRST = ImportForm()
 def build(bench: Workbench) -> None:
     """The page, inside its route."""
     page = ImportPage(bench)
-    top = widget("top", render_head.head(head_of(bench, "import")), _SCRIPTS, hub=True)
+    top = widget("top", render_head.waiting("import"), _SCRIPTS, hub=True)
     with gr.Row(elem_id="importing"):
         form = widget("form", render_import.form(_FIRST), _SCRIPTS)
         preview = widget("preview", render_import.preview(_FIRST, preview_of(_FIRST)), _SCRIPTS)

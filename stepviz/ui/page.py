@@ -22,6 +22,7 @@ import gradio as gr
 from stepviz import jobs
 from stepviz.errors import StepvizError
 from stepviz.ui.render import attrs
+from stepviz.ui.render_head import signed
 from stepviz.ui.signed_in import asks
 
 if TYPE_CHECKING:
@@ -146,6 +147,8 @@ def connect(store: Store, hub: gr.HTML, widgets: Mapping[str, gr.HTML], act: Act
         else:
             update = guarded(act, sent, who.name)
         html = update.html | {"reply": update.reply or reply("none")}
+        if "top" in html:
+            html["top"] = signed(html["top"], who)
         return [html[name] if name in html else gr.skip() for name in names]
 
     hub.act(

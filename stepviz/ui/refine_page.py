@@ -30,7 +30,7 @@ def build(bench: Workbench) -> None:
     """The page, inside its route."""
     page = Refine(bench)
     nothing = RefinePage(At(), Bar(), Ledger())
-    top = widget("top", render_head.head(head_of(bench, "refine")), _SCRIPTS, hub=True)
+    top = widget("top", render_head.waiting("refine"), _SCRIPTS, hub=True)
     with gr.Row(elem_id="refine"):
         bar = widget("rform", '<form class="rbar"></form>', _SCRIPTS)
         view = widget("rview", '<div class="pair" aria-busy="true"></div>', _SCRIPTS)

@@ -6,10 +6,12 @@ from stepviz.ui.address import Address
 from stepviz.ui.render import attrs, button, esc, number, prose
 from stepviz.ui.render_chain import DOING
 from stepviz.ui.rows import Head, ProblemLine, ProblemList, RunLine
+from stepviz.ui.signed_in import Person
 
 PAGES = (
     ("explore", "Explore", "/"),
     ("refine", "Refine", "/refine"),
+    ("annotate", "Annotate", "/annotate"),
     ("import", "Import", "/import"),
     ("datasets", "Datasets", "/datasets"),
     ("train", "Train", "/train"),
@@ -32,20 +34,51 @@ _HALF = (
 )
 
 
+WHO = "<!--who-->"  # where the name of who signed in goes: pages do not know it, see signed
+
+
 def head(h: Head) -> str:
     """The header; `data-active` tells the browser whether to go on polling."""
-    links = "".join(
-        f'<a href="{path}"{" class=on aria-current=page" if h.page == name else ""}>{label}</a>'
-        for name, label, path in PAGES
-    )
     active = [r for r in h.runs if r.active]
     state = {"idle": "", "on": "on", "bad": "bad"}[h.engine_state]
+    own = _OWN if h.page == "explore" else ""
+    engine = f'<span class="status engine"{attrs(title=h.engine_note or None)}><i class="{state}"></i>{esc(h.engine)}'
+    return _header(h.page, f"{own}{_jobs(active)}{engine}</span>{WHO}", len(active), h.seen)
+
+
+def waiting(page: str) -> str:
+    """Before the server was asked who looks: nothing of the store, for Gradio shows it to everybody who signed in."""
+    return _header(page, '<a class="status" href="/runs" hidden></a><span class="status engine"></span>')
+
+
+def annotate(who: Person | None = None) -> str:
+    """Of the page Annotate: no engine, no runs, and for annotators no other page; None: nobody knows who looks yet."""
+    pages = PAGES if who and who.role == "admin" else tuple(p for p in PAGES if p[0] == "annotate")
+    if who is not None and not who.account:
+        title = "There are no accounts: labels are kept under this name"
+        return _header("annotate", f'<span class="who" title="{title}">{esc(who.name)}</span>', pages=pages)
+    return signed(_header("annotate", WHO, pages=pages), who)
+
+
+def signed(header: str, who: Person | None) -> str:
+    """The header with the name of who signed in, and the way out; None, or the one local user: there is none."""
+    if who is None or not who.account:
+        return header.replace(WHO, "")
+    name = f'<span class="who" title="Signed in as {esc(who.name)}">{esc(who.name)}</span>'
+    return header.replace(WHO, f'{name}<a class="out" href="/logout">Sign out</a>')
+
+
+def _header(
+    page: str, right: str, active: int = 0, seen: str = "-", pages: tuple[tuple[str, str, str], ...] = PAGES
+) -> str:
+    links = "".join(
+        f'<a href="{path}"{" class=on aria-current=page" if page == name else ""}>{label}</a>'
+        for name, label, path in pages
+    )
+    home = "/" if pages is PAGES else "/annotate"
     return (
-        f'<header data-active="{len(active)}" data-seen="{esc(h.seen)}"><a class="brand" href="/">{_MARK}stepviz</a>'
-        f'<nav aria-label="Pages">{links}</nav>'
-        f'<span class="sp"></span>{_OWN if h.page == "explore" else ""}{_jobs(active)}'
-        f'<span class="status engine"{attrs(title=h.engine_note or None)}>'
-        f'<i class="{state}"></i>{esc(h.engine)}</span>'
+        f'<header data-active="{active}" data-seen="{esc(seen)}"><a class="brand" href="{home}">{_MARK}stepviz</a>'
+        f'<nav aria-label="Pages">{links}</nav><span class="sp"></span>{right}'
         '<button type="button" class="icon" data-act="theme" title="Light or dark" aria-label="Light or '
         f'dark">{_HALF}</button></header>'
     )

@@ -55,7 +55,7 @@ def at_of(query: str) -> At:
 def build(bench: Workbench) -> None:
     """The page, inside its route."""
     runs = Runs(bench)
-    top = widget("top", render_head.head(head_of(bench, "runs")), _SCRIPTS, hub=True)
+    top = widget("top", render_head.waiting("runs"), _SCRIPTS, hub=True)
     page = widget("page", '<div class="pagehead"><h1>Runs</h1></div>', _SCRIPTS)
     answer = widget("reply", "", _SCRIPTS)
     connect(bench.store, top, {"top": top, "page": page, "reply": answer}, runs.act)

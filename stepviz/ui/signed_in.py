@@ -18,18 +18,28 @@ _log = logging.getLogger("stepviz.accounts")
 
 @dataclass(frozen=True, slots=True)
 class Person:
+    """account: whether there is one, so that somebody signed in and can sign out."""
+
     name: str
     role: Role
+    account: bool = True
 
 
 def person(request: Request, store: Store) -> Person | None:
     """By the session's cookie; None for nobody, and for an account that was disabled since."""
     app = request.app
     if app.auth is None:
-        return Person(LOCAL, "admin")
-    cookies = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
-    name = next((app.tokens.get(request.cookies[cookie]) for cookie in cookies if cookie in request.cookies), None)
+        return Person(LOCAL, "admin", account=False)
+    name = session_name(request)
     return named(store, name) if name else None
+
+
+def session_name(request: Request) -> str | None:
+    """Whoever Gradio lets in by the session's cookie, as the name was typed; the account may be disabled since."""
+    app = request.app
+    cookies = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
+    tokens = (request.cookies.get(cookie) for cookie in cookies)
+    return next((app.tokens[token] for token in tokens if token in app.tokens), None)
 
 
 def named(store: Store, name: str) -> Person | None:
@@ -40,7 +50,7 @@ def named(store: Store, name: str) -> Person | None:
 
 def asks(store: Store, username: str | None) -> Person | None:
     """Of an event: Gradio gives it the session's name, and none where the app was started without accounts."""
-    return Person(LOCAL, "admin") if username is None else named(store, username)
+    return Person(LOCAL, "admin", account=False) if username is None else named(store, username)
 
 
 def admins_only(store: Store, endpoint: Callable[[Request], Response]) -> Callable[[Request], Response]:

@@ -24,7 +24,7 @@ _SCRIPTS = ("js/form.js", "js/train.js")
 def build(bench: Workbench) -> None:
     """The page, inside its route."""
     page = Train(bench)
-    top = widget("top", render_head.head(head_of(bench, "train")), _SCRIPTS, hub=True)
+    top = widget("top", render_head.waiting("train"), _SCRIPTS, hub=True)
     with gr.Row(elem_id="train"):
         form = widget("tform", render_train_form.form(TrainForm(TRAININGS["sft"])), _SCRIPTS)
         listed = widget("tlist", render_train.trainings(TrainingList(())), _SCRIPTS)
