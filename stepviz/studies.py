@@ -34,6 +34,14 @@ FLAGS = ("bad_problem", "give_up")
 MOST_PEOPLE, MOST_MINUTES = 100, 24 * 60
 
 
+class Unfit(StepvizError):
+    """A study that cannot be made; field: the setting that it lies with ("chains" for the choice of them)."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 @dataclass(frozen=True, slots=True)
 class StudyConfig:
     """people: how many label an item; arms: their weights; gold_share: items of known labels among all of them.
@@ -69,7 +77,8 @@ class StudyConfig:
         }
         for rule, holds in checks.items():
             if not holds:
-                raise StepvizError(f"a study's {rule}" if not rule.startswith("a scorer") else rule)
+                field = rule.partition(" ")[0] if not rule.startswith("a scorer") else "scorer"
+                raise Unfit(field, rule if field == "scorer" else f"a study's {rule}")
 
     @property
     def needs_a_scorer(self) -> bool:
@@ -161,8 +170,9 @@ def with_gold(chains: Sequence[str], gold: Sequence[str], config: StudyConfig) -
     others = [chain for chain in chains if chain not in set(gold)]
     wanted = round(config.gold_share * len(others) / (1 - config.gold_share))
     if wanted > len(gold):
-        raise StepvizError(
-            f"a gold share of {config.gold_share:g} takes {wanted} chains of known labels, and there are {len(gold)}"
+        raise Unfit(
+            "gold_share",
+            f"a gold share of {config.gold_share:g} takes {wanted} chains of known labels, and there are {len(gold)}",
         )
     places = {round((i + 0.5) * len(others) / wanted) for i in range(wanted)} if wanted else set()
     chosen, items = iter(Random(config.seed).sample(list(gold), wanted)), []

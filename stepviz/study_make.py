@@ -10,7 +10,7 @@ from db.values import ProblemRow
 from stepviz.agree_sources import Chained, Who, scores_of, who
 from stepviz.errors import StepvizError
 from stepviz.rollouts import by_prefix, values
-from stepviz.studies import Candidate, StudyConfig, ordered, with_gold
+from stepviz.studies import Candidate, StudyConfig, Unfit, ordered, with_gold
 from stepviz.study_read import known_first
 
 LONGEST_NAME, LONGEST_GUIDELINE = 100, 20_000  # characters
@@ -64,16 +64,16 @@ def checked_name(name: str) -> str:
     """With single spaces. StepvizError: none, or too long."""
     name = " ".join(name.split())
     if not 0 < len(name) <= LONGEST_NAME:
-        raise StepvizError(f"a study needs a name of at most {LONGEST_NAME} characters")
+        raise Unfit("name", f"a study needs a name of at most {LONGEST_NAME} characters")
     return name
 
 
 def checked_guideline(text: str) -> str:
     """StepvizError: none, or too long."""
     if not text.strip():
-        raise StepvizError("a study needs a guideline: it is what its people agree on")
+        raise Unfit("guideline", "a study needs a guideline: it is what its people agree on")
     if len(text) > LONGEST_GUIDELINE:
-        raise StepvizError(f"a guideline has at most {LONGEST_GUIDELINE:,} characters")
+        raise Unfit("guideline", f"a guideline has at most {LONGEST_GUIDELINE:,} characters")
     return text
 
 
@@ -86,17 +86,20 @@ def planned(
     found = list(_chained(store, chains, labels=judge is not None, scores=bool(config.scorer)))
     candidates = [_candidate(store, at, config) for at in found]
     if config.needs_a_scorer and not any(c.scores for c in candidates):
-        raise StepvizError(f"{config.scorer} has scored none of these chains: run `score --model` first")
+        raise Unfit("scorer", f"{config.scorer} has scored none of these chains: run `score --model` first")
     gold = _gold(store, found, config, judge) if judge else []
     items = with_gold(ordered(candidates, config), gold, config)
     if not items:
-        raise StepvizError("a study needs chains that are cut into steps")
+        raise Unfit("chains", "a study needs chains that are cut into steps")
     return Plan(name, config, guideline, gold_by, tuple(items))
 
 
 def scorer_id(store: Store, named: str) -> str:
     """Of a scorer by its spec, its id, or the id without its revision. StepvizError: nobody is called so."""
-    return next(iter(who(store, f"scorer:{named}", "solvable").names))
+    try:
+        return next(iter(who(store, f"scorer:{named}", "solvable").names))
+    except StepvizError as error:
+        raise Unfit("scorer", str(error)) from None
 
 
 def gold_judge(store: Store, config: StudyConfig, gold_by: str) -> Who | None:
@@ -104,12 +107,15 @@ def gold_judge(store: Store, config: StudyConfig, gold_by: str) -> Who | None:
     if not config.gold_share:
         return None
     if not gold_by:
-        raise StepvizError("gold items have known labels: say whose (--gold-by, such as exact or processbench)")
+        raise Unfit("gold_by", "gold items have known labels: say whose (--gold-by, such as exact or processbench)")
     if config.gold_question is None:
-        raise StepvizError("gold items are told right by the first wrong step: ask correct or solvable, too")
-    judge = who(store, gold_by, config.gold_question)
+        raise Unfit("gold_by", "gold items are told right by the first wrong step: ask correct or solvable, too")
+    try:
+        judge = who(store, gold_by, config.gold_question)
+    except StepvizError as error:
+        raise Unfit("gold_by", str(error)) from None
     if judge.kind == "scorer":
-        raise StepvizError("a scorer's numbers are no known labels: take a person's, a data set's or exact")
+        raise Unfit("gold_by", "a scorer's numbers are no known labels: take a person's, a data set's or exact")
     return judge
 
 

@@ -130,7 +130,8 @@ def label(url: str, who: str, ratings: dict[str, tuple[int | None, ...]]) -> Non
         while (slot := store.next_slot(row.id, who, 2, 60, lambda _: "blind")) is not None:
             values = ratings.pop(store.chain(slot.chain_id).chain.key, None)
             if values is None:
-                return store.release_slot(slot.id, who)
+                store.release_slot(slot.id, who)
+                return
             said = [Annotation(slot.chain_id, who, "correct", i, v) for i, v in enumerate(values, 1)]
             store.label_in_slot(slot.id, who, said, 60)
             finish = "found_error" if -1 in values else "solution"
