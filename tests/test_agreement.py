@@ -63,7 +63,7 @@ def test_kappa_and_ac1_of_a_table_worked_by_hand() -> None:
     """20 5 / 10 15: observed .70; Cohen's chance .5·.6 + .5·.4 = .50, Gwet's 2·.55·.45 = .495."""
     a, b = pairs([[20, 5], [10, 15]])
     tables = between(said("a", a), said("b", b), 2)
-    assert tables.n == 50
+    assert tables.n == (50,)
     assert float(coefficients.observed(tables.whole())) == pytest.approx(0.7)
     assert float(coefficients.kappa(tables.whole())) == pytest.approx(0.4) == cohen_kappa_score(a, b)
     assert float(coefficients.ac1(tables.whole())) == pytest.approx(0.205 / 0.505)
@@ -73,7 +73,7 @@ def test_alpha_of_krippendorffs_own_example() -> None:
     """Two observers, ten units, two values: 0.095 (Krippendorff 2011, section B)."""
     a, b = [0, 1, 0, 0, 0, 0, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]
     tables = among([*said("a", a), *said("b", b)], 2)
-    assert float(coefficients.alpha(tables.shared.sum((0, 1)))) == pytest.approx(0.095, abs=5e-4)
+    assert float(coefficients.alpha(tables.whole("labels"))) == pytest.approx(0.095, abs=5e-4)
 
 
 def test_alpha_of_many_judges_is_the_librarys(rng: np.random.Generator) -> None:
@@ -82,7 +82,7 @@ def test_alpha_of_many_judges_is_the_librarys(rng: np.random.Generator) -> None:
         for i in np.flatnonzero(rng.random(40) < 0.6):
             table[judge, i] = rng.integers(3) if rng.random() < 0.5 else i % 3
             found.append(Said(f"p{i // 2}", int(i), f"j{judge}", int(table[judge, i])))
-    mine = float(coefficients.alpha(among(found, 3).shared.sum((0, 1))))
+    mine = float(coefficients.alpha(among(found, 3).whole("labels")))
     assert mine == pytest.approx(krippendorff.alpha(table, level_of_measurement="nominal"))
 
 
@@ -96,7 +96,7 @@ def test_what_is_undefined_says_why() -> None:
     assert constant.number(coefficients.kappa, coefficients.why_no_kappa).why == coefficients.CONSTANT
     one = between(said("a", [0, 0]), said("b", [0, 0]), 2)
     assert one.number(coefficients.kappa, coefficients.why_no_kappa).why == coefficients.ONE_CATEGORY
-    alone = one.number(coefficients.alpha, coefficients.why_no_alpha, shared=True)
+    alone = one.number(coefficients.alpha, coefficients.why_no_alpha, "labels")
     assert (alone.value, alone.why) == (None, coefficients.ONE_CATEGORY)
     nothing = between(said("a", [0]), [], 2).number(coefficients.kappa, coefficients.why_no_kappa)
     assert (nothing.value, nothing.n, nothing.why) == (None, 0, "nothing was labelled by both")
@@ -138,7 +138,8 @@ def test_first_errors_by_hand() -> None:
     a = [of_first_error(f"p{i}", f"c{i}", "a", 4, x) for i, x in enumerate((None, None, 2, 3, 3, 1))]
     b = [of_first_error(f"p{i}", f"c{i}", "b", 4, x) for i, x in enumerate((None, 2, 2, 4, None, 3))]
     table = between(first_errors.said(a), first_errors.said(b), 5).whole()
-    assert first_errors.detection(table).tolist() == [[1, 1], [1, 3]]
+    at_all = between(first_errors.said_at_all(a), first_errors.said_at_all(b), 2)
+    assert at_all.whole().tolist() == [[1, 1], [1, 3]]
     assert float(first_errors.exact(table)) == pytest.approx(1 / 3)
     assert float(first_errors.within_one(table)) == pytest.approx(2 / 3)
     assert float(first_errors.same(table)) == pytest.approx(2 / 6)
@@ -169,11 +170,11 @@ def test_stepverifys_repeated_labels(shared_data: Path) -> None:
             found.append(of_first_error(row["problem"], f"c{i}", f"t/{label['row']}", len(row["steps"]), step))
     most = max(len(o.steps) for o in found)
     tables = among(first_errors.said(found), most + 1)
-    assert (tables.n, tables.groups) == (235, ())
+    assert (tables.n, tables.groups) == ((235,), ())
     numbers = [
         tables.number(first_errors.exact, lambda _: ""),
         tables.number(first_errors.within_one, lambda _: ""),
-        tables.number(coefficients.alpha, coefficients.why_no_alpha, shared=True),
+        tables.number(coefficients.alpha, coefficients.why_no_alpha, "labels"),
     ]
     assert [round(x.value, 2) for x in numbers] == [0.60, 0.87, 0.50]
     assert all(x.low < x.value < x.high for x in numbers)

@@ -3,7 +3,7 @@
 Values come from scikit-learn and krippendorff; here is what their resampling needs, for whole stacks of tables at once,
 and what makes a value undefined. tests hold the two together.
 
-Sources: Cohen 1960; Krippendorff 2011, "Computing Krippendorff's alpha-reliability"; Gwet 2008, AC1, of two judges.
+Sources: Cohen 1960; Krippendorff 2011, "Computing Krippendorff's alpha-reliability"; Gwet 2008, AC1.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ def kappa(tables: np.ndarray) -> np.ndarray:
 
 
 def ac1(tables: np.ndarray) -> np.ndarray:
-    """Gwet's: chance from the mean shares p of the q labels, Σ p (1 − p) / (q − 1). A constant judge is no trouble."""
+    """Gwet's: chance from the mean shares p of the q labels, Σ p (1 − p) / (q − 1). A constant judge is no trouble.
+
+    Of more than two judges tables count each thing once (counted "things"); what only one judge labelled is left out.
+    """
     mean = share((tables.sum(-1) + tables.sum(-2)) / 2, tables.sum((-2, -1))[..., None])
     chance = (mean * (1 - mean)).sum(-1) / (tables.shape[-1] - 1)
     return _beyond(observed(tables), chance)

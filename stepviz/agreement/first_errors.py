@@ -16,18 +16,12 @@ from stepviz.agreement.tables import Said, share
 
 def said(opinions: Iterable[Opinion]) -> list[Said]:
     """A label a chain, the number of its first wrong step; chains of which that is not known are left out."""
-    return [Said(o.problem, o.chain, o.judge, o.first) for o in opinions if o.first is not None]
+    return [Said(o.problem, o.chain, o.judge, o.first, o.arm) for o in opinions if o.first is not None]
 
 
-def detection(tables: np.ndarray) -> np.ndarray:
-    """[…, M + 1, M + 1] → […, 2, 2]: no error, an error."""
-    return np.stack(
-        [
-            np.stack([tables[..., 0, 0], tables[..., 0, 1:].sum(-1)], -1),
-            np.stack([tables[..., 1:, 0].sum(-1), tables[..., 1:, 1:].sum((-2, -1))], -1),
-        ],
-        -2,
-    )
+def said_at_all(opinions: Iterable[Opinion]) -> list[Said]:
+    """A label a chain: 1 where any step is wrong, also where it is not known which is the first; 0 where none is."""
+    return [Said(o.problem, o.chain, o.judge, int(o.error), o.arm) for o in opinions if o.error is not None]
 
 
 def exact(tables: np.ndarray) -> np.ndarray:
@@ -38,6 +32,11 @@ def exact(tables: np.ndarray) -> np.ndarray:
 def within_one(tables: np.ndarray) -> np.ndarray:
     """Share of the same step or one next to it, where both see an error."""
     return _within(tables, 1)
+
+
+def both(table: np.ndarray) -> float:
+    """In how many of [M + 1, M + 1] both see an error."""
+    return float(table[1:, 1:].sum())
 
 
 def same(tables: np.ndarray) -> np.ndarray:

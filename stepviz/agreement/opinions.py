@@ -21,6 +21,7 @@ class Opinion:
     """steps: of step 1 … n GOOD, NEUTRAL, BAD, or None where nothing is said.
 
     first: the first wrong step, NONE_WRONG where every step is well, None where that is not known.
+    arm: of a study, in which it was given; "" elsewhere.
     """
 
     problem: str
@@ -28,11 +29,14 @@ class Opinion:
     judge: str
     steps: tuple[int | None, ...]
     first: int | None
+    arm: str = ""
 
     @property
     def error(self) -> bool | None:
-        """Whether any step is wrong; None where that is not known."""
-        return None if self.first is None else self.first != NONE_WRONG
+        """Whether any step is wrong; None where that is not known. It may be, though not which is the first."""
+        if self.first is not None:
+            return self.first != NONE_WRONG
+        return True if BAD in self.steps else None
 
 
 def of_first_error(problem: str, chain: str, judge: str, n: int, first: int | None) -> Opinion:

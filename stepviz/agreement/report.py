@@ -11,7 +11,7 @@ from stepviz.agreement import coefficients as co
 from stepviz.agreement import first_errors as fe
 from stepviz.agreement import step_labels as sl
 from stepviz.agreement.opinions import Opinion
-from stepviz.agreement.tables import Number, Said, Tables, among, between
+from stepviz.agreement.tables import ALL, Ask, Layers, Number, Said, Tables, among, between
 
 NO_ERROR_SEEN = "there is no chain in which both see an error"
 
@@ -38,75 +38,80 @@ class Report:
 def report(a: Sequence[Opinion], b: Sequence[Opinion] | None = None) -> Report:
     """Of two sides; b None: of every two judges of a, where neither is the reference and ProcessBench's numbers are
     not to be had. Whatever one of the two says nothing of is missing, not agreed."""
-    firsts = _tables(fe.said, a, b, _longest((*a, *(b or ()))) + 1)
-    steps = _tables(sl.said, a, b, 2)
+    two = b is not None
+    firsts = tables_of(fe.said, a, b, categories(a, b))
+    at_all, steps = tables_of(fe.said_at_all, a, b, 2), tables_of(sl.said, a, b, 2)
+    found = firsts.numbers(PLACES | (PROCESSBENCH if two else {}))
     return Report(
-        problems=len(_shared(a, b, lambda o: o.problem)),
-        chains=len(_shared(a, b, lambda o: o.chain)),
-        steps=steps.n,
-        detection=_of_detection(firsts, two=b is not None),
-        localisation=_of_places(firsts),
-        processbench={} if b is None else _of_processbench(firsts),
-        by_step=_of_steps(steps, two=b is not None),
-        detected=fe.detection(firsts.whole()).tolist(),
+        problems=len(shared(a, b, lambda o: o.problem)),
+        chains=len(shared(a, b, lambda o: o.chain)),
+        steps=sum(steps.n),
+        detection=at_all.numbers(beyond_chance(two=two)),
+        localisation={name: found[name] for name in PLACES},
+        processbench={name: found[name] for name in PROCESSBENCH if two},
+        by_step=steps.numbers(beyond_chance(two=two) | (OF_ERRORS if two else {})),
+        detected=at_all.whole().tolist(),
         confusion=steps.whole().tolist(),
     )
 
 
-def _of_detection(firsts: Tables, *, two: bool) -> dict[str, Number]:
-    either = Tables(fe.detection(firsts.counts), fe.detection(firsts.shared), firsts.pairs, firsts.groups, firsts.n)
-    return _beyond_chance(either, two=two)
-
-
-def _of_places(firsts: Tables) -> dict[str, Number]:
-    """n: of chains, or pairs of labels, in which both see an error."""
-    both = Tables(firsts.counts, firsts.shared, firsts.pairs, firsts.groups, int(firsts.whole()[1:, 1:].sum()))
-    return {
-        "exact": both.number(fe.exact, lambda _: NO_ERROR_SEEN),
-        "within_one": both.number(fe.within_one, lambda _: NO_ERROR_SEEN),
-        "alpha": firsts.number(co.alpha, co.why_no_alpha, shared=True),
-    }
-
-
-def _of_processbench(firsts: Tables) -> dict[str, Number]:
-    why = {True: "the first says an error of no chain", False: "the first says of no chain that it has no error"}
-
-    def missing(table: np.ndarray) -> str:
-        return why[not table[1:].sum()]
-
-    return {
-        "error_acc": firsts.number(fe.error_accuracy, missing),
-        "correct_acc": firsts.number(fe.correct_accuracy, missing),
-        "f1": firsts.number(fe.f1, missing),
-    }
-
-
-def _of_steps(steps: Tables, *, two: bool) -> dict[str, Number]:
-    found = _beyond_chance(steps, two=two)
-    if two:
-        found["precision"] = steps.number(sl.precision, lambda _: "the second calls no step an error")
-        found["recall"] = steps.number(sl.recall, lambda _: "the first calls no step an error")
-    return found
-
-
-def _beyond_chance(tables: Tables, *, two: bool) -> dict[str, Number]:
+def beyond_chance(*, two: bool) -> dict[str, Ask]:
     """Kappa is of two judges who can be told apart; in a group it would hang on who comes first."""
-    kappa = {"kappa": tables.number(co.kappa, co.why_no_kappa)} if two else {}
+    kappa = {"kappa": Ask(co.kappa, co.why_no_kappa)} if two else {}
     return {
-        "agreement": tables.number(co.observed, lambda _: ""),
+        "agreement": Ask(co.observed),
         **kappa,
-        "alpha": tables.number(co.alpha, co.why_no_alpha, shared=True),
-        "ac1": tables.number(co.ac1, lambda _: ""),
+        "alpha": Ask(co.alpha, co.why_no_alpha, "labels"),
+        "ac1": Ask(co.ac1, counted="things"),
     }
 
 
-def _tables(
-    said: Callable[[Iterable[Opinion]], list[Said]], a: Sequence[Opinion], b: Sequence[Opinion] | None, categories: int
+# Of first errors. n: of chains, or pairs of labels, in which both see an error.
+PLACES = {
+    "exact": Ask(fe.exact, lambda _: NO_ERROR_SEEN, n=fe.both),
+    "within_one": Ask(fe.within_one, lambda _: NO_ERROR_SEEN, n=fe.both),
+    "alpha": Ask(co.alpha, co.why_no_alpha, "labels"),
+}
+
+
+def _why_no_processbench(table: np.ndarray) -> str:
+    if not table[1:].sum():
+        return "the first says an error of no chain"
+    return "the first says of no chain that it has no error"
+
+
+PROCESSBENCH = {
+    "error_acc": Ask(fe.error_accuracy, _why_no_processbench),
+    "correct_acc": Ask(fe.correct_accuracy, _why_no_processbench),
+    "f1": Ask(fe.f1, _why_no_processbench),
+}
+ONE_KIND = "the first calls no step an error, or every step"
+OF_ERRORS = {
+    "precision": Ask(sl.precision, lambda _: "the second calls no step an error"),
+    "recall": Ask(sl.recall, lambda _: "the first calls no step an error"),
+    "f1": Ask(sl.f1, lambda _: "neither calls any step an error"),
+    "balanced": Ask(sl.balanced, lambda _: ONE_KIND),
+}
+
+
+def tables_of(
+    said: Callable[[Iterable[Opinion]], list[Said]],
+    a: Sequence[Opinion],
+    b: Sequence[Opinion] | None,
+    categories: int,
+    layers: Layers = ALL,
 ) -> Tables:
-    return among(said(a), categories) if b is None else between(said(a), said(b), categories)
+    if b is None:
+        return among(said(a), categories, layers)
+    return between(said(a), said(b), categories, layers)
 
 
-def _shared(a: Sequence[Opinion], b: Sequence[Opinion] | None, of: Callable[[Opinion], str]) -> set[str]:
+def categories(*sides: Sequence[Opinion] | None) -> int:
+    """Of first errors: none, and as many steps as the longest chain has."""
+    return 1 + max((len(o.steps) for side in sides for o in side or ()), default=1)
+
+
+def shared(a: Sequence[Opinion], b: Sequence[Opinion] | None, of: Callable[[Opinion], str]) -> set[str]:
     """What both spoke of; of a group, what two of it did."""
     if b is not None:
         chains = {o.chain for o in a} & {o.chain for o in b}
@@ -116,7 +121,3 @@ def _shared(a: Sequence[Opinion], b: Sequence[Opinion] | None, of: Callable[[Opi
             judges.setdefault(o.chain, set()).add(o.judge)
         chains = {chain for chain, who in judges.items() if len(who) > 1}
     return {of(o) for o in a if o.chain in chains}
-
-
-def _longest(opinions: Sequence[Opinion]) -> int:
-    return max((len(o.steps) for o in opinions), default=1)
