@@ -6,8 +6,9 @@ step has; what both judges did not label is in no cell, as it is in no table.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stepviz.agreement import first_errors, step_labels
 from stepviz.agreement.opinions import Opinion
@@ -16,19 +17,25 @@ from stepviz.agreement.tables import Said, pairs_among, pairs_between
 
 Fits = Callable[[int, int], bool]  # the first judge's label and the second's
 
-FIRSTS: Mapping[str, Fits] = {
-    "known": lambda a, b: True,
+DETECTED: Mapping[str, Fits] = {  # whether a chain goes wrong at all
+    "asked": lambda a, b: True,
     "agree": lambda a, b: (a > 0) == (b > 0),
-    "no_error": lambda a, b: a == b == 0,
+    "neither": lambda a, b: a == b == 0,
     "only_b": lambda a, b: a == 0 < b,
     "only_a": lambda a, b: b == 0 < a,
+    "both_err": lambda a, b: a > 0 and b > 0,
+}
+FIRSTS: Mapping[str, Fits] = {  # where first: 0 is nowhere
+    "known": lambda a, b: True,
     "both": lambda a, b: a > 0 and b > 0,
     "exact": lambda a, b: a == b > 0,
     "within_one": lambda a, b: a > 0 and b > 0 and abs(a - b) <= 1,
     "one_apart": lambda a, b: a > 0 and b > 0 and abs(a - b) == 1,
     "further": lambda a, b: a > 0 and b > 0 and abs(a - b) > 1,
+    "same": lambda a, b: a == b,
     "a_error": lambda a, b: a > 0,
     "a_none": lambda a, b: a == 0,
+    "spared": lambda a, b: a == b == 0,
 }
 STEPS: Mapping[str, Fits] = {
     "steps": lambda a, b: True,
@@ -42,11 +49,11 @@ STEPS: Mapping[str, Fits] = {
 }
 # Each number of a report: what it counts, of what. Beyond chance nothing is counted: such a number is of the whole.
 BEHIND: Mapping[tuple[str, str], tuple[str, str]] = {
-    ("detection", "agreement"): ("agree", "known"),
+    ("detection", "agreement"): ("agree", "asked"),
     ("localisation", "exact"): ("exact", "both"),
     ("localisation", "within_one"): ("within_one", "both"),
     ("processbench", "error_acc"): ("exact", "a_error"),
-    ("processbench", "correct_acc"): ("no_error", "a_none"),
+    ("processbench", "correct_acc"): ("spared", "a_none"),
     ("by_step", "agreement"): ("steps_agree", "steps"),
     ("by_step", "precision"): ("steps_both", "steps_b"),
     ("by_step", "recall"): ("steps_both", "steps_a"),
@@ -55,7 +62,8 @@ BEHIND: Mapping[tuple[str, str], tuple[str, str]] = {
 
 def behind(part: str, name: str) -> tuple[str, str]:
     """(the cell a number counts, the cell it is a share of); ("", …) where it is no share."""
-    return BEHIND.get((part, name), ("", "steps" if part == "by_step" else "known"))
+    whole = {"detection": "asked", "by_step": "steps"}.get(part, "known")
+    return BEHIND.get((part, name), ("", whole))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,40 +91,75 @@ class Listed:
 
 @dataclass(frozen=True)
 class Cells:
-    """All pairs of a comparison; a cell is looked up by its name."""
+    """All pairs of a comparison; a cell is looked up by its name.
 
+    sources: of a problem, for parts by source.
+    """
+
+    detected: Sequence[tuple[Said, Said]]
     firsts: Sequence[tuple[Said, Said]]
     steps: Sequence[tuple[Said, Said]]
+    sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __getitem__(self, cell: str) -> Listed:
         """KeyError for a cell of another name."""
-        of_steps = cell in STEPS
-        fits = STEPS[cell] if of_steps else FIRSTS[cell]
-        return listed(pair for pair in (self.steps if of_steps else self.firsts) if fits(pair[0].label, pair[1].label))
+        return self.of(cell)
+
+    def of(self, cell: str, part: str = "") -> Listed:
+        """part: "arm:blind", "position:6–8", "source:gsm8k"; all where it is empty. KeyError for unknown names."""
+        kinds = (self.detected, DETECTED), (self.firsts, FIRSTS), (self.steps, STEPS)
+        found = next(((pairs, fits[cell]) for pairs, fits in kinds if cell in fits), None)
+        if found is None:
+            raise KeyError(cell)
+        (pairs, fits), within = found, self._within(part)
+        kept = ((x, y) for x, y in pairs if fits(x.label, y.label) and within(x, y))
+        return listed(kept, where=cell not in DETECTED)
+
+    def _within(self, part: str) -> Callable[[Said, Said], bool]:
+        kind, _, name = part.partition(":")
+        if not kind:
+            return lambda x, y: True
+        if kind == "arm":
+            return lambda x, y: {x.arm, y.arm} - {""} == {name}
+        if kind == "source":
+            return lambda x, _: name in self.sources.get(x.problem, ())
+        if kind == "position":
+            low, high = span(name)
+            return lambda x, _: isinstance(x.thing, tuple) and low <= x.thing[1] <= high
+        raise KeyError(part)
 
 
-def cells(a: Iterable[Opinion], b: Iterable[Opinion] | None = None) -> Cells:
+def span(name: str) -> tuple[int, int]:
+    """The steps of a part by position: "3", "6–8", "21+". KeyError for another name."""
+    low, dash, high = name.removesuffix("+").partition("–")
+    if not (low + high).isascii() or not low.isdigit() or (dash and not high.isdigit()) or len(name) > 20:
+        raise KeyError(name)
+    return int(low), int(high) if dash else 10**9 if name.endswith("+") else int(low)
+
+
+def cells(
+    a: Iterable[Opinion], b: Iterable[Opinion] | None = None, sources: Mapping[str, Sequence[str]] | None = None
+) -> Cells:
     """Of two sides, or (b None) of every two judges of one: the same pairs as a report's."""
     ours, theirs = list(a), None if b is None else list(b)
 
     def pairs(said: Callable[[Iterable[Opinion]], list[Said]]) -> list[tuple[Said, Said]]:
         return pairs_among(said(ours)) if theirs is None else pairs_between(said(ours), said(theirs))
 
-    return Cells(pairs(first_errors.said), pairs(step_labels.said))
+    return Cells(pairs(first_errors.said_at_all), pairs(first_errors.said), pairs(step_labels.said), sources or {})
 
 
-def listed(pairs: Iterable[tuple[Said, Said]]) -> Listed:
-    """In the order of the pairs, a chain once."""
-    found: dict[tuple[str, str], list[int]] = {}
-    counted: dict[tuple[str, str], int] = {}
+def listed(pairs: Iterable[tuple[Said, Said]], *, where: bool = True) -> Listed:
+    """In the order of the pairs, a chain once. where: a label of a chain is a step's number."""
+    found: dict[tuple[str, str], set[int]] = {}
+    counted: Counter[tuple[str, str]] = Counter()
     things: set[Hashable] = set()
-    n = 0
     for x, y in pairs:
-        chain, steps = (x.thing, (x.label, y.label)) if isinstance(x.thing, str) else (x.thing[0], (x.thing[1],))
-        at = x.problem, str(chain)
-        found.setdefault(at, []).extend(step for step in steps if step)
-        counted[at] = counted.get(at, 0) + 1
+        of_step = isinstance(x.thing, tuple)
+        at = x.problem, x.thing[0] if of_step else str(x.thing)
+        steps = {x.thing[1]} if of_step else {x.label, y.label} - {0} if where else set()
+        found.setdefault(at, set()).update(steps)
+        counted[at] += 1
         things.add(x.thing)
-        n += 1
-    places = tuple(Place(*at, tuple(sorted(set(steps))), counted[at]) for at, steps in found.items())
-    return Listed(places, len(things), n)
+    places = tuple(Place(*at, tuple(sorted(steps)), counted[at]) for at, steps in found.items())
+    return Listed(places, len(things), counted.total())
