@@ -15,13 +15,13 @@ COLUMNS = {
         "prompt": "the question, rendered by the prompt style",
         "completions": "the steps; a separator (the configuration's) stands between them, outside",
         "labels": "a label a step: 1, 0, or -100 for a step that only gives context",
-        "k": "soft labels: right (consistent) continuations of the prefix up to this step",
-        "n": "soft labels: continuations in all; 0 where nothing was sampled: of the last step the label holds",
+        "k": "soft labels: right (consistent) continuations of the prefix up to this step, or people who call it right",
+        "n": "soft labels: continuations or people in all; 0 where there are none: of the last step the label holds",
     },
     "preference": {
-        "prompt": "the question, with the steps before the pit",
-        "chosen": "a right continuation",
-        "rejected": "the step at the pit, without an end token",
+        "prompt": "the question, with the steps before the pit, or before the first step that people call wrong",
+        "chosen": "a right continuation, or a step that people call right",
+        "rejected": "the step at the pit, or the wrong one, without an end token",
     },
 }
 KINDS = {"prompt-completion": ["text-generation"], "stepwise": ["text-classification"], "preference": []}

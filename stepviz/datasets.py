@@ -19,9 +19,10 @@ from stepviz.datasets_config import Selection
 from stepviz.datasets_plan import Plan, default_name, nothing, planned, told
 from stepviz.datasets_walked import Walked, walked
 from stepviz.errors import StepvizError
-from stepviz.recipes import MASK, Attempt, Case, Dropped, PrefixBalance, Row, is_of, is_test
+from stepviz.recipes import MASK, Attempt, Case, Dropped, PrefixBalance, Recipe, Row, is_test
 from stepviz.recipes.case import NO_CHAIN
 from stepviz.rollouts import by_prefix
+from stepviz.study_labels import Labels, labels_for
 from stepviz.types import Annotation, digest
 
 Progress = Callable[[Mapping[str, Any]], None]
@@ -96,6 +97,9 @@ class Tally:
             self.counts["chains"] += 1
         if model := origin.get("model"):
             self._add("models", model, 1)
+        if origin.get("study"):
+            self._add("people", origin["annotator"], 1)
+            self._add("guidelines", origin["guideline"], 1)
         for label, n in Counter(row.get("labels", ())).items():
             self._add("labels", "masked" if label == MASK else str(label), n)
 
@@ -116,12 +120,13 @@ def _rows(
     total = store.count_problems(fits)
     total = min(total, selection.limit or total)
     soft = getattr(plan.options, "soft", False)
-    by = walked(store, selection, plan.options.k) if soft else Walked()
+    by = walked(store, selection, plan.options.k) if soft and plan.recipe.rollouts else Walked()
+    labels = labels_for(store, plan.options)
     taken = made = 0
     for problem in store.problems_of(fits):
         if taken == selection.limit:
             break
-        case = _case(store, plan, problem, dropped, by)
+        case = _case(store, plan, problem, dropped, by, labels)
         if case is not None:
             taken += 1
             n = 0
@@ -144,7 +149,7 @@ def _source(problem: ProblemRow, selection: Selection) -> str:
     return selection.source or problem.sources[0].source
 
 
-def _case(store: Store, plan: Plan, problem: ProblemRow, dropped: Dropped, by: Walked) -> Case | None:
+def _case(store: Store, plan: Plan, problem: ProblemRow, dropped: Dropped, by: Walked, given: Labels) -> Case | None:
     """The problem with what its recipe reads; None, counted, where it is not selected or has nothing."""
     selection = plan.selection
     if selection.test_overlap == "drop" and any(is_test(place.split) for place in problem.sources):
@@ -158,11 +163,11 @@ def _case(store: Store, plan: Plan, problem: ProblemRow, dropped: Dropped, by: W
     if not plan.recipe.chains:
         return case
     there = store.chains(problem.id) if problem.n_chains else []
-    rows = _first(_in_order([row for row in there if _selected(row, selection)]), selection.max_chains)
+    rows = _first(_in_order([row for row in there if _selected(row, selection, plan.recipe)]), selection.max_chains)
     if not rows:
         dropped.add(NO_CHAIN)
         return None
-    labels = _labels(store, problem.id, getattr(plan.options, "annotator", None))
+    labels = given.of(problem.id, [row.chain.id for row in rows], dropped)
     partly = by.of(there, selection.rollout_separator)
     attempts = tuple(_attempt(row, labels.get(row.chain.id, ()), row.chain.id in partly) for row in rows)
     if not plan.recipe.rollouts:
@@ -184,10 +189,10 @@ def in_part(problem_id: str, selection: Selection) -> bool:
     return held_out == (selection.part == "held-out")
 
 
-def _selected(row: ChainRow, selection: Selection) -> bool:
+def _selected(row: ChainRow, selection: Selection, recipe: Recipe) -> bool:
     of_model = not selection.model or row.model_id in selection.model or row.chain.origin in selection.model
     of_sampling = selection.sampling is None or row.sampling_id == selection.sampling
-    return of_model and of_sampling and (selection.branches or row.chain.parent is None)
+    return of_model and of_sampling and (selection.branches or recipe.branches or row.chain.parent is None)
 
 
 def _in_order(rows: list[ChainRow]) -> list[ChainRow]:
@@ -214,15 +219,6 @@ def _first(rows: list[ChainRow], count: int | None) -> list[ChainRow]:
         if fits:
             chosen.append(row)
     return chosen
-
-
-def _labels(store: Store, problem_id: str, annotator: str | None) -> dict[str, list[Annotation]]:
-    if annotator is None:
-        return {}
-    return {
-        chain: [row.annotation for row in rows if is_of(row.annotation.annotator, annotator)]
-        for chain, rows in store.annotations_for(problem_id).items()
-    }
 
 
 # ---- rows, finished

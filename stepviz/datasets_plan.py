@@ -15,6 +15,7 @@ from stepviz.datasets_config import Selection, configured
 from stepviz.errors import StepvizError
 from stepviz.recipes import Dropped, Recipe, is_of, named
 from stepviz.recipes.case import NO_CHAIN, PARTLY
+from stepviz.study_read import study_named
 
 EMPTY = {
     "sft": "No problem has a reference solution: import one that has (gsm8k, math), or `world problems train`.",
@@ -23,6 +24,8 @@ EMPTY = {
     "refine-local": "Measure first: python -m stepviz measure --split train --verdict wrong --k {k}, or lower --k.",
     "self-explore": "Measure first: python -m stepviz measure --split train --verdict wrong --k {k}, or lower --k.",
     "stepwise": "Label some chains first, or import labels (prm800k, math-shepherd, stepverify).",
+    "human-pairs": "Label chains up to their first wrong step, and others that begin alike and go on well; "
+    "or import prm800k, whose labellers rated several ways on.",
 }
 SOFT = "Measure whole chains: python -m stepviz measure --split train --k {k}, without a strategy, or leave out --soft."
 
@@ -46,6 +49,8 @@ def planned(store: Store, recipe: str, config: Mapping[str, Any]) -> Plan:
     selection, options = configured(made, config)
     if selection.sampling:
         selection = replace(selection, sampling=_sampling(store, selection.sampling))
+    if study := getattr(options, "study", None):
+        study_named(store, study)
     if made.rollouts:
         selection = _with_rollouts(store, selection, getattr(options, "k", 8))
     return Plan(made, selection, options)

@@ -76,6 +76,7 @@ LEVELS = (
         "stepviz.agree",
         "stepviz.agree_sources",
         "stepviz.annotating",
+        "stepviz.study_labels",
         "stepviz.study_make",
         "stepviz.study_read",
         "stepviz.study_summary",

@@ -2,7 +2,7 @@
 
     prompt-completion  {prompt, completion}                     sft, rft, refine-global, refine-local
     stepwise           {prompt, completions, labels[, k, n]}    orm, balanced-orm, sorm, stepwise
-    preference         {prompt, chosen, rejected}               self-explore
+    preference         {prompt, chosen, rejected}               self-explore, human-pairs
 
 Labels are 1, 0, or −100 for a step without one. Every row says in `origin` where it came from: problem, chain, step,
 model, seed. A problem of a test split is refused, never skipped in silence. stepviz.datasets feeds the recipes from
@@ -18,6 +18,7 @@ from typing import Any, Literal
 from stepviz.errors import StepvizError
 from stepviz.recipes.balance import PrefixBalance
 from stepviz.recipes.case import MASK, Attempt, Case, Dropped, Row, is_test, origin, refuse_test
+from stepviz.recipes.human_pairs import HumanPairs, human_pairs
 from stepviz.recipes.outcome import BalancedOrm, Orm, balanced_orm, orm
 from stepviz.recipes.pit_pairs import SelfExplore, self_explore
 from stepviz.recipes.refinement import RefineGlobal, RefineLocal, refine_global, refine_local
@@ -39,6 +40,7 @@ class Recipe:
     rows: Callable[[Case, Any, Dropped], Iterator[Row]]
     chains: bool = True  # reads chains, and not only the problem
     rollouts: bool = False  # reads continuations of prefixes
+    branches: bool = False  # reads chains that branch from another, whatever is selected
 
 
 RECIPES: dict[str, Recipe] = {
@@ -60,6 +62,14 @@ RECIPES: dict[str, Recipe] = {
             rollouts=True,
         ),
         Recipe("self-explore", "preferences at the first pit", "preference", SelfExplore, self_explore, rollouts=True),
+        Recipe(
+            "human-pairs",
+            "preferences at the first step that people call wrong",
+            "preference",
+            HumanPairs,
+            human_pairs,
+            branches=True,
+        ),
     )
 }
 
@@ -79,6 +89,7 @@ __all__ = [
     "Case",
     "Dropped",
     "Format",
+    "HumanPairs",
     "Orm",
     "PrefixBalance",
     "Recipe",
@@ -91,6 +102,7 @@ __all__ = [
     "Sorm",
     "Stepwise",
     "balanced_orm",
+    "human_pairs",
     "is_of",
     "is_test",
     "named",

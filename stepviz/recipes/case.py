@@ -27,6 +27,7 @@ NOT_JUDGED = "a chain whose answer cannot be judged, or that was cut off before 
 NOT_MEASURED = "a chain not measured with enough rollouts a step"
 PARTLY = "a chain measured in part, or by a strategy that stops early: soft labels need all K rollouts of every step"
 NOT_LABELLED = "a chain without a label of this annotator"
+NOT_IN_STUDY = "a chain without a label of this study"
 NO_RIGHT = "no right chain of the same question"
 NO_WRONG = "no wrong chain of the same question"
 DUPLICATE = "the same as another row of its question"

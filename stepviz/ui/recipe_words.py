@@ -32,6 +32,12 @@ RECIPES: dict[str, Words] = {
         SELF_EXPLORE,
         "measured steps",
     ),
+    "human-pairs": Words(
+        "Preference pairs at the first step that people call wrong: that step, and one they call right from the same "
+        "steps.",
+        "PRM800K, 2305.20050",
+        "labels",
+    ),
 }
 
 # option → label, and what it does in one line; "recipe.option" where one recipe means something of its own
@@ -55,7 +61,14 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "keep": ("Right samples a question", "At most so many stay; empty keeps all."),
     "self-explore.keep": ("Right samples a question", "At most so many can be a pair's right side; empty keeps all."),
     "reference": ("With the reference solution", "It comes first, and its duplicates go."),
-    "annotator": ("Labels of", "A person, or a data set with labellers of its own."),
+    "annotator": ("Labels of", "A person, or a data set with labellers of its own; each one's labels as they are."),
+    "study": ("People of the study", "What they agree on: what an admin settled, else what most of them say."),
+    "after_error": ("Labels after the first wrong step", "People may have rated on, or stopped there."),
+    "stepwise.soft": ("Soft labels", "Also how many of how many people call the step right, in two more columns."),
+    "gold": ("Gold items, too", "Items of a study whose labels were known before."),
+    "blind": ("Only blind labels", "Not those that people of a study gave with a model's opinion in sight."),
+    "span": ("How far both sides go", "One step, or all that follows; then the right side is right to its end."),
+    "chosen": ("What is preferred", "A step that people call right; or, without one, a chain whose answer is right."),
     "oracle": ("The exact judge's labels", "Embedded problems only: a ceiling to compare with, nothing else."),
     "question": ("The question labelled", "Is the step correct, or can the problem still be solved after it?"),
     "neutral": ("PRM800K's 0 (no error, no use)", "Counts as correct, or gets no label."),
@@ -71,6 +84,11 @@ VALUES = {
     "correct": "correct",
     "solvable": "can still be solved",
     "mask": "no label",
+    "keep": "stay as they are",
+    "step": "the step alone",
+    "rest": "to the end",
+    "judged": "what people call right",
+    "right": "also right answers",
     "full": "the whole solution",
     "suffix": "the rest only",
     "every": "every one",

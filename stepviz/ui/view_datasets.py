@@ -181,6 +181,8 @@ def _facts(said: Mapping[str, Any]) -> list[str]:
         found.append(f"step {said['step']}")
     if said.get("annotator"):
         found.append(f"labels of {said['annotator']}")
+    if said.get("study"):
+        found.append(f"study {said['study']}")
     if said.get("model"):
         found.append(str(said["model"]).partition("@")[0])
     return [fact[:80] for fact in found]

@@ -17,6 +17,7 @@ from stepviz.datasets_config import PLAIN, Selection, options_of
 from stepviz.errors import StepvizError
 from stepviz.prompt_styles import styled
 from stepviz.recipes import RECIPES, Recipe, is_test, named
+from stepviz.recipes.people import ADJUDICATED
 from stepviz.run_report import spelled
 from stepviz.types import PromptStyle
 from stepviz.ui.recipe_kept import kept, several, style_in
@@ -81,7 +82,7 @@ def config_of(sent: Mapping[str, Any]) -> tuple[str, dict[str, Any], str | None]
     options, theirs = get_type_hints(recipe.options), options_given(recipe, sent)
     config = {name: _read(recipe.name, name, text, options[name]) for name, text in theirs.items()}
     if config.get("oracle"):
-        config["annotator"] = None
+        config |= {"annotator": None, "study": None}
     selection = get_type_hints(Selection)
     for name in (*BASIC, *MORE):
         if name == "rollouts" or not _applies(recipe, name):
@@ -144,12 +145,15 @@ def _applies(recipe: Recipe, name: str) -> bool:
 def _field(store: Store, recipe: Recipe, name: str, hint: Any, given: str | None, default: Any) -> Field:
     label, about = option_words(recipe.name, name)
     kind, choices = _kind(hint), _values(hint)
-    if name == "annotator":
-        kind, choices = "choice", (("", "nobody chosen"), *_annotators(store))
-        default = None if given is not None else next((value for value, _ in choices[1:]), None)
+    if name in ("annotator", "study"):
+        people = _studies(store)
+        own = people if name == "study" else _annotators(store)
+        kind, choices = "choice", (("", "none" if name == "study" else "nobody chosen"), *own)
+        first = None if name == "annotator" and people else next((value for value, _ in own), None)
+        default = None if given is not None else first
     plain = ("on" if default else "") if kind == "switch" else "" if default is None else str(default)
     value = plain if given is None else given.strip()
-    return Field(name, label, about, kind, value, choices, name != "annotator" and value != plain)
+    return Field(name, label, about, kind, value, choices, name not in ("annotator", "study") and value != plain)
 
 
 def _selected(store: Store, recipe: Recipe, name: str, sent: Mapping[str, Any]) -> Field:
@@ -202,7 +206,14 @@ def _measured(model: str, temperature: float, n: int) -> str:
 
 
 def _annotators(store: Store) -> list[tuple[str, str]]:
-    return [(name, name) for name in sorted({who.split("/")[0] for who in store.annotators()})[:LISTED]]
+    """People and data sets; what was settled in a study counts with its people."""
+    people = (who for who in store.annotators() if not who.startswith(ADJUDICATED))
+    return [(name, name) for name in sorted({who.split("/")[0] for who in people})[:LISTED]]
+
+
+def _studies(store: Store) -> list[tuple[str, str]]:
+    """Those with an item that somebody has submitted, the newest first."""
+    return [(row.name, f"{row.name} ({row.submitted:,} labelled)") for row in store.studies() if row.submitted][:LISTED]
 
 
 def _kind(hint: Any) -> Kind:
@@ -269,9 +280,8 @@ def _reads(store: Store, recipe: Recipe, chosen: Mapping[str, str], options: tup
         k = next((f.value for f in options if f.name == "k"), "8")
         return "", f"No step of these chains is measured yet: python -m stepviz measure {where} --k {k}"
     by_name = {f.name: f for f in options}
-    if "annotator" in by_name and len(by_name["annotator"].choices) == 1 and not by_name["oracle"].value:
-        return "", (
-            "Nobody has labelled a step yet. Import labels (prm800k, math-shepherd, stepverify), "
-            f"or switch on “{OPTIONS['oracle'][0]}” for embedded problems."
-        )
+    nobody = all(len(by_name[name].choices) == 1 for name in ("annotator", "study") if name in by_name)
+    if "annotator" in by_name and nobody and not ("oracle" in by_name and by_name["oracle"].value):
+        oracle = f", or switch on “{OPTIONS['oracle'][0]}” for embedded problems" if "oracle" in by_name else ""
+        return "", f"Nobody has labelled a step yet. Import labels (prm800k, math-shepherd, stepverify){oracle}."
     return " · ".join(told), ""
