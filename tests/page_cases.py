@@ -7,6 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from html import unescape
 
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
 from db.store import Store
 from stepviz.ui.page import Update, guarded
 from stepviz.ui.workbench import Workbench
@@ -49,3 +53,10 @@ def fields_of(html: str) -> dict[str, str]:
         listed = re.findall(r'<option value="([^"]*)"( selected)?', inside)
         sent[name] = unescape(next((v for v, on in listed if on), listed[0][0]))
     return sent
+
+
+def alone(*routes: Route) -> TestClient:
+    """Routes of an app without accounts, as Gradio's own says it: whoever asks is the one local user."""
+    app = Starlette(routes=routes)
+    app.auth = None  # type: ignore[attr-defined]
+    return TestClient(app)

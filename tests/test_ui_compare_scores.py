@@ -9,8 +9,6 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from db.store import Store, open_store
 from stepviz import jobs
@@ -21,6 +19,7 @@ from stepviz.ui.page import Update, guarded
 from stepviz.ui.workbench import Workbench
 from stepviz.worker import Worker
 from tests import compare_cases as cases
+from tests.page_cases import alone
 from tests.test_ui_compare import text
 from tests.ui_cases import fill
 
@@ -110,7 +109,7 @@ def test_another_threshold_is_the_same_comparison(store: Store, tmp_path: Path) 
 
 def test_the_download_has_a_row_a_chain(store: Store, tmp_path: Path) -> None:
     at = compared(store, tmp_path)
-    client = TestClient(Starlette(routes=[compare_route(store)]))
+    client = alone(compare_route(store))
     rows = client.get("/stepviz/compare/jsonl" + at).text.splitlines()
     assert len(rows) == 2
     assert '"before_pit": 1, "after_pit": 3, "pit": "moved"' in rows[0]

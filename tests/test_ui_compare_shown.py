@@ -11,8 +11,6 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from stepviz.compare import Pair, Trial
 from stepviz.statistics import Estimate
@@ -24,6 +22,7 @@ from stepviz.ui.compare_page import Compare
 from stepviz.ui.workbench import Workbench
 from tests import compare_cases as cases
 from tests.compare_cases import AFTER, BEFORE, HERE, Students, model_id, send
+from tests.page_cases import alone
 from tests.ui_cases import HOSTILE
 
 pytestmark = pytest.mark.usefixtures("no_worker")
@@ -122,7 +121,7 @@ def test_an_address_written_by_anyone(students: Students) -> None:
 
 
 def test_one_click_downloads_the_table_as_it_is_filtered(drawn: Students) -> None:
-    client = TestClient(Starlette(routes=[compare_route(drawn.store)]))
+    client = alone(compare_route(drawn.store))
     shown = send(drawn.store, "open", HERE + "&show=vanished").html["copen"]
     links = [html.unescape(link) for link in re.findall(r'href="(/stepviz/compare/[^"]*)" download', shown)]
     assert [link.partition("?")[0] for link in links] == ["/stepviz/compare/csv", "/stepviz/compare/jsonl"]

@@ -8,8 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from db.store import Store
 from stepviz.datasets import build
@@ -22,7 +20,7 @@ from stepviz.ui.view_datasets import age, parse
 from stepviz.ui.workbench import Workbench
 from stepviz.worker import Worker
 from tests import dataset_cases as cases
-from tests.page_cases import said, sender
+from tests.page_cases import alone, said, sender
 from tests.store_cases import chain
 from tests.ui_cases import HOSTILE
 
@@ -177,7 +175,7 @@ def test_downloads_are_whole_and_leave_nothing_behind(school: Store, tmp_path: P
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
     (tmp_path / "t").mkdir()
     made = build(school, "sft", name="a/b ../<c>")
-    client = TestClient(Starlette(routes=[download_route(school)]))
+    client = alone(download_route(school))
     sent = client.get(f"/stepviz/dataset/{made.id}/jsonl")
     assert sent.headers["content-disposition"] == 'attachment; filename="a-b-..-c-v1.jsonl"'
     assert [json.loads(line) for line in sent.text.splitlines()] == list(school.dataset_rows(made.id))
@@ -192,7 +190,7 @@ def test_downloads_are_whole_and_leave_nothing_behind(school: Store, tmp_path: P
 
 @pytest.mark.parametrize("path", ["9/jsonl", "x/jsonl", "1/csv", "%C2%B2/jsonl", "1/..", "99999999999999/hf", "-1/hf"])
 def test_wrong_downloads_are_refused(store: Store, path: str):
-    client = TestClient(Starlette(routes=[download_route(store)]))
+    client = alone(download_route(store))
     assert client.get(f"/stepviz/dataset/{path}").status_code == 404
     assert client.post("/stepviz/dataset/1/jsonl").status_code == 405
 
@@ -203,7 +201,7 @@ def test_a_download_that_cannot_be_written_leaves_nothing(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
     (tmp_path / "t").mkdir()
     made = store.add_dataset("none", "sft", {}, [])
-    sent = TestClient(Starlette(routes=[download_route(store)])).get(f"/stepviz/dataset/{made.id}/parquet")
+    sent = alone(download_route(store)).get(f"/stepviz/dataset/{made.id}/parquet")
     assert (sent.status_code, "no rows" in sent.text) == (404, True)
     assert list((tmp_path / "t").iterdir()) == []
 
