@@ -33,10 +33,15 @@ _log = logging.getLogger("stepviz.accounts")
 
 def checked_name(name: str) -> str:
     """As it is stored: NFC, without white space around it. StepvizError for one that cannot be a user's."""
-    name = unicodedata.normalize("NFC", name).strip()
+    name = as_known(name)
     if len(name) > 64 or not _NAME.fullmatch(name):
         raise StepvizError(f"{name[:80]!r} can be no user's name: letters, digits and . @ + - inside, 64 at most")
     return name
+
+
+def as_known(name: str) -> str:
+    """A name as it was typed, by whichever keyboard, as it is stored; case is the store's to fold."""
+    return unicodedata.normalize("NFC", name).strip()
 
 
 def hashed(password: str) -> str:
@@ -81,7 +86,7 @@ class SignIn:
     tries: dict[str, _Tries] = field(default_factory=dict)
 
     async def check(self, name: str, password: str) -> bool:
-        name = unicodedata.normalize("NFC", name).strip()
+        name = as_known(name)
         known = self._of(name)
         async with known.one_by_one:
             if (wait := known.again_at - time.monotonic()) > 0:
@@ -95,6 +100,11 @@ class SignIn:
                 known.again_at = time.monotonic() + min(2.0 ** (known.wrong - FREE), MOST_S)
             _log.warning("sign-in of %r failed, %d in a row", name[:64], known.wrong)
             return False
+
+    def wait_s(self, name: str) -> float:
+        """Until the next try by this name is looked at; 0 where it is at once."""
+        known = self.tries.get(_key(as_known(name)))
+        return max(0.0, known.again_at - time.monotonic()) if known else 0.0
 
     def _of(self, name: str) -> _Tries:
         if len(self.tries) >= KEPT:  # the one that was tried longest ago

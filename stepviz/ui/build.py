@@ -14,7 +14,6 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from db.store import Store
-from stepviz.accounts import SignIn
 from stepviz.types import Sampling
 from stepviz.ui import annotate_page, compare_page, datasets_page, explore, import_page, refine_page, runs, train_page
 from stepviz.ui.annotate_routes import annotate_routes
@@ -22,6 +21,8 @@ from stepviz.ui.compare_download import compare_route
 from stepviz.ui.download import download_route
 from stepviz.ui.gate import Gate
 from stepviz.ui.page import STATIC, stylesheets
+from stepviz.ui.same_site import SameSite
+from stepviz.ui.sign_in import MESSAGE, signing_in
 from stepviz.ui.workbench import Workbench
 from stepviz.worker_process import ensure_worker
 
@@ -85,7 +86,7 @@ def launch_options(store: Store, host: str = "127.0.0.1", accounts: bool = False
     """
     # without accounts only this machine may ask; a foreign page that re-points its name at it may not
     hosts = ["*"] if accounts else [*LOOPBACK, host]
-    sign_in = {"auth": SignIn(store).check, "auth_message": "stepviz"} if accounts else {}
+    sign_in = {"auth": signing_in(store), "auth_message": MESSAGE} if accounts else {}
     routes = [*annotate_routes(store), download_route(store), compare_route(store)]
     return {
         **sign_in,
@@ -97,6 +98,7 @@ def launch_options(store: Store, host: str = "127.0.0.1", accounts: bool = False
             "routes": [*routes, Mount("/stepviz", StaticFiles(directory=STATIC))],
             "middleware": [
                 Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
+                Middleware(SameSite),
                 Middleware(Gate, store=store),
             ],
         },

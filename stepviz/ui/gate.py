@@ -47,14 +47,14 @@ class Gate:
         if request.app.auth is None or path in OPEN or path.startswith(OPEN_BELOW):
             return None
         name = session_name(request)
-        if name is None:
-            return None  # Gradio shows the sign-in, or refuses
+        if name is None:  # Gradio shows the sign-in, or refuses; but not everywhere: /gradio_api/cancel is anybody's
+            return PlainTextResponse("Sign in first.", 401) if path.startswith("/gradio_api/") else None
         who = await run_in_threadpool(named, self.store, name)
         if who is not None and who.role == "admin":
             return None
         if who is not None and path == "/" and not request.url.query:
             return RedirectResponse("/annotate", 303)  # where the sign-in leads
-        _log.warning("%s of %r refused: not an admin", path[:200], name[:64])
+        _log.warning("%r of %r refused: not an admin", path[:200], name[:64])
         return _page(request, who)
 
 

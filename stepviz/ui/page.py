@@ -23,7 +23,7 @@ from stepviz import jobs
 from stepviz.errors import StepvizError
 from stepviz.ui.render import attrs
 from stepviz.ui.render_head import signed
-from stepviz.ui.signed_in import asks
+from stepviz.ui.signed_in import person
 
 if TYPE_CHECKING:
     from db.store import Store
@@ -141,7 +141,7 @@ def connect(store: Store, hub: gr.HTML, widgets: Mapping[str, gr.HTML], act: Act
 
     def on_act(event: gr.EventData, request: gr.Request) -> list[Any]:
         sent = event._data if isinstance(event._data, dict) else {}
-        who = asks(store, request.username)
+        who = person(request.request, store)  # and not request.username: None is nobody's as well as a local user's
         if who is None or not (everybody or who.role == "admin"):
             update = _kept_out(request.username, sent)
         else:

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from db.store import Store
 from db.study_values import Role
+from stepviz.accounts import as_known
 
 LOCAL = "local"
 _log = logging.getLogger("stepviz.accounts")
@@ -44,13 +45,8 @@ def session_name(request: Request) -> str | None:
 
 def named(store: Store, name: str) -> Person | None:
     """Whoever signed in by this name, as it was typed."""
-    user = store.user(name.strip())
+    user = store.user(as_known(name))
     return None if user is None or user.disabled else Person(user.name, user.role)
-
-
-def asks(store: Store, username: str | None) -> Person | None:
-    """Of an event: Gradio gives it the session's name, and none where the app was started without accounts."""
-    return Person(LOCAL, "admin", account=False) if username is None else named(store, username)
 
 
 def admins_only(store: Store, endpoint: Callable[[Request], Response]) -> Callable[[Request], Response]:
@@ -60,7 +56,7 @@ def admins_only(store: Store, endpoint: Callable[[Request], Response]) -> Callab
         who = person(request, store)
         if who is not None and who.role == "admin":
             return endpoint(request)
-        _log.warning("%s of %r refused: not an admin", request.url.path[:200], who.name[:64] if who else "")
+        _log.warning("%r of %r refused: not an admin", request.url.path[:200], who.name[:64] if who else "")
         return PlainTextResponse("This is an admin's." if who else "Sign in first.", status_code=403 if who else 401)
 
     return guarded
