@@ -40,7 +40,7 @@ class SettlementQueries(Database):
             said = {(x.question, x.step): replace(x, chain_id=chain_id, annotator=who, meta=meta) for x in labels}
             for old in current_labels(rows):
                 if old.value is not None:
-                    blank = Annotation(chain_id, who, old.question, old.step, None, meta=meta)
+                    blank = Annotation(chain_id, who, old.question, old.step, None, meta=meta | {"nothing": True})
                     said.setdefault((old.question, old.step), blank)
             for label in said.values():
                 append_label(connection, label)

@@ -21,7 +21,16 @@ class StudyReads(Database):
         s, i, t = StudyTable, StudyItemTable, SlotTable
         items = select(func.count()).where(i.study_id == s.id).correlate(s).scalar_subquery()
         done = select(func.count()).where(t.study_id == s.id, t.state == "submitted").correlate(s).scalar_subquery()
-        query = _studies(items.label("items"), done.label("submitted")).order_by(s.id.desc())
+        gold = select(func.count()).where(i.study_id == s.id, i.gold).correlate(s).scalar_subquery()
+        turns = select(func.count()).select_from(t).join(i, i.id == t.item_id)
+        turns = turns.where(t.study_id == s.id, t.state == "submitted", i.gold)
+        counts = {
+            "items": items,
+            "submitted": done,
+            "gold": gold,
+            "gold_submitted": turns.correlate(s).scalar_subquery(),
+        }
+        query = _studies(*(count.label(name) for name, count in counts.items())).order_by(s.id.desc())
         if id is not None:
             query = query.where(s.id == id)
         with self.reading() as connection:
@@ -29,7 +38,8 @@ class StudyReads(Database):
 
     def study(self, study_id: int) -> StudyRow | None:
         """Every label asks for it, so its items and turns are not counted."""
-        query = _studies(null().label("items"), null().label("submitted")).where(StudyTable.id == study_id)
+        uncounted = (null().label(name) for name in ("items", "submitted", "gold", "gold_submitted"))
+        query = _studies(*uncounted).where(StudyTable.id == study_id)
         with self.reading() as connection:
             row = connection.execute(query).first()
         return None if row is None else _read_study(row)
@@ -118,5 +128,5 @@ def read_slot(row: Row[Any]) -> SlotRow:
 def _read_study(row: Row[Any]) -> StudyRow:
     return StudyRow(
         row.id, row.name, row.open, row.config, row.created_by, row.created_at, row.text, row.version, row.items,
-        row.submitted,
+        row.submitted, row.gold, row.gold_submitted,
     )  # fmt: skip

@@ -31,7 +31,8 @@ class UserRow:
 
 @dataclass(frozen=True, slots=True)
 class StudyRow:
-    """guideline: the newest version's text, and its number; items, submitted: how many there are, where counted."""
+    """guideline: the newest version's text, and its number; items, submitted: how many there are, and how many
+    of them are gold, where counted."""
 
     id: int
     name: str
@@ -43,6 +44,8 @@ class StudyRow:
     version: int
     items: int | None
     submitted: int | None
+    gold: int | None = 0
+    gold_submitted: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,3 +120,12 @@ def test_items_guidelines_and_labels_to_read(store: Store, study: int, ids: dict
     store.undo_in_slot(slots[0].id, "ana", 60)
     found = store.labels_of_study(study)
     assert [(id_, [x.value for x in labels]) for id_, labels in found.items()] == [(slots[1].id, [-1])]
+
+
+def test_a_study_tells_its_gold_items_apart(store: Store, study: int) -> None:
+    for _ in range(3):
+        slot = store.next_slot(study, "ana", 2, 60, lambda _: "blind")
+        store.end_slot(slot.id, "ana", finish="solution", seconds=1)
+    store.next_slot(study, "bob", 2, 60, lambda _: "blind")
+    (row,) = store.studies(study)
+    assert (row.items, row.submitted, row.gold, row.gold_submitted) == (3, 3, 1, 1)
