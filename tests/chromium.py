@@ -38,16 +38,21 @@ class Running:
 
 @contextmanager
 def serve(
-    store: Store, engine: str = "embedded", sampling: Sampling | None = None, ids: Mapping[str, str] | None = None
+    store: Store,
+    engine: str = "embedded",
+    sampling: Sampling | None = None,
+    ids: Mapping[str, str] | None = None,
+    accounts: bool = False,
 ) -> Iterator[Running]:
-    """The app on a free port, with its own worker."""
+    """The app on a free port, with its own worker; accounts: those of the store sign in."""
     from stepviz.ui.build import build_app, launch_options
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     app = build_app(store, engine, "cpu", *([sampling] if sampling else []))
-    app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options(store))
+    options = launch_options(store, accounts=accounts)
+    app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **options)
     try:
         yield Running(f"http://127.0.0.1:{port}", store, dict(ids or {}))
     finally:

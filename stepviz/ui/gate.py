@@ -74,8 +74,9 @@ def _page(request: Request, who: Person | None) -> Response:
     return HTMLResponse(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>stepviz</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">{stylesheets()}'
-        '<script src="/stepviz/js/core.js"></script></head><body class="gradio-container bare">'
+        '</head><body class="gradio-container bare">'
         f'<div id="top" class="sv"><div class="html-container"><div>{annotate(who)}</div></div></div>'
-        f'<main class="sv"><div class="empty">{body}</div></main></body></html>',
+        f'<main class="sv"><div class="empty">{body}</div></main>'
+        '<script src="/stepviz/js/core.js"></script></body></html>',
         403,
     )

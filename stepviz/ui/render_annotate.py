@@ -56,7 +56,7 @@ QUESTIONS = {
             _UNSURE,
         ),
     ),
-    "decides": Question("decides", "decides", 64, (Choice("", "◆", "hd", "this step decides the outcome", "d"),)),
+    "decides": Question("decides", "decides", 64, (Choice("", "◆", "dec", "this step decides the outcome", "d"),)),
 }
 ENDS = {
     "solution": "no error was found: the solution stands",
@@ -181,7 +181,7 @@ def _row(turn: Mapping[str, Any], i: int, text: str, tex: bool, asked: list[Ques
     return (
         f'<div class="row{" q" if i == 0 else ""}{" ppit" if pit else ""}" role="row" id="step-{i}" data-i="{i}" '
         f'aria-label="{name}" aria-selected="false"><span class="no" role="gridcell">{i or "Q"}</span>'
-        f'<div class="tx" role="gridcell"><span class="body">{prose(text, tex)}</span>'
+        f'<div class="tx" role="gridcell"><span class="body">{prose(text, tex)}</span> '
         f'<span class="tags">{mark}</span><p class="said" hidden></p></div>{score}'
         f'<div class="asks" role="gridcell">{asks}</div></div>'
     )
