@@ -35,6 +35,7 @@ from stepviz.ui import render_annotate, render_head
 from stepviz.ui.signed_in import Person, person
 
 LARGEST = 64 * 1024  # bytes of a body: a note of 10,000 characters has room
+CLOSED = "This study is closed. What you labelled in it is kept."
 DRAINED = 64 * 1024 * 1024  # that are read and let go: who is cut off while sending hears no answer
 _log = logging.getLogger("stepviz.annotate")
 Answer = Callable[[Store, Person, Mapping[str, Any]], Mapping[str, Any]]
@@ -60,13 +61,20 @@ def _answered(store: Store, do: Answer) -> Callable[[Request], Any]:
             return _refused(request, "", 401, "Sign in first.")
         try:
             sent = await _body(request) if request.method == "POST" else {}
-            return JSONResponse(dict(await run_in_threadpool(do, store, who, sent)))
+            return _Ascii(dict(await run_in_threadpool(do, store, who, sent)))
         except _TooLarge:
             return _refused(request, who.name, 413, f"This is more than {LARGEST // 1024} KiB: nothing was saved.")
         except StepvizError as error:
             return _refused(request, who.name, 410 if isinstance(error, Late) else 409, str(error))
 
     return answer
+
+
+class _Ascii(JSONResponse):
+    """Half a surrogate pair, in a chain or a note, is no UTF-8; as \\uD800 it is JSON all the same."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 class _TooLarge(Exception):
@@ -94,8 +102,9 @@ async def _body(request: Request) -> Mapping[str, Any]:
 
 
 def _refused(request: Request, who: str, status: int, why: str) -> JSONResponse:
-    _log.warning("%s of %r refused (%d): %s", request.url.path, who[:64], status, why[:300])
-    return JSONResponse({"error": why}, status_code=status)
+    line = "".join(c if c.isprintable() else "?" for c in why[:300])  # what was sent may stand in it
+    _log.warning("%s of %r refused (%d): %s", request.url.path, who[:64], status, line)
+    return _Ascii({"error": why}, status_code=status)
 
 
 def _studies(store: Store, who: Person, _: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -122,7 +131,7 @@ def _next(store: Store, who: Person, sent: Mapping[str, Any]) -> Mapping[str, An
     if row is None:
         raise StepvizError("There is no study of this number.")
     if not row.open:
-        raise StepvizError("This study is closed. What you labelled in it is kept.")
+        raise StepvizError(CLOSED)
     config, again = _config(row), _id(sent, "again") if sent.get("again") is not None else None
     slot = store.next_slot(
         row.id, who.name, config.people, config.lease_s, lambda item: config.arm(item, who.name), again
@@ -175,6 +184,8 @@ def _own(store: Store, who: Person, sent: Mapping[str, Any]) -> tuple[SlotRow, S
         raise StepvizError("This is not your item.")
     study = store.study(slot.study_id)
     assert study is not None, slot.study_id
+    if not study.open:
+        raise StepvizError(CLOSED)
     return slot, _config(study)
 
 
