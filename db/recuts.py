@@ -12,7 +12,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, insert, select, update
 
 from db.caches import label_stacks, refresh_chains
-from db.models import AnnotationTable, ChainTable, ScoreTable
+from db.models import AnnotationTable, ChainTable, ScoreTable, SlotTable, StudyItemTable, StudyTable
 from db.rows import annotation_row, read_annotation, table
 from stepviz.errors import StepvizError
 from stepviz.label_rules import carried, carried_beneath
@@ -24,12 +24,25 @@ NOTE = "cut into other steps"  # of the row that takes a label back from its old
 def follow(connection: Connection, old: Chain, new: Chain) -> int:
     """Labels and branches go over to the new steps, scores of the old ones go; says how many labels moved.
 
-    StepvizError where a label would have to be guessed, or a chain branches at a border that would vanish.
+    StepvizError where a label would have to be guessed, a chain branches at a border that would vanish, or people
+    label these steps in a study.
     """
+    _check_studies(connection, old)
     moved = _carry_labels(connection, old, new)
     _move_branches(connection, old, new)
     connection.execute(table(ScoreTable).delete().where(ScoreTable.chain_id == old.id))
     return moved
+
+
+def _check_studies(connection: Connection, old: Chain) -> None:
+    """What is said in a turn is said of the steps that were shown, to everybody alike."""
+    s, i = SlotTable, StudyItemTable
+    query = select(StudyTable.name).join(i, i.study_id == StudyTable.id).join(s, s.item_id == i.id)
+    if name := connection.execute(query.where(i.chain_id == old.id).limit(1)).scalar():
+        raise StepvizError(
+            f"The study {name!r} has people label these steps: their borders have to stay. "
+            "Edit a step to branch a copy, and cut that."
+        )
 
 
 def _carry_labels(connection: Connection, old: Chain, new: Chain) -> int:

@@ -52,6 +52,19 @@ def sentences(store: Store, c: Chain) -> int:
     return moved
 
 
+def test_steps_that_people_label_in_a_study_stay(store: Store, c: Chain):
+    """What is said in a turn is said of the steps that were shown: else an export would put it on others."""
+    study = store.add_study("first", {"people": 2}, "Be fair.", [(c.id, False)], "root")
+    assert sentences(store, c) == 0
+    store.set_spans(c.id, c.spans, "line/1")
+    store.next_slot(study, "ana", 2, 60, lambda _: "blind")
+    with pytest.raises(
+        StepvizError, match="The study 'first' has people label these steps: their borders have to stay"
+    ):
+        sentences(store, c)
+    assert store.chain(c.id).chain.spans == c.spans
+
+
 def test_labels_follow_their_steps_text(store: Store, c: Chain):
     said = [
         ("ana", "correct", 2, 1), ("ana", "correct", 3, -1), ("ben", "solvable", 3, None), ("ben", "correct", 0, 1),
