@@ -11,6 +11,7 @@ from db.models import AnnotationTable, ChainTable, GuidelineTable, SlotTable, St
 from db.rows import read_annotation
 from db.session import Database
 from db.study_values import GuidelineRow, ItemRow, SlotRow, StudyRow
+from db.values import AnnotationRow
 from stepviz.errors import StepvizError
 from stepviz.types import Annotation
 
@@ -82,13 +83,18 @@ class StudyReads(Database):
 
     def labels_of_study(self, study_id: int) -> dict[int, list[Annotation]]:
         """Slot id → what stands of what was said in that turn, oldest first; turns without a label are left out."""
+        return {id_: [row.annotation for row in rows] for id_, rows in self.label_rows_of_study(study_id).items()}
+
+    def label_rows_of_study(self, study_id: int) -> dict[int, list[AnnotationRow]]:
+        """The same, with when each was said."""
         a = AnnotationTable.__table__
         query = select(a).join(SlotTable, SlotTable.id == a.c.slot_id).where(SlotTable.study_id == study_id)
         with self.reading() as connection:
             rows = connection.execute(query.order_by(a.c.id)).all()
-        found: dict[int, list[Annotation]] = {}
+        found: dict[int, list[AnnotationRow]] = {}
         for row in current_labels(rows):
-            found.setdefault(row.slot_id, []).append(read_annotation(row))
+            label = AnnotationRow(row.id, read_annotation(row), row.created_at)
+            found.setdefault(row.slot_id, []).append(label)
         return found
 
     def submitted(self, study_id: int, annotator: str) -> int:

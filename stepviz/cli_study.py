@@ -10,12 +10,14 @@ import typer
 
 from stepviz.cli_chains import ChainChoice, of_chains
 from stepviz.cli_output import Db, Json, emit
+from stepviz.cli_study_export import export
 from stepviz.errors import StepvizError
 
 if TYPE_CHECKING:
     from stepviz.study_summary import ItemLine, PersonLine, Summary
 
 study = typer.Typer(help="Studies: chains that people label, in the app.", no_args_is_help=True)
+study.command("export")(export)
 LOCAL = "local"  # who makes a study from a shell
 Name = Annotated[str, typer.Argument(help="the study's name")]
 

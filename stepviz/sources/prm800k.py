@@ -7,9 +7,10 @@ Two shapes of rows, both written out again as they came:
 
 The chosen path (a candidate, or the step the person wrote where none is chosen) is one chain; each other
 candidate is a chain that branches from it before that step. Where a whole solution was generated before the
-labelling (phase 2) and the path is its beginning, the chain is the whole solution. A rating is an annotation
-"correct" on the candidate's step (null: value None) of the annotator "prm800k/LABELER", or of the row where
-the labeller has no name. The row without its texts and ratings is in the first chain's meta["row"].
+labelling (phase 2) and the path is its beginning, the chain is the whole solution, and where its labeller gave up
+before the first step, too. A rating is an annotation "correct" on the candidate's step (null: value None) of the
+annotator "prm800k/LABELER" (the first part of a UUID), or of the row where the labeller has no name. The row
+without its texts and ratings is in the first chain's meta["row"].
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ NAME = "prm800k"
 CHOSEN, OTHER = "prm800k/chosen", "prm800k/alternative"
 ORIGINS = (CHOSEN, OTHER)
 JOINER = "\n\n"
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _ANSWER = re.compile(r"(?:^|\n)# Answer\n+(\S.*)\s*$")
 
 
@@ -80,10 +82,10 @@ class _Reader:
         self.row, self.raw, self.shape = row, row.fields, shape
         self.holder = self.raw["label"] if shape is OPENAI else self.raw
         self.asked = self.raw["question"] if shape is OPENAI else self.raw
-        self.steps = [self._step(k, step) for k, step in enumerate(fields.objects(self.holder, "steps"), 1)]
+        self.steps = [self._step(k, step) for k, step in enumerate(self._objects(), 1)]
         self.key = self._key(repeats)
         labeler = fields.maybe_text(self.raw, "labeler")
-        self.annotator = f"{NAME}/{labeler[:8] if labeler else self.key}"
+        self.annotator = f"{NAME}/{_short(labeler) if labeler else self.key}"
         gold = fields.maybe_text(self.asked, "ground_truth_answer")
         solution = fields.maybe_text(self.asked, "ground_truth_solution")
         question = fields.text(self.asked, "problem")
@@ -97,6 +99,10 @@ class _Reader:
                 raise fields.BadRow(f"the id {key!r} stands already on a line before")
             return key
         return repeats.key(json.dumps(self.raw, sort_keys=True))
+
+    def _objects(self) -> list[dict[str, Any]]:
+        """The labelled steps; none where a whole solution was given up before its first one."""
+        return [] if self.holder.get("steps") == [] and self._pre_generated() else fields.objects(self.holder, "steps")
 
     def _step(self, k: int, step: dict[str, Any]) -> dict[str, Any]:
         """A checked step: candidates with text and rating, a chosen index in range, a human's text or null."""
@@ -120,7 +126,7 @@ class _Reader:
     def item(self) -> SourceItem:
         path = self._path()
         chains, annotations = [], []
-        if path:
+        if path or not self.steps:
             chains.append(self._chosen_chain(path))
         trunk = chains[0] if chains else None
         for k, (step, taken) in enumerate(zip_longest(self.steps, path), 1):
@@ -174,7 +180,9 @@ class _Reader:
     def _chosen_chain(self, path: list[int | str]) -> Chain:
         parts, whole = self._texts(path), self._pre_generated()
         meta: dict[str, Any] = {"path": path}
-        answer = None if path[-1] == "human" else _answer(self.steps[len(path) - 1][self.shape.candidates][path[-1]])
+        answer = None
+        if path and path[-1] != "human":
+            answer = _answer(self.steps[len(path) - 1][self.shape.candidates][path[-1]])
         if whole and whole[: len(path)] == parts:
             parts = whole
             answer = _answer({"text": parts[-1], "answer": self.asked.get("pre_generated_answer")})
@@ -220,6 +228,11 @@ class _Reader:
             elif human is not None:
                 step[self.shape.human] = ""
         return raw
+
+
+def _short(labeler: str) -> str:
+    """A UUID's first part; a name is a name."""
+    return labeler[:8] if _UUID.fullmatch(labeler) else labeler
 
 
 def _answer(candidate: Mapping[str, Any]) -> str | None:

@@ -3,7 +3,8 @@
     {"id", "generator", "problem", "steps": […], "final_answer_correct": false, "label": 1}
 
 `label` counts from 0 and -1 means that no step is wrong; here a first_error annotation counts from 1 and
-None means that no step is wrong. Steps keep their borders, so that rows are written out again unchanged.
+None means that no step is wrong. Steps keep their borders, so that rows are written out again unchanged. Rows that we
+wrote may have null for `final_answer_correct`: the answer could not be judged.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _item(row: rows.Row, split: str) -> SourceItem:
     label = fields.whole(row.fields, "label", -1, len(steps) - 1)
     key, generator = fields.text(row.fields, "id"), fields.text(row.fields, "generator")
     problem = Problem(fields.text(row.fields, "problem"), source=NAME, key=key, split=split)
-    meta = {"flag": fields.need(row.fields, "final_answer_correct", bool)}
+    meta = {"flag": _flag(row.fields)}
     if (kept := wording.difference(problem.question)) is not None:
         meta["wording"] = kept
     if more := {name: value for name, value in row.fields.items() if name not in COLUMNS}:
@@ -55,6 +56,11 @@ def _item(row: rows.Row, split: str) -> SourceItem:
     label_key = f"{key}={label}"  # a corrected label is a new annotation, and the newer one counts
     annotation = Annotation(chain.id, ANNOTATOR, "first_error", 0, first_error, key=label_key)
     return SourceItem(problem, (chain,), (annotation,), row.line)
+
+
+def _flag(row: Mapping[str, Any]) -> bool | None:
+    unknown = "final_answer_correct" in row and row["final_answer_correct"] is None
+    return None if unknown else fields.need(row, "final_answer_correct", bool)
 
 
 def write(items: Iterable[SourceItem], annotator: str = ANNOTATOR) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,17 @@ from starlette.staticfiles import StaticFiles
 
 from db.store import Store
 from stepviz.types import Sampling
-from stepviz.ui import annotate_page, compare_page, datasets_page, explore, import_page, refine_page, runs, train_page
+from stepviz.ui import (
+    annotate_page,
+    compare_page,
+    datasets_page,
+    explore,
+    import_page,
+    refine_page,
+    runs,
+    studies_page,
+    train_page,
+)
 from stepviz.ui.annotate_routes import annotate_routes
 from stepviz.ui.compare_download import compare_route
 from stepviz.ui.download import download_route
@@ -23,6 +33,7 @@ from stepviz.ui.gate import Gate
 from stepviz.ui.page import STATIC, stylesheets
 from stepviz.ui.same_site import SameSite
 from stepviz.ui.sign_in import MESSAGE, signing_in
+from stepviz.ui.study_download import study_route
 from stepviz.ui.workbench import Workbench
 from stepviz.worker_process import ensure_worker
 
@@ -43,7 +54,8 @@ def build_app(
     tokenizer: str | None = None,
     warm: bool = False,
 ) -> gr.Blocks:
-    """Explore at /, each other page at its name: /refine, /annotate, /import, /datasets, /train, /compare, /runs.
+    """Explore at /, each other page at its name: /refine, /annotate, /studies, /import, /datasets, /train,
+    /compare, /runs.
 
     The engine lives in the worker process; `warm` starts that now, to stay as long as this one.
     """
@@ -56,6 +68,8 @@ def build_app(
         refine_page.build(bench)
     with app.route("Annotate", "/annotate"):
         annotate_page.build()
+    with app.route("Studies", "/studies"):
+        studies_page.build(bench)
     with app.route("Import", "/import"):
         import_page.build(bench)
     with app.route("Datasets", "/datasets"):
@@ -87,7 +101,7 @@ def launch_options(store: Store, host: str = "127.0.0.1", accounts: bool = False
     # without accounts only this machine may ask; a foreign page that re-points its name at it may not
     hosts = ["*"] if accounts else [*LOOPBACK, host]
     sign_in = {"auth": signing_in(store), "auth_message": MESSAGE} if accounts else {}
-    routes = [*annotate_routes(store), download_route(store), compare_route(store)]
+    routes = [*annotate_routes(store), download_route(store), compare_route(store), study_route(store)]
     return {
         **sign_in,
         "theme": theme(),
