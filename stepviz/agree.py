@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any
 
 from db.store import Store
+from db.study_values import adjudicator
 from db.values import ProblemFilter
-from stepviz.agree_sources import Asked, Who, chains, opinions, scores_of, who
-from stepviz.agreement import scores as sc
-from stepviz.agreement.opinions import BAD, Opinion, Question
-from stepviz.agreement.recalibration import Kind, Recalibration, fit, read
+from stepviz.agree_scores import Side, labelled, of_scores, plain, swept
+from stepviz.agree_sources import STUDY, Asked, Who, chains, opinions, scores_of, who
+from stepviz.agreement.ceiling import ceiling
+from stepviz.agreement.opinions import Opinion, Question
+from stepviz.agreement.parts import Ceiling, Part
+from stepviz.agreement.recalibration import Kind, Recalibration, fit
 from stepviz.agreement.report import Report, report
+from stepviz.agreement.split_up import by_arm, by_position, by_source
 from stepviz.agreement.square import Square, square
-from stepviz.agreement.thresholds import At, best, sweep
+from stepviz.agreement.thresholds import At, best
 from stepviz.errors import StepvizError
 from stepviz.refinement import THRESHOLD
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """threshold: of scorers; tune_split: where it is chosen instead, against a."""
+    """threshold: of scorers; tune_split: where it is chosen instead, against a, by one of thresholds.CHOICES."""
 
     a: str
     b: str
@@ -31,15 +35,22 @@ class Settings:
     split: str | None = None
     threshold: float | None = None
     tune_split: str | None = None
+    tune_by: str = "f1"
+
+    @property
+    def to_first(self) -> bool:
+        """Whether a judge's steps after the first wrong one are missing."""
+        return self.question == "correct"
 
 
-@dataclass
-class Side:
-    """One judge's opinions, by chain; of a scorer its numbers, too."""
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """Where a threshold was chosen, by which of thresholds.CHOICES, what it gave there, and of how many chains."""
 
-    who: Who
-    opinions: list[Opinion] = field(default_factory=list)
-    scores: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    split: str
+    by: str
+    at: At
+    chains: int
 
 
 Tick = Callable[[], None]  # called at every chain; what it raises ends the reading
@@ -53,6 +64,9 @@ class Heard:
     a: Side
     b: Side
     threshold: float
+    sources: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of a problem
+    settled: list[Opinion] = field(default_factory=list)  # where a study's people disagreed
+    tuned: Tuned | None = None
 
     @property
     def scored(self) -> list[tuple[Side, Side]]:
@@ -63,19 +77,32 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """scores: side → calibration and ranks of a scorer's numbers against the other side; sweeps: its thresholds."""
+    """scores: side → calibration and ranks of a scorer's numbers against the other side (agree_scores.of_scores);
+    sweeps: its thresholds. by: "arm", "position", "source" → parts; ceiling: of people; tuned: how the threshold was
+    chosen."""
 
     settings: Settings
     report: Report
     thresholds: dict[str, float]
     scores: dict[str, dict[str, Any]]
     sweeps: dict[str, tuple[At, ...]]
+    by: dict[str, tuple[Part, ...]] = field(default_factory=dict)
+    ceiling: Ceiling | None = None
+    tuned: Tuned | None = None
 
     def told(self) -> dict[str, Any]:
         """As JSON."""
         s = self.settings
         asked = {"a": s.a, "b": s.b, "question": s.question, "source": s.source, "split": s.split}
-        return asked | {"thresholds": self.thresholds, **self.report.told(), "scores": self.scores}
+        asked |= {"thresholds": self.thresholds, **self.report.told()}
+        more = {
+            "scores": self.scores,
+            "sweeps": self.sweeps,
+            "by": {name: [asdict(part) for part in parts] for name, parts in self.by.items()},
+            "ceiling": asdict(self.ceiling) if self.ceiling else None,
+            "tuned": asdict(self.tuned) if self.tuned else None,
+        }
+        return plain(asked | more)
 
 
 def compare(store: Store, settings: Settings) -> Compared:
@@ -87,9 +114,10 @@ def heard(store: Store, settings: Settings, tick: Tick = lambda: None) -> Heard:
     """StepvizError: nobody of that name, or no threshold to be chosen."""
     judges = who(store, settings.a, settings.question), who(store, settings.b, settings.question)
     threshold = settings.threshold if settings.threshold is not None else THRESHOLD
-    if settings.tune_split is not None:
-        threshold = _tuned(store, settings, judges, threshold, tick)
-    return Heard(settings, *_sides(store, settings, judges, threshold, tick), threshold)
+    if settings.tune_split is None:
+        return _sides(store, settings, judges, threshold, tick)
+    tuned = _tuned(store, settings, judges, threshold, tick)
+    return replace(_sides(store, settings, judges, tuned.at.threshold, tick), tuned=tuned)
 
 
 def compared(store: Store, said: Heard) -> Compared:
@@ -99,6 +127,7 @@ def compared(store: Store, said: Heard) -> Compared:
     if not found.chains:
         where = " of these problems" if settings.source or settings.split else ""
         raise StepvizError(f"there is no chain{where} that both {settings.a} and {settings.b} spoke of")
+    theirs = None if settings.a == settings.b else b.opinions
     return Compared(
         settings,
         found,
@@ -106,9 +135,34 @@ def compared(store: Store, said: Heard) -> Compared:
         {
             side.who.asked: known
             for side, other in said.scored
-            if (known := _of_scores(store, side, other, settings.question))
+            if (known := of_scores(store, side, other, settings.question, said.threshold))
         },
-        {side.who.asked: _sweep(side, other) for side, other in said.scored},
+        {side.who.asked: swept(side, other) for side, other in said.scored},
+        {
+            "arm": tuple(by_arm(a.opinions, theirs)),
+            "position": tuple(by_position(a.opinions, theirs)),
+            "source": tuple(by_source(a.opinions, theirs, said.sources)),
+        },
+        _ceiling(said),
+        said.tuned,
+    )
+
+
+def _ceiling(said: Heard) -> Ceiling | None:
+    """Of the side that is a group of people, beside the other one where that is a single judge and none of them."""
+    sides = [(said.a, said.b), (said.b, said.a)]
+    found = next(((x, y) for x, y in sides if x.who.people and len({o.judge for o in x.opinions}) > 1), None)
+    if found is None:
+        return None
+    people, other = found
+    judges = {o.judge for o in other.opinions}
+    alone = len(judges) == 1 and not judges & people.who.names
+    return ceiling(
+        people.opinions,
+        other.opinions if alone else (),
+        said.settled,
+        name=other.who.asked if alone else "",
+        to_first=said.settings.to_first,
     )
 
 
@@ -120,8 +174,9 @@ def calibrate(store: Store, settings: Settings, kind: Kind) -> tuple[str, Recali
     judges = who(store, settings.a, settings.question), who(store, settings.b, settings.question)
     if judges[1].kind != "scorer":
         raise StepvizError(f"{settings.b} is no scorer: only scores can be calibrated")
-    a, b = _sides(store, settings, judges, THRESHOLD)
-    labels, given = _labelled(b, a)
+    heard = _sides(store, settings, judges, THRESHOLD)
+    at = labelled(heard.b, heard.a)
+    labels, given = at.labels, at.scores
     try:
         learnt = fit(kind, labels, given)
     except ValueError:
@@ -154,7 +209,7 @@ def crossed(
             raise StepvizError(f"{judge.asked} are several people: name one")
     asked = Asked("correct", threshold, to_first=False), Asked("solvable", threshold, to_first=False)
     said: tuple[list[Opinion], list[Opinion]] = ([], [])
-    for at in chains(store, ProblemFilter(source=source, split=split)):
+    for at in chains(store, ProblemFilter(source=source, split=split), judges):
         tick()
         for judge, question, found in zip(judges, asked, said, strict=True):
             found += opinions(store, judge, at, question)
@@ -166,10 +221,12 @@ def crossed(
 
 def _sides(
     store: Store, settings: Settings, judges: tuple[Who, Who], threshold: float, tick: Tick = lambda: None
-) -> tuple[Side, Side]:
+) -> Heard:
     sides = Side(judges[0]), Side(judges[1])
-    asked = Asked(settings.question, threshold, to_first=settings.question == "correct")
-    for at in chains(store, ProblemFilter(source=settings.source, split=settings.split)):
+    found = Heard(settings, *sides, threshold)
+    asked = Asked(settings.question, threshold, to_first=settings.to_first)
+    settler = next((_settler(judge) for judge in judges if judge.kind == "study"), None)
+    for at in chains(store, ProblemFilter(source=settings.source, split=settings.split), judges):
         tick()
         said = [opinions(store, side.who, at, asked) for side in sides]
         if not all(said):
@@ -178,68 +235,30 @@ def _sides(
             side.opinions += own
             if side.who.kind == "scorer":
                 side.scores[at.row.chain.id] = scores_of(side.who, at)
-    return sides
+        if settler is not None:
+            found.settled.extend(opinions(store, settler, at, asked))
+        found.sources[at.problem.id] = tuple(
+            dict.fromkeys(key.source for key in at.problem.sources if settings.source in (None, key.source))
+        )
+    return found
 
 
-def _tuned(store: Store, settings: Settings, judges: tuple[Who, Who], threshold: float, tick: Tick) -> float:
+def _settler(judge: Who) -> Who:
+    """Under whose name conflicts of this study are settled."""
+    name = adjudicator(judge.asked.removeprefix(STUDY))
+    return Who("annotators", name, frozenset([name]))
+
+
+def _tuned(store: Store, settings: Settings, judges: tuple[Who, Who], threshold: float, tick: Tick) -> Tuned:
     if judges[1].kind != "scorer":
         raise StepvizError(f"--tune-split chooses the threshold of b, and {settings.b} is no scorer")
     there = replace(settings, split=settings.tune_split)
-    a, b = _sides(store, there, judges, threshold, tick)
-    chosen = best(_sweep(b, a))
+    heard = _sides(store, there, judges, threshold, tick)
+    a, b = heard.a, heard.b
+    chosen = best(swept(b, a), settings.tune_by)
     if chosen is None:
         raise StepvizError(
             f"no threshold can be chosen on {settings.tune_split}: {settings.a} and {settings.b} need chains there, "
             "some with an error and some without"
         )
-    return chosen.threshold
-
-
-def _sweep(side: Side, reference: Side) -> tuple[At, ...]:
-    known = [o for o in reference.opinions if o.first is not None and o.chain in side.scores]
-    return sweep([o.first or 0 for o in known], [side.scores[o.chain] for o in known])
-
-
-def _of_scores(store: Store, side: Side, reference: Side, question: Question) -> dict[str, Any]:
-    """Of steps that the reference spoke of; {} where there is none."""
-    labels, given = _labelled(side, reference)
-    if not labels:
-        return {}
-    roc, pr = sc.roc(labels, given), sc.precision_recall(labels, given)
-    told: dict[str, Any] = {
-        "n": len(labels),
-        "roc_auc": roc.area if roc else None,
-        "pr_auc": pr.area if pr else None,
-        **_held(labels, given),
-    }
-    if (known := _newest(store, side.who, question)) is not None:
-        made = {name: known.get(name) for name in ("kind", "against", "split", "steps", "date")}
-        told["recalibrated"] = {**made, **_held(labels, read(known)(given))}
-    return told
-
-
-def _held(labels: Sequence[int], scores: Sequence[float]) -> dict[str, Any]:
-    bins = sc.reliability(labels, scores)
-    return {
-        "brier": sc.brier(labels, scores),
-        "ece": sc.ece(labels, scores),
-        "reliability": [{"score": b.score, "share": b.share, "n": b.n} for b in bins],
-    }
-
-
-def _newest(store: Store, scorer: Who, question: Question) -> Mapping[str, Any] | None:
-    (id,) = scorer.names
-    model = store.model(id)
-    noted = model.meta.get("calibrations", ()) if model else ()
-    return next((known for known in reversed(noted) if known["question"] == question), None)
-
-
-def _labelled(side: Side, reference: Side) -> tuple[list[int], list[float]]:
-    """Of each step that the reference spoke of: 1 where it is well, and its score."""
-    pairs = [
-        (int(label != BAD), score)
-        for opinion in reference.opinions
-        for label, score in zip(opinion.steps, side.scores.get(opinion.chain, ()), strict=False)
-        if label is not None
-    ]
-    return [label for label, _ in pairs], [score for _, score in pairs]
+    return Tuned(settings.tune_split or "", settings.tune_by, chosen, len({o.chain for o in a.opinions}))

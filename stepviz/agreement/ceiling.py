@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 
 from stepviz.agreement import coefficients as co
@@ -116,11 +115,11 @@ def _pairs(chains: dict[str, list[Opinion]]) -> tuple[list[Row], int]:
 
 def _others(
     chains: dict[str, list[Opinion]], adjudicated: Sequence[Opinion], to_first: bool
-) -> tuple[dict[Named, Opinion], Counter[str]]:
+) -> tuple[dict[Named, Opinion], dict[str, int]]:
     """(chain, person) → what the others say of it; and how many of these were had which way."""
     ruled = {o.chain: o for o in adjudicated}
     found: dict[Named, Opinion] = {}
-    how: Counter[str] = Counter({"adjudicated": 0, "majority": 0, "tied": 0})
+    how = {"adjudicated": 0, "majority": 0, "tied": 0}
     for chain, said in chains.items():
         for own in said:
             others = [o for o in said if o.judge != own.judge]
@@ -199,10 +198,13 @@ def _same_items(
         for thing in known[0]:
             if not all(thing in labels for labels in known):
                 continue
-            person, others, *scores = (replace(labels[thing], thing=(thing, opinion.judge)) for labels in known)
-            sides = [(others, person)]
-            if scores:
-                sides += [(person, scores[0]), (replace(others, judge=person.judge), scores[0])]
+            person, others, *scores = (labels[thing] for labels in known)
+            own_thing = (thing, person.judge)
+            person = Said(person.problem, own_thing, person.judge, person.label)
+            sides = [(Said(person.problem, own_thing, others.judge, others.label), person)]
+            for score in scores:
+                instead = Said(person.problem, own_thing, person.judge, others.label)
+                sides += [(person, score), (instead, score)]
             i, n = persons.get(person.judge, 0), max(len(persons), 1)
             found += [(x, y, (k * n + i,)) for k, (x, y) in enumerate(sides)]
     names = tuple(f"{kind} {person}" for kind in kinds for person in persons or ("",))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 BINS = 10
+POINTS = 200  # of a curve that is drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,20 @@ def precision_recall(labels: Sequence[int], scores: Sequence[float]) -> Curve | 
     errors, doubts = 1 - np.asarray(labels), 1 - np.asarray(scores, float)
     precision, recall, at = precision_recall_curve(errors, doubts)
     return Curve(_told(recall), _told(precision), _told(1 - at), float(average_precision_score(errors, doubts)))
+
+
+def bounded(curve: Curve, points: int = POINTS) -> Curve:
+    """At most so many points of it, evenly along its length, both ends among them; the area stays that of the whole."""
+    n = len(curve.x)
+    if n <= points:
+        return curve
+    steps = np.abs(np.diff(curve.x)) + np.abs(np.diff(curve.y))
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    near = np.searchsorted(along, np.linspace(0, along[-1], points))
+    kept = sorted({0, n - 1, *(int(i) for i in np.minimum(near, n - 1))})[:points]
+    kept[-1] = n - 1
+    x, y = (tuple(line[i] for i in kept) for line in (curve.x, curve.y))
+    return Curve(x, y, tuple(curve.thresholds[i] for i in kept if i < len(curve.thresholds)), curve.area)
 
 
 def brier(labels: Sequence[int], scores: Sequence[float]) -> float:

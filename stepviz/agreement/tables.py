@@ -128,11 +128,11 @@ class Tables:
         people = int(self.entries[:, 2:4].max(initial=0))
         size = at_once(max(self._size * len(wanted), self.problems))
         for weights, persons in draws(self.problems, self.groups, people, at_once=size, alone=self.apart):
-            found = {}
+            found, drawn = {}, np.ascontiguousarray(weights.T)
             for counted in wanted:
                 flat = np.zeros((self._size, len(weights)))
                 for (i, j), used, matrix in sums[counted]:
-                    flat[used] += (matrix @ weights.T) * (persons[:, i] * persons[:, j])
+                    flat[used] += (matrix @ drawn) * (persons[:, i] * persons[:, j])
                 found[counted] = flat.T.reshape(-1, *self._shape)
             yield found
 
