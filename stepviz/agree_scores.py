@@ -26,14 +26,31 @@ class Side:
     scores: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
-def labelled(side: Side, reference: Side) -> Labelled:
-    """Of each step that the reference spoke of: 1 where it is well or 0, and its score by the side."""
-    found = [
-        (int(label != BAD), score, opinion.problem, opinion.judge)
+@dataclass(frozen=True, slots=True)
+class ScoredStep:
+    """A step that somebody labelled, 1: it is well, 0: an error, and its score."""
+
+    problem: str
+    chain: str
+    step: int
+    judge: str
+    label: int
+    score: float
+
+
+def scored_steps(side: Side, reference: Side) -> list[ScoredStep]:
+    """Each step that the reference spoke of, one entry a label."""
+    return [
+        ScoredStep(opinion.problem, opinion.chain, i, opinion.judge, int(label != BAD), score)
         for opinion in reference.opinions
-        for label, score in zip(opinion.steps, side.scores.get(opinion.chain, ()), strict=False)
+        for i, (label, score) in enumerate(zip(opinion.steps, side.scores.get(opinion.chain, ()), strict=False), 1)
         if label is not None
     ]
+
+
+def labelled(side: Side, reference: Side) -> Labelled:
+    """Of each step that the reference spoke of: 1 where it is well or 0, and its score by the side."""
+    found = [(at.label, at.score, at.problem, at.judge) for at in scored_steps(side, reference)]
     return Labelled(*zip(*found, strict=True)) if found else Labelled((), (), (), ())
 
 
