@@ -165,17 +165,19 @@ def _convincing(c: Candidate, _: StudyConfig) -> float:
 def with_gold(chains: Sequence[str], gold: Sequence[str], config: StudyConfig) -> list[tuple[str, bool]]:
     """(chain, gold) with gold items spread evenly among the others, as many as the share asks for.
 
-    StepvizError where there are too few of them.
+    gold: those of the chains whose labels are known; which of them are chosen is drawn, and the rest are items like
+    the others. StepvizError where there are too few.
     """
-    others = [chain for chain in chains if chain not in set(gold)]
-    wanted = round(config.gold_share * len(others) / (1 - config.gold_share))
+    wanted = round(config.gold_share * len(chains))
     if wanted > len(gold):
         raise Unfit(
             "gold_share",
             f"a gold share of {config.gold_share:g} takes {wanted} chains of known labels, and there are {len(gold)}",
         )
-    places = {round((i + 0.5) * len(others) / wanted) for i in range(wanted)} if wanted else set()
-    chosen, items = iter(Random(config.seed).sample(list(gold), wanted)), []
+    drawn = Random(config.seed).sample(list(gold), wanted)
+    others = [chain for chain in chains if chain not in set(drawn)]
+    places = {round((i + 0.5) * len(others) / wanted) for i in range(wanted)}
+    chosen, items = iter(drawn), []
     for place, chain in enumerate(others):
         if place in places:
             items.append((next(chosen), True))

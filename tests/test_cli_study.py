@@ -104,7 +104,7 @@ def test_a_guideline_is_a_text_with_versions(url: str, tmp_path: Path) -> None:
         (("--arm", "pit=many", "--scorer", "tiny/sorm"), "NAME or NAME=WEIGHT"),
         (("--gold-share", "0.2"), "say whose"),
         (("--gold-share", "0.2", "--gold-by", "tiny/sorm"), "no known labels"),
-        (("--gold-share", "0.9", "--gold-by", "expert"), "takes 54 chains of known labels, and there are 2"),
+        (("--gold-share", "0.9", "--gold-by", "expert"), "takes 7 chains of known labels, and there are 2"),
         (("--guideline", "/nowhere.txt"), "cannot be read as text"),
         (("--ask", "nice"), "questions are correct"),
         (("--chain", "nothing"), "there is no chain nothing"),

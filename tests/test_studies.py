@@ -49,13 +49,20 @@ def test_arms_are_drawn_by_item_and_person_and_by_their_weights() -> None:
 
 
 def test_gold_items_are_spread_among_the_others() -> None:
-    """A fifth gold of ten items: eight others, gold before the second and the sixth of their halves."""
-    items = with_gold("abcdefgh", "xyz", StudyConfig(gold_share=0.2))
+    """A fifth gold of ten items: eight others, gold before the third and the seventh of them, amid their halves."""
+    items = with_gold("abcdefghxy", "xy", StudyConfig(gold_share=0.2))
     assert "".join(chain if not gold else "*" for chain, gold in items) == "ab*cdef*gh"
-    assert len({chain for chain, gold in items if gold}) == 2
-    assert with_gold("abx", "x", StudyConfig()) == [("a", False), ("b", False)]
+    assert {chain for chain, gold in items if gold} == {"x", "y"}
+    assert with_gold("abx", "x", StudyConfig()) == [("a", False), ("b", False), ("x", False)]
     with pytest.raises(StepvizError, match="takes 2 chains of known labels, and there are 1"):
-        with_gold("abcdefgh", "x", StudyConfig(gold_share=0.2))
+        with_gold("abcdefghx", "x", StudyConfig(gold_share=0.2))
+
+
+def test_chains_that_are_known_and_not_drawn_are_items_like_the_others() -> None:
+    """The exact judge knows all of them."""
+    items = with_gold("abcdefghij", "abcdefghij", StudyConfig(gold_share=0.2))
+    assert sorted(chain for chain, _ in items) == list("abcdefghij")
+    assert [place for place, (_, gold) in enumerate(items) if gold] == [2, 7]
 
 
 @pytest.mark.parametrize(
