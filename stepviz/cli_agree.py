@@ -12,24 +12,16 @@ from stepviz.cli_output import Db, Json, emit
 from stepviz.errors import StepvizError
 
 if TYPE_CHECKING:
-    from stepviz.agree import Compared
     from stepviz.agreement.square import Step
-    from stepviz.agreement.tables import Number
 
 Source = Annotated[str | None, typer.Option(help="only problems of this source")]
 Question = Annotated[str, typer.Option(help="correct: is the step? solvable: can it still be solved?")]
-PARTS = {
-    "detection": "does it go wrong?",
-    "localisation": "where first, if both see an error",
-    "processbench": "ProcessBench",
-    "by_step": "step by step",
-}
-SCORES = ("roc_auc", "pr_auc", "brier", "ece")
-NAMES = {"error_acc": "erroneous", "correct_acc": "correct", "within_one": "within one", "ac1": "AC1", "f1": "F1"}
 
 
 def agree(
-    a: Annotated[str, typer.Option(help="a person, a data set's people (stepverify/*), a scorer, rollouts, exact, …")],
+    a: Annotated[
+        str, typer.Option(help="a person, a study's people (study:NAME), a data set's, a scorer, rollouts, exact")
+    ],
     b: Annotated[str, typer.Option(help="the same; a itself: the people of a group among themselves")],
     db: Db = None,
     json: Json = False,
@@ -38,24 +30,34 @@ def agree(
     split: Annotated[str | None, typer.Option(help="only problems of this split")] = None,
     threshold: Annotated[float | None, typer.Option(help="a scorer's: at or below it a step is an error (0.5)")] = None,
     tune_split: Annotated[
-        str | None, typer.Option(help="take the threshold with the best F1 against a on this split")
+        str | None, typer.Option(help="take the threshold that is best against a on this split: see --tune-by")
     ] = None,
+    tune_by: Annotated[str, typer.Option(help="f1 (ProcessBench's), step_f1, balanced, kappa")] = "f1",
+    by: Annotated[list[str] | None, typer.Option(help="arm, position, source; may be repeated")] = None,
+    ceiling: Annotated[bool, typer.Option("--ceiling", help="people among each other, the scorer beside them")] = False,
+    sweep: Annotated[bool, typer.Option("--sweep", help="a scorer's thresholds")] = False,
 ) -> None:
     """How far two judges of steps agree: first errors, steps, ProcessBench's F1, a scorer's calibration; with 95 %
-    intervals over problems. a is the reference where one of the two is."""
+    intervals over problems. a is the reference where one of the two is. --json has every table."""
     from db.store import open_store
     from stepviz.agree import Settings, compare
+    from stepviz.agreement.thresholds import CHOICES
+    from stepviz.cli_agree_text import TITLES, text
 
+    if unknown := [kind for kind in by or () if kind not in TITLES]:
+        raise StepvizError(f"--by is {', '.join(TITLES)}, not {unknown[0]!r}")
+    if tune_by not in CHOICES:
+        raise StepvizError(f"--tune-by is {', '.join(CHOICES)}, not {tune_by!r}")
     if threshold is not None and not 0 <= threshold <= 1:
         raise StepvizError(f"--threshold is a score between 0 and 1, not {threshold:g}")
     if threshold is not None and tune_split is not None:
         raise StepvizError("--threshold and --tune-split both say where the threshold is: give one")
     if tune_split is not None and split in (None, tune_split):
         raise StepvizError("--tune-split chooses on one split what --split tells of another: name two")
-    settings = Settings(a, b, _asked(question), source, split, threshold, tune_split)
+    settings = Settings(a, b, _asked(question), source, split, threshold, tune_split, tune_by)
     with open_store(db) as store:
         found = compare(store, settings)
-        emit(found.told(), json, lambda: text(found))
+        emit(found.told(), json, lambda: text(found, by or (), ceiling=ceiling, sweep=sweep))
 
 
 def calibrate(
@@ -129,35 +131,3 @@ def _asked(question: str) -> Literal["correct", "solvable"]:
     if question not in ("correct", "solvable"):
         raise StepvizError(f"--question is correct or solvable, not {question!r}")
     return question
-
-
-def text(compared: Compared) -> str:
-    """For people."""
-    settings, found = compared.settings, compared.report
-    among = settings.a == settings.b
-    head = f"{settings.a} among themselves" if among else f"{settings.a} (reference) and {settings.b}"
-    lines = [f"{head}, {settings.question}: {found.problems} problems, {found.chains} chains, {found.steps} steps"]
-    for side, at in compared.thresholds.items():
-        lines.append(f"  {side} at the threshold {at:.3g}")
-    for part, title in PARTS.items():
-        numbers = getattr(found, part)
-        if numbers:
-            to_the_first = part == "by_step" and settings.question == "correct"
-            lines.append(title + (", to each one's first error" if to_the_first else ""))
-            lines += [f"  {NAMES.get(name, name):<12} {_number(number)}" for name, number in numbers.items()]
-    for side, known in compared.scores.items():
-        lines.append(f"scores of {side}, {known['n']} steps")
-        lines += [f"  {name:<12} {known[name]:.3f}" for name in SCORES if known[name] is not None]
-        if (again := known.get("recalibrated")) is not None:
-            lines.append(
-                f"  recalibrated ({again['kind']}, {again['steps']:,} steps of {again['split']}, {again['against']}):"
-            )
-            lines += [f"  {name:<12} {again[name]:.3f}" for name in ("brier", "ece")]
-    return "\n".join(lines)
-
-
-def _number(number: Number) -> str:
-    if number.value is None:
-        return f"undefined: {number.why} (n = {number.n})"
-    span = f" [{number.low:.3f}, {number.high:.3f}]" if number.low is not None else f" ({number.why})"
-    return f"{number.value:.3f}{span} (n = {number.n})"

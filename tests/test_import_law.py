@@ -125,6 +125,7 @@ LEVELS = (
         "stepviz.ui",
         "stepviz.cli",
         "stepviz.cli_agree",
+        "stepviz.cli_agree_text",
         "stepviz.cli_chains",
         "stepviz.cli_compare",
         "stepviz.cli_datasets",
