@@ -12,6 +12,7 @@ PAGES = (
     ("explore", "Explore", "/"),
     ("refine", "Refine", "/refine"),
     ("annotate", "Annotate", "/annotate"),
+    ("studies", "Studies", "/studies"),
     ("import", "Import", "/import"),
     ("datasets", "Datasets", "/datasets"),
     ("train", "Train", "/train"),
