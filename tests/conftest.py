@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from db.store import Store
     from tests.compare_cases import Students
+    from tests.intent_cases import Served
     from tests.ui_cases import Filled
 
 pytest_plugins = ["tests.chromium"]
@@ -48,6 +49,15 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
     with open_store(f"sqlite:///{tmp_path}/ui.db") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The app as a process, with accounts."""
+    from tests.intent_cases import serving
+
+    with serving(tmp_path_factory.mktemp("served")) as running:
+        yield running
 
 
 @pytest.fixture

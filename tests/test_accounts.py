@@ -15,6 +15,8 @@ from db.store import open_store
 from stepviz import accounts
 from stepviz.accounts import SignIn, checked_name, hashed
 from stepviz.errors import StepvizError
+from stepviz.ui.sign_in import signing_in
+from stepviz.ui.signed_in import named
 from tests.store_cases import new_url
 
 RIGHT, WRONG = "correct horse battery", "wrong horse battery"
@@ -49,9 +51,29 @@ def test_who_has_the_password_signs_in(door: SignIn) -> None:
     assert not tries(door, "Ana", RIGHT + "x" * 5000)
 
 
+def test_a_name_is_the_same_by_whichever_keyboard(door: SignIn) -> None:
+    """Å may be typed as one character or as two; the session has the name as it was typed."""
+    door.store.add_user(checked_name("A\u030ase"), "annotator", hashed(RIGHT))
+    for typed in ("\u00c5se", "A\u030ase", " a\u030aSE "):
+        assert tries(door, typed, RIGHT)
+        assert named(door.store, typed).name == "\u00c5se"
+
+
+def test_how_long_a_name_waits(door: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(accounts.time, "monotonic", lambda: clock[0])
+    for _ in range(4):
+        tries(door, "Ana", WRONG)
+        clock[0] += door.wait_s("ANA")
+    tries(door, "Ana", WRONG)
+    assert (door.wait_s("Ana"), door.wait_s("bob")) == (4, 0)
+    clock[0] += 3
+    assert door.wait_s(" ana ") == 1
+
+
 def test_gradio_awaits_it(door: SignIn) -> None:
     """What it does not know for a coroutine function it calls, and takes the coroutine for a yes."""
-    assert inspect.iscoroutinefunction(door.check)
+    assert inspect.iscoroutinefunction(signing_in(door.store))
 
 
 def test_a_disabled_user_does_not(door: SignIn) -> None:
