@@ -46,8 +46,9 @@ class Training:
     mixed: bool = False
 
     def makes(self, options: Mapping[str, Option]) -> str:
-        """The role of the model: what learns soft labels estimates V, as an ORM does, whatever the dataset's recipe."""
-        return "orm" if options.get("soft") else self.role
+        """The role of the model: what learns shares of rollouts estimates V, as an ORM does, whatever the dataset's
+        recipe; what learns shares of people stays a step reward model."""
+        return "orm" if options.get("soft") and self.role != "prm" else self.role
 
     @property
     def asks(self) -> bool:

@@ -9,6 +9,7 @@ Choices:
    probability, σ(z₁ − z₀), with one row more.
 2. The loss is the mean over the steps that have a label: of a batch, not of each chain.
 3. Soft labels: the target is k/n, so the model estimates V whatever the dataset's recipe, and its role is an ORM's.
+   Where k of n people call a step right it is no V, and the role stays a step reward model's.
    Of a dataset that is balanced by its labels it is V with that balance: build with --no-balance for V itself.
 4. A share of the problems is held out, by a hash of the prompt, and the trained model judged on them; where the
    labels are balanced by masking, so are those it is judged on. Soft labels are judged as V: above 1/2 or not.
@@ -46,7 +47,7 @@ HELD_OUT = 0.1
 class Recipe:
     """What `python -m training NAME` reads and makes."""
 
-    role: str  # stepviz.reward.ROLES; with soft labels an ORM's
+    role: str  # stepviz.reward.ROLES; with soft labels of rollouts an ORM's
     datasets: tuple[str, ...]  # recipes of datasets that it learns from
 
 
@@ -88,7 +89,7 @@ def run(
         raise StepvizError(f"every chain is longer than {settings.length} tokens; raise --length")
     check_memory(model)
     spent = _fit(model, tokenizer, pack(fitting, settings.length, settings.seed), out, settings, report)
-    role = "orm" if soft else recipe.role
+    role = "orm" if soft and recipe.role != "prm" else recipe.role
     said = {"role": role, "estimates": ESTIMATES[role]} | ({"template": template} if template else {})
     head_of(model).to(model.dtype)  # as it will be read, and judged below
     save(model, tokenizer, out, said)
@@ -99,7 +100,7 @@ def run(
         "left_out_too_long": len(made) - len(fitting),
         "labelled_steps": sum(label != IGNORED for d in fitting for label in d.labels),
         **spent,
-        "held_out": figures(_scorer(model, tokenizer, role), judged, soft),
+        "held_out": figures(_scorer(model, tokenizer, role), judged, soft) | _against(role, soft),
     }
 
 
@@ -175,6 +176,11 @@ def figures(scorer: Scorer, chains: Sequence[Labelled], soft: bool = False) -> d
         "auc_position": _auc([row[0] for row in rows], [row[2] for row in rows]),
         "last_step": _figures([row[0] for row in last], [row[1] for row in last]),
     }
+
+
+def _against(role: str, soft: bool) -> dict[str, str]:
+    """What soft labels of a step reward model are: shares of people."""
+    return {"against": "called right by more than half"} if soft and role == "prm" else {}
 
 
 def _of_v(targets: list[float], scores: list[float]) -> dict[str, Any]:
