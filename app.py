@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import logging
 import sys
 
 from db.session import store_url
@@ -54,6 +55,7 @@ def say(line: str) -> None:
 
 def main() -> None:
     given = arguments()
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")  # when somebody was refused, too
     try:
         say(f"opening the store {store_url(given.db).render_as_string()}")
         store = open_store(given.db)

@@ -69,6 +69,7 @@ def test_who_has_not_signed_in_gets_the_form_to_sign_in(served: Served, path: st
     if answer.status_code == 200:
         assert '"auth_required":true' in answer.text
         assert '"components":[]' in answer.text
+        assert "has to wait" in answer.text, "what becomes of many tries is said before the first"
     else:
         assert answer.status_code in (401, 404)
 

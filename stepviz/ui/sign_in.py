@@ -9,9 +9,12 @@ from starlette.exceptions import HTTPException
 
 from db.store import Store
 from stepviz.accounts import SignIn
+from stepviz.ui.page import stylesheets
 
-# Gradio's form shows this sentence always, and no other than its own where a try failed
-MESSAGE = "stepviz<br><small>After three wrong passwords each further try takes longer, up to a minute.</small>"
+# Gradio's form shows this always, and where a try failed a sentence of its own and no other; our style sheets come by
+# it, too: what `head` brings is for who has signed in
+_WORDS = "<b>stepviz</b>After three wrong passwords a name has to wait before the next try, up to a minute."
+MESSAGE = f'<span id="sv-sign-in">{stylesheets()}{_WORDS}</span>'
 
 
 def signing_in(store: Store) -> Callable[[str, str], Awaitable[bool]]:
