@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from stepviz.agreement import first_errors, step_labels
 from stepviz.agreement.opinions import Opinion
+from stepviz.agreement.report import shared
 from stepviz.agreement.step_labels import ERROR, FINE
 from stepviz.agreement.tables import Said, pairs_among, pairs_between
 
@@ -88,14 +89,19 @@ class Listed:
     def chains(self) -> int:
         return len(self.places)
 
+    @property
+    def problems(self) -> int:
+        return len({place.problem for place in self.places})
+
 
 @dataclass(frozen=True)
 class Cells:
     """All pairs of a comparison; a cell is looked up by its name.
 
-    sources: of a problem, for parts by source.
+    spoken: (problem, chain) of which both said anything, the cell "chains". sources: of a problem, for parts by source.
     """
 
+    spoken: Sequence[tuple[str, str]]
     detected: Sequence[tuple[Said, Said]]
     firsts: Sequence[tuple[Said, Said]]
     steps: Sequence[tuple[Said, Said]]
@@ -107,6 +113,8 @@ class Cells:
 
     def of(self, cell: str, part: str = "") -> Listed:
         """part: "arm:blind", "position:6–8", "source:gsm8k"; all where it is empty. KeyError for unknown names."""
+        if cell == "chains" and not part:
+            return Listed(tuple(Place(*at, ()) for at in self.spoken), len(self.spoken), len(self.spoken))
         kinds = (self.detected, DETECTED), (self.firsts, FIRSTS), (self.steps, STEPS)
         found = next(((pairs, fits[cell]) for pairs, fits in kinds if cell in fits), None)
         if found is None:
@@ -146,7 +154,11 @@ def cells(
     def pairs(said: Callable[[Iterable[Opinion]], list[Said]]) -> list[tuple[Said, Said]]:
         return pairs_among(said(ours)) if theirs is None else pairs_between(said(ours), said(theirs))
 
-    return Cells(pairs(first_errors.said_at_all), pairs(first_errors.said), pairs(step_labels.said), sources or {})
+    both = shared(ours, theirs, lambda o: o.chain)
+    spoken = list(dict.fromkeys((o.problem, o.chain) for o in ours if o.chain in both))
+    return Cells(
+        spoken, pairs(first_errors.said_at_all), pairs(first_errors.said), pairs(step_labels.said), sources or {}
+    )
 
 
 def listed(pairs: Iterable[tuple[Said, Said]], *, where: bool = True) -> Listed:

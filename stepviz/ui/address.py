@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 RESULTS = ("solved", "mixed", "unsolved", "disputed", "unsampled")
 _TEXTS = ("problem", "chain", "q", "source", "origin", "answer", "scorer", "engine", "tokenizer", "by", "by_tokenizer")
 SORTS = ("number", "value", "pit", "length")
+_ZERO = (("skip", 0), ("passed", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class Address:
     `skip` is how many problems the list has passed over. `scorer` is the id or the spec of the model whose scores
     are drawn, `t` the threshold at or below which a score makes a predicted pit. `engine` is the spec of the model that
     samples, where it is not the app's; `by` the one whose rollouts measure chains, where it is not each chain's own.
-    `tokenizer` and `by_tokenizer` are theirs: a hub id or a folder, of a server's model only.
+    `tokenizer` and `by_tokenizer` are theirs: a hub id or a folder, of a server's model only. `agree` and `cell` name
+    the chains behind a number of agreement (agreement_at.Door), of which the list has passed over `passed`.
     """
 
     problem: str = ""
@@ -37,11 +39,14 @@ class Address:
     tokenizer: str = ""
     by: str = ""
     by_tokenizer: str = ""
+    agree: str = ""
+    cell: str = ""
+    passed: int = 0
 
     def query(self) -> str:
         """`?problem=…&chain=…`, or nothing at all for the bare page."""
         pairs = [(f.name, getattr(self, f.name)) for f in fields(self)]
-        kept = [(name, str(value)) for name, value in pairs if value not in ("", None) and (name, value) != ("skip", 0)]
+        kept = [(name, str(value)) for name, value in pairs if value not in ("", None) and (name, value) not in _ZERO]
         return "?" + urlencode(kept) if kept else ""
 
 
@@ -56,6 +61,9 @@ def parse(query: str) -> Address:
         skip=_natural(given.get("skip")) or 0,
         sort=given["sort"] if given.get("sort") in SORTS else "",
         t=_share(given.get("t")),
+        agree=given.get("agree", "")[:2000],
+        cell=given.get("cell", "")[:500],
+        passed=_natural(given.get("passed")) or 0,
     )
 
 

@@ -17,6 +17,7 @@ from stepviz.ui import (
     render_chain,
     render_chains,
     render_dialogs,
+    render_doors,
     render_engines,
     render_head,
     render_legend,
@@ -32,6 +33,7 @@ from stepviz.ui.rows import ChainPage, Head, RunLine
 from stepviz.ui.servers import reached
 from stepviz.ui.status import head_of, run_here
 from stepviz.ui.view_chain import chain_page, missing_page, problem_page
+from stepviz.ui.view_doors import door_list, door_of, opening
 from stepviz.ui.view_measure import SIZES, how_to_measure, next_size
 from stepviz.ui.views import chain_list, problem_list
 from stepviz.ui.workbench import SAMPLE_N, Workbench
@@ -147,6 +149,11 @@ class Explore:
             return Here(at, None, None, None, bench, "This problem is not here")
         if at.chain and (chain is None or (problem and chain.chain.problem_id != problem.id)):
             return Here(at, problem, None, None, bench, "This chain is not here")
+        of = door_of(at)
+        if of is not None and problem is None and chain is None:  # the first chain behind the number, once it is known
+            first = opening(bench, of, at)
+            if first is None or (chain := store.chain(first.chain)) is None:
+                return Here(at, None, None, None, bench)
         if problem is None:
             problem = store.problem(chain.chain.problem_id) if chain else opening_problem(bench, at)
         if problem and chain is None:
@@ -177,12 +184,16 @@ class Explore:
         return Update({"problems": render_head.problems(problem_list(here.bench, here.at))})
 
     def chains(self, here: Here, _sent: Mapping[str, Any]) -> Update:
+        if (of := door_of(here.at)) is not None:
+            return Update({"chains": render_doors.listed(door_list(here.bench, of, here.at))})
         if here.problem is None:
             return Update({"chains": render_chains.chains(None)})
         busy = bool(here.run and here.run.active and here.run.kind == "sample")
         return Update({"chains": render_chains.chains(chain_list(here.bench, here.at, here.problem, busy))})
 
     def view(self, here: Here, _sent: Mapping[str, Any]) -> Update:
+        if here.problem is None and not here.missing and door_of(here.at) is not None:
+            return Update({"view": render_doors.nothing_open()})
         return Update({"view": render_chain.view(self.page(here))})
 
     def page(self, here: Here, listed: int | None = None) -> ChainPage | None:
@@ -200,7 +211,12 @@ class Explore:
         head, here = self.fresh(here)
         if head.seen == sent.get("seen"):
             return Update(reply=reply("poll"))
-        return Update({"top": render_head.head(head)} | self.both(here, sent).html)
+        return Update({"top": render_head.head(head)} | self.moved(here, sent).html)
+
+    def moved(self, here: Here, sent: Mapping[str, Any]) -> Update:
+        """What a run or a decision changes here. The chains behind a number stay as they were counted until they are
+        asked for again: every draw that comes in would have them read anew."""
+        return self.view(here, sent) if door_of(here.at) else self.both(here, sent)
 
     def dialog(self, here: Here, show: actions.Dialog, sent: Mapping[str, Any]) -> Update:
         page = self.page(here, listed=10_000)
@@ -250,7 +266,7 @@ class Explore:
         """The page as it is after an action: header, panes, and the dialog again where it stays open."""
         here = self.here(replace(at, chain=done.chain) if done.chain else at)
         head, here = self.fresh(here)
-        update = self.both(here, {})
+        update = self.moved(here, {})
         update.html["top"] = render_head.head(head)
         if done.again and here.chain:
             body = render_dialogs.steps(

@@ -37,9 +37,9 @@ _nonce = itertools.count(int(time.time() * 1000))
 
 @dataclass(slots=True)
 class Update:
-    """New HTML by widget, and what to tell the browser beside it."""
+    """New HTML by widget (of a plot: its figure), and what to tell the browser beside it."""
 
-    html: dict[str, str] = field(default_factory=dict)
+    html: dict[str, Any] = field(default_factory=dict)
     reply: str = ""
 
     def error(self, message: str) -> Update:
@@ -132,7 +132,9 @@ def widget(name: str, value: str, scripts: tuple[str, ...] = (), hub: bool = Fal
     )
 
 
-def connect(store: Store, hub: gr.HTML, widgets: Mapping[str, gr.HTML], act: Act, *, everybody: bool = False) -> None:
+def connect(
+    store: Store, hub: gr.HTML, widgets: Mapping[str, gr.HTML | gr.Plot], act: Act, *, everybody: bool = False
+) -> None:
     """Every action of the page goes through one handler; what it leaves out stays as it is in the browser.
 
     everybody: annotators may, too; else an admin, or the one user of an app without accounts.

@@ -8,6 +8,8 @@ from stepviz.ui.render_curve import LINE, NO_LINE, axis, curve, pit_tag
 from stepviz.ui.render_inspector import inspector
 from stepviz.ui.render_likely import likely_tag
 from stepviz.ui.render_scores import cells, estimates, heads
+from stepviz.ui.render_voices import heads as voice_heads
+from stepviz.ui.render_voices import marks, said_first, widths
 from stepviz.ui.rows import ChainPage, ExactMark, Label, RunLine, StepRow
 
 _HINTS = (
@@ -66,7 +68,7 @@ def view(v: ChainPage | None) -> str:
     hints = _HINTS.replace("{predicted}", by + _predicted(v))
     scored = f"--n:{len(v.columns)};--t:{v.threshold:g};" if v.columns else ""
     longest = max(len(f"{r.value.k}/{r.value.n}") if r.value else 0 for r in v.rows)  # of k/n: it sets the column
-    sizes = attrs(style=f"{scored}--kn:{longest}", data_scorer=v.drawn.spec if v.drawn else None)
+    sizes = attrs(style=f"{scored}--kn:{longest}{widths(v.voices)}", data_scorer=v.drawn.spec if v.drawn else None)
     return (
         f'{_head(v)}{run_bar(v.run)}{_grown(v)}{_foreign(v)}<div class="work">'
         f'<div class="tab {" ".join(css).strip()}"{sizes} role="grid" aria-label="Steps">{columns(v)}{rows}{notes}'
@@ -218,7 +220,7 @@ def columns(v: ChainPage | None) -> str:
         '<div class="row hd" role="row"><span class="no"></span><span class="tx">step</span>'
         f'<div class="trk">{axis(v.drawn if v else None, v.threshold if v else 0)}</div>'
         f'<span class="mv">measured</span><span class="sc">{scores}</span><span class="hu">people</span>'
-        '<span class="xx">exact</span><span></span></div>'
+        f'<span class="xx">exact</span><span class="ag">{voice_heads(v.voices) if v else ""}</span></div>'
     )
 
 
@@ -242,7 +244,7 @@ def step_row(v: ChainPage, i: int, text: str = "", kept: bool = False) -> str:
         f'<div class="trk"><div>{curve(row, before, line)}</div></div>'
         f'<span class="mv">{k_of_n(row.value, row.sequential)}</span>'
         f'<span class="sc">{cells(row, v.drawn)}</span><span class="hu">{_people(row.labels)}</span>'
-        f'<span class="xx">{exact}</span><span></span>'
+        f'<span class="xx">{exact}</span><span class="ag">{marks(v.voices, i)}</span>'
         f'<div class="insp">{inspected}</div></div>'
     )
 
@@ -261,6 +263,7 @@ def _tags(v: ChainPage, row: StepRow) -> str:
         )
     if v.drawn and row.score is not None:
         tags.append(pit_tag(row, v.drawn, v.threshold))
+    tags.append(said_first(v.voices, row.number))
     return f'<span class="tags">{"".join(tags)}</span>'
 
 

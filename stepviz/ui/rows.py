@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from stepviz.glore import Counting
 from stepviz.posterior import Sure
@@ -255,6 +256,21 @@ class Likely:
 
 
 @dataclass(frozen=True, slots=True)
+class Voice:
+    """What one of two who are held against each other says of a chain. side: "A" or "B"; shape: of its marks.
+
+    steps: of step 1 … n 1, 0, −1, or None where nothing is said. first: the first wrong step, 0: none is wrong, None:
+    not known.
+    """
+
+    side: str
+    name: str
+    shape: Literal["person", "predicted", "measured", "exact"]
+    steps: tuple[int | None, ...]
+    first: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class StepRow:
     """Row i of a chain; row 0 is the question."""
 
@@ -320,6 +336,7 @@ class ChainPage:
     tex: bool = False
     notes: tuple[str, ...] = field(default=())  # "lucky: a wrong step, a right answer"
     missing: str = ""  # the address names something that is not here
+    voices: tuple[Voice, ...] = ()  # of two judges, where the chain was opened from a number of their agreement
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from stepviz.ui.engine_choice import name_of, whose
 from stepviz.ui.mathtext import has_tex, note_around
 from stepviz.ui.pits import Marks, likely_of, marks_of, others
 from stepviz.ui.rows import AnswerShare, ChainPage, EquationMark, ExactMark, Label, Parent, RunLine, Scorer, StepRow
+from stepviz.ui.view_doors import door_of, steps_behind, voices
 from stepviz.ui.view_measure import cost_from, measure_cost, seconds_of, spoken
 from stepviz.ui.view_scores import by_model, columns, predicted, scorers
 from stepviz.ui.views import parent_of, separator_of
@@ -97,6 +98,9 @@ def chain_page(
     cost = measure_cost(asked.row.chain, asked.values, asked.draws, bench.sampling.max_tokens)
     by, own = _name(shown.model_id if shown else ""), theirs.own(chain)
     foreign = own is not None and (shown.model_id != own.id if shown else theirs.spec(chain) != own.spec)
+    door = door_of(at)
+    heard = voices(bench, door, row, chain) if door else ()
+    about = steps_behind(bench, door, chain.chain.id) or sorted(v.first for v in heard if v.first) if door else ()
     return ChainPage(
         problem=row.id,
         rows=rows,
@@ -110,7 +114,7 @@ def chain_page(
         answer=chain.verdict.answer,
         gold=row.answer,
         meta=meta_of(bench, chain, "" if foreign else by),
-        selected=_focus(at, known, len(rows), likely.step if likely else pit),
+        selected=_focus(at, known, len(rows), likely.step if likely else pit, next(iter(about), None)),
         measured=all(v.n >= MEASURE_N or v.terminal for v in asked.values),
         measure_n=MEASURE_N,
         cost=spoken(cost),
@@ -129,6 +133,7 @@ def chain_page(
         blocked="" if row.answer else "This problem has no gold answer, so no continuation can be judged.",
         tex=tex,
         notes=notes_of(known, likely is not None and likely.step == len(rows)),
+        voices=heard,
     )
 
 
@@ -273,10 +278,13 @@ def notes_of(known: Known, beyond: bool = False) -> tuple[str, ...]:
     return (lucky,) * bool(known.judgement and known.judgement.lucky) + (stops,) * beyond
 
 
-def _focus(at: Address, known: Known, n_rows: int, otherwise: int | None) -> int:
-    """The step in the address, else the first pit, else the likely or the predicted one, else the question."""
+def _focus(at: Address, known: Known, n_rows: int, otherwise: int | None, about: int | None = None) -> int:
+    """The step in the address, else what a number is about, else the first pit, else the likely or the predicted one,
+    else the question."""
     if at.step is not None and at.chain == known.row.chain.id:
         return min(at.step, n_rows - 1)
+    if about is not None:
+        return min(about, n_rows - 1)
     return min(known.marks.pits, default=min(otherwise or 0, n_rows - 1))
 
 

@@ -4,7 +4,7 @@
   if (sv.explore) return;
   sv.explore = true;
   const $ = (s) => document.querySelector(s), all = (s) => [...document.querySelectorAll(s)];
-  const ours = ["problem", "chain", "step", "q", "source", "result", "skip", "origin", "answer", "sort", "scorer", "t", "engine", "tokenizer", "by", "by_tokenizer"];
+  const ours = ["problem", "chain", "step", "q", "source", "result", "skip", "origin", "answer", "sort", "scorer", "t", "engine", "tokenizer", "by", "by_tokenizer", "agree", "cell", "passed"];
   const params = () => new URLSearchParams(location.search);
   let retried = null, open = { chain: null, i: 0 };
 
@@ -39,14 +39,16 @@
     keep();
   }
 
+  const NO_DOOR = { agree: null, cell: null, passed: null }; // the chains behind a number are left
   function openProblem(id) {
-    push({ problem: id, chain: null, step: null, answer: null, origin: null });
+    push({ problem: id, chain: null, step: null, answer: null, origin: null, ...NO_DOOR });
     open = { chain: null, i: 0 };
     mark(".prow", "problem", id);
     sv.act("problem");
   }
-  function openChain(id, step = null) { // with a step: on the way from chain to chain, which is no page of its own
-    (step === null ? push : replace)({ chain: id, step });
+  function openChain(id, step = null, of = null) { // with a step: on the way from chain to chain, which is no page of its own
+    (step === null ? push : replace)({ chain: id, step, ...(of && { problem: of }) }); // of: another problem's, behind a number
+    if (of) mark(".prow", "problem", of);
     mark(".crow", "chain", id);
     sv.act("chain");
   }
@@ -100,7 +102,14 @@
     mark(".crow", "chain", chain);
     if (chain && chain === params().get("chain")) replace({ step: open.i });
   };
-  sv.on_chains = () => {
+  let asking = 0;
+  function askAgain(element) { // chains behind a number that is computed still; an answer like the last one says nothing
+    clearTimeout(asking);
+    if (!element.querySelector("[data-waiting]")) return;
+    asking = setTimeout(() => { sv.act(params().get("chain") ? "chains" : "open"); asking = setTimeout(() => askAgain(element), 2000); }, 500);
+  }
+  sv.on_chains = (element) => {
+    askAgain(element);
     const on = params().get("chain");
     if (on) mark(".crow", "chain", on);
     sampleCount(remembered("stepviz-sample"));
@@ -120,7 +129,7 @@
     const list = all(selector), i = list.findIndex((r) => r.classList.contains("on"));
     return list[i < 0 ? 0 : Math.max(0, Math.min(list.length - 1, i + by))];
   }
-  function stepChain(by) { const to = neighbour("#chains .crow[data-chain]", by); if (to) openChain(to.dataset.chain, Math.max(0, current())); }
+  function stepChain(by) { const to = neighbour("#chains .crow[data-chain]", by); if (to) openChain(to.dataset.chain, to.dataset.of ? "" : Math.max(0, current()), to.dataset.of); }
   function stepProblem(by) { const to = neighbour("#problems .prow", by); if (to) openProblem(to.dataset.problem); }
   const railShown = () => !!$("#rail")?.offsetParent;
   const narrow = () => innerWidth < 1500;
@@ -134,6 +143,8 @@
     answer: (d) => { replace({ answer: params().get("answer") === d.answer ? null : d.answer }); sv.act("chains"); },
     own: () => { replace({ by: null, by_tokenizer: null }); keep(); sv.act("problem"); },
     unfilter: () => { replace({ answer: null, origin: null }); sv.act("chains"); },
+    allchains: () => { push(NO_DOOR); sv.act("problem"); },
+    passed: (d) => { push({ passed: +d.skip || null, problem: null, chain: null, step: null }); openHere(); },
     home: () => { history.pushState(null, "", location.pathname); openHere(); },
   });
 
@@ -149,7 +160,7 @@
     const link = e.target.closest("a[data-problem], a[data-chain]");
     if (link) {
       e.preventDefault();
-      link.dataset.chain ? openChain(link.dataset.chain) : openProblem(link.dataset.problem);
+      link.dataset.chain ? openChain(link.dataset.chain, null, link.dataset.of) : openProblem(link.dataset.problem);
       if (link.dataset.problem && narrow()) $("#shell").classList.remove("open");
       return;
     }

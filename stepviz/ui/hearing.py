@@ -1,0 +1,135 @@
+"""What takes seconds, beside the pages: it is computed once in a thread, watched, and can be stopped.
+
+On 1,200 problems a comparison takes about two seconds, and on a large store much longer; a page waits for a moment,
+shows how far it is, and asks again. What came of it is kept as long as the store stays as it is.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from db.store import Store
+from stepviz.errors import StepvizError
+
+AT_ONCE = 2  # computations; more would take the processor from the pages
+KEPT = 6  # results
+STOPPED = "This was stopped before it was done."
+
+
+class Stopped(StepvizError):
+    """Somebody has pressed Stop."""
+
+
+@dataclass
+class Job:
+    """One computation. done: chains read so far, of `total`."""
+
+    future: Future[Any]
+    began: float
+    total: int
+    done: int = 0
+    stopped: bool = False
+
+    def tick(self) -> None:
+        self.done += 1
+        if self.stopped:
+            raise Stopped(STOPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A computation that is not done."""
+
+    key: str
+    done: int
+    total: int
+    seconds: float
+
+
+@dataclass
+class Hearing:
+    """Of one store, for all pages. Keys name what is computed; the store's state is added to them here."""
+
+    store: Store
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE, "hearing"))
+    jobs: dict[Hashable, Job] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ask(
+        self, key: Hashable, compute: Callable[[Callable[[], None]], Any], total: int = 0, wait_s: float = 1.0
+    ) -> Any:
+        """What compute(tick) gives, or how far it is after a moment: Waiting. What it raises is raised here.
+
+        compute calls tick() now and then, which raises where somebody has stopped it.
+        """
+        job = self._job((key, self.state()), compute, total)
+        try:
+            return job.future.result(timeout=wait_s)
+        except CancelledError:
+            raise Stopped(STOPPED) from None
+        except TimeoutError:
+            return Waiting(name_of(key), job.done, job.total, time.monotonic() - job.began)
+
+    def keep(self, key: Hashable, state: Hashable, value: Any) -> None:
+        """What was computed on the way, of the store as it was."""
+        future: Future[Any] = Future()
+        future.set_result(value)
+        with self.lock:
+            self._put((key, state), Job(future, time.monotonic(), 0))
+
+    def stop(self, name: str) -> None:
+        """Every computation of this name (`Waiting.key`)."""
+        with self.lock:
+            jobs = [job for (key, _), job in self.jobs.items() if name_of(key) == name and not job.future.done()]
+        for job in jobs:
+            job.stopped = True
+            job.future.cancel()  # one that waits for its turn
+
+    def state(self) -> Hashable:
+        """Changes with whatever a judge can speak of."""
+        learnt = sum(len(model.meta.get("calibrations", ())) for model in self.store.models())
+        submitted = tuple((study.id, study.submitted) for study in self.store.studies())
+        return self.store.stamp(), tuple(sorted(self.store.scored_steps().items())), learnt, submitted
+
+    def _job(self, key: tuple[Hashable, Hashable], compute: Callable[..., Any], total: int) -> Job:
+        with self.lock:
+            known = self.jobs.get(key)
+            if known is None or _gone(known):
+                known = Job(Future(), time.monotonic(), total)
+                known.future = self.pool.submit(compute, known.tick)
+            self._put(key, known)
+            return known
+
+    def _put(self, key: Hashable, job: Job) -> None:
+        """The last one asked for stands last."""
+        self.jobs.pop(key, None)
+        self.jobs[key] = job
+        for old in [k for k, job in self.jobs.items() if job.future.done()][: max(0, len(self.jobs) - KEPT)]:
+            del self.jobs[old]
+
+
+def name_of(key: Hashable) -> str:
+    """In a page's button: it is compared, never evaluated."""
+    return str(key)[:1000]
+
+
+def _gone(job: Job) -> bool:
+    """Stopped, so that whoever asks now wants it anew."""
+    return job.stopped or job.future.cancelled()
+
+
+_OF: WeakKeyDictionary[Store, Hearing] = WeakKeyDictionary()
+_MAKING = threading.Lock()
+
+
+def hearing_of(store: Store) -> Hearing:
+    with _MAKING:
+        if store not in _OF:
+            _OF[store] = Hearing(store)
+        return _OF[store]
