@@ -15,7 +15,7 @@ import numpy as np
 
 DRAWS = 2000
 AT_ONCE = 200  # draws that are held in memory
-CELLS = 4_000_000  # numbers that are held in memory
+CELLS = 1_000_000  # numbers that are held in memory
 PEOPLE = 3  # from so many on they are drawn again
 UNDEFINED = 0.05  # share of draws without a value, above which an interval would be of other data
 TOO_FEW = "in too many of the resamples it has no value: too few problems for an interval"

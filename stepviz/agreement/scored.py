@@ -50,7 +50,7 @@ class Labelled:
 def ranked(at: Labelled) -> dict[str, Number]:
     """Areas under ROC and precision-recall (the average precision)."""
     rows = _Rows(at)
-    ranks = _Ranks(at.labels, at.scores, rows.of)
+    ranks = Ranks(at.labels, at.scores, rows.of)
     found = [ranks(weights) for weights in rows.drawn(len(at))]
     return _numbers(RANKS, ranks(np.ones((1, len(rows.rows)))), found, len(at), dict.fromkeys(RANKS, ONE_CLASS))
 
@@ -112,7 +112,7 @@ class _Rows:
             yield weights[:, self.rows[:, 0]] * persons[:, self.rows[:, 1]] if self.groups else weights
 
 
-class _Ranks:
+class Ranks:
     """ROC's area and average precision of weighted labels: [draws, rows] → [draws, 2].
 
     Only scores that some error has are looked at: neither area changes elsewhere. of: the row of each label.
