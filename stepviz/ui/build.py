@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from db.store import Store
 from stepviz.types import Sampling
 from stepviz.ui import (
+    agreement_page,
     annotate_page,
     compare_page,
     datasets_page,
@@ -54,7 +55,7 @@ def build_app(
     tokenizer: str | None = None,
     warm: bool = False,
 ) -> gr.Blocks:
-    """Explore at /, each other page at its name: /refine, /annotate, /studies, /import, /datasets, /train,
+    """Explore at /, each other page at its name: /refine, /annotate, /agreement, /studies, /import, /datasets, /train,
     /compare, /runs.
 
     The engine lives in the worker process; `warm` starts that now, to stay as long as this one.
@@ -70,6 +71,8 @@ def build_app(
         annotate_page.build()
     with app.route("Studies", "/studies"):
         studies_page.build(bench)
+    with app.route("Agreement", "/agreement"):
+        agreement_page.build(bench)
     with app.route("Import", "/import"):
         import_page.build(bench)
     with app.route("Datasets", "/datasets"):

@@ -12,6 +12,7 @@ PAGES = (
     ("explore", "Explore", "/"),
     ("refine", "Refine", "/refine"),
     ("annotate", "Annotate", "/annotate"),
+    ("agreement", "Agreement", "/agreement"),
     ("studies", "Studies", "/studies"),
     ("import", "Import", "/import"),
     ("datasets", "Datasets", "/datasets"),
