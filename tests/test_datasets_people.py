@@ -19,6 +19,7 @@ from stepviz.reward import load_scorer
 from stepviz.types import Chain, Problem
 from stepviz.ui.datasets_page import Datasets
 from stepviz.ui.view_recipe import config_of, sent_of
+from stepviz.ui.view_studies import dataset_link
 from tests import dataset_cases as cases
 from tests import tiny
 from tests.page_cases import fields_of, said, sender
@@ -173,6 +174,23 @@ def test_the_form_offers_the_newest_study_and_builds_it_again(store: Store, stud
     assert "“People of the study” NAME, or “Labels of” NAME" in said(both)
     oracle = config_of({**sent, "oracle": "on", "annotator": "ana"})[1]
     assert (oracle["study"], oracle["annotator"]) == (None, None)
+
+
+def test_a_link_from_a_study_fills_the_form_in(store: Store, chains: list[Chain], study: int):
+    """The older one of two; the newest would be offered without it."""
+    labelled(store, made(store, [chains[0].id], name="a&b <i>"), "ana", {1: 1})
+    sent = fields_of(send(store, "open", query(dataset_link("first"))).html["build"])
+    assert (sent["recipe"], sent["study"], sent["annotator"]) == ("stepwise", "first", "")
+    sent = fields_of(send(store, "open", query(dataset_link("a&b <i>"))).html["build"])
+    assert sent["study"] == "a&b <i>"
+    update = send(store, "open", "?recipe=magic&study=first")
+    assert fields_of(update.html["build"])["recipe"] == "sft"
+    assert "<i>" not in send(store, "open", "?recipe=stepwise&study=%3Ci%3Ex").html["build"].replace("<i></i>", "")
+
+
+def query(link: str) -> str:
+    assert link.startswith("/datasets?")
+    return link.removeprefix("/datasets")
 
 
 def test_what_was_settled_is_nobody_to_choose(store: Store, chains: list[Chain], study: int):

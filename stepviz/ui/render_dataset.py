@@ -90,8 +90,11 @@ def _label_bar(labels: Mapping[str, Any]) -> str:
     return f'<div class="labels"><div class="lbar">{parts}</div><div class="lwords">{words}</div></div>'
 
 
+_FROM = {"sources": "source", "models": "model", "people": "labelled by"}
+
+
 def _sides(d: DatasetRow) -> str:
-    groups = "".join(_group(name[:-1], d.counts.get(name)) for name in ("sources", "models"))
+    groups = "".join(_group(title, d.counts.get(name)) for name, title in _FROM.items())
     groups = f'<h3>Where the rows come from</h3><dl class="pairs">{groups}</dl>' if groups else ""
     return f'<div class="sides"><div>{_dropped(d)}</div><div>{_config(d)}{groups}</div></div>'
 
@@ -101,9 +104,14 @@ def _group(title: str, counts: Any) -> str:
         return ""
     rows = sorted(counts.items(), key=lambda item: -item[1] if isinstance(item[1], int) else 0)[:8]
     return "".join(
-        f'<div><dt>{esc(title)} {esc(str(name).partition("@")[0])}</dt><dd class="num">{_number(n)}</dd></div>'
+        f"<div><dt>{esc(title)} {esc(_short(name) if title == 'model' else name)}</dt>"
+        f'<dd class="num">{_number(n)}</dd></div>'
         for name, n in rows
     )
+
+
+def _short(model: Any) -> str:
+    return str(model).partition("@")[0]
 
 
 def _dropped(d: DatasetRow) -> str:

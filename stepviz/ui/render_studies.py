@@ -9,7 +9,16 @@ from stepviz.studies import ARMS, ORDERS, QUESTIONS, stored
 from stepviz.study_summary import ItemLine, PersonLine, Remark
 from stepviz.ui.render import attrs, button, esc, number
 from stepviz.ui.render_studies_form import ASKED
-from stepviz.ui.view_studies import EXPORTS, LISTED, OpenStudy, StudiesPage, StudyLine, StudyList, agreement_link
+from stepviz.ui.view_studies import (
+    EXPORTS,
+    LISTED,
+    OpenStudy,
+    StudiesPage,
+    StudyLine,
+    StudyList,
+    agreement_link,
+    dataset_link,
+)
 
 ACCOUNTS = "python -m stepviz user add NAME"
 
@@ -65,6 +74,9 @@ def _head(o: OpenStudy) -> str:
         f'<a class="btn" href="/stepviz/study/{row.id}.{ext}" download title="{esc(about)}">{esc(label)}</a>'
         for ext, label, about in EXPORTS
     )
+    train = (
+        f'<a class="btn" href="{esc(dataset_link(row.name))}" title="What its people agree on">Build a training set</a>'
+    )
     state = "open" if row.open else "closed"
     return (
         f'<div class="phead" data-study="{row.id}"><h2 title="{esc(row.name)}">{esc(row.name)}</h2>'
@@ -72,7 +84,7 @@ def _head(o: OpenStudy) -> str:
         f'<div class="meta"><span>by {esc(row.created_by)}</span><span>{esc(o.age)}</span></div>'
         f'<span class="sp"></span>{turn}<a class="btn" href="/annotate?study={row.id}">Annotate</a>'
         f'<a class="btn" href="{esc(agreement_link(row.name))}">Agreement</a></div>'
-        f'<div class="files"><span class="lab">Download</span>{files}</div>'
+        f'<div class="files"><span class="lab">Download</span>{files}{train}</div>'
     )
 
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 from db.values import ChainFilter, DatasetRow, ProblemFilter, RunRow
 from stepviz.errors import StepvizError
-from stepviz.recipes import is_test
+from stepviz.recipes import RECIPES, is_test
 from stepviz.ui.rows import RunLine
 from stepviz.ui.status import RECENT, now, run_line
 from stepviz.ui.view_recipe import RecipeForm, form_of, option_label
@@ -24,11 +24,16 @@ _ENDED = ("failed", "cancelled", "interrupted")
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """What the address says: a dataset, the first of the rows shown (0, 1, …), and the build one waits for."""
+    """What the address says: a dataset, the first of the rows shown (0, 1, …), and the build one waits for.
+
+    recipe, study: what the form begins with, for a link from a study.
+    """
 
     dataset: int | None = None
     row: int = 0
     run: int | None = None
+    recipe: str = ""
+    study: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,8 @@ def parse(query: str) -> At:
         text = given.get(name, [""])[0]
         return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
 
-    return At(number("dataset"), number("row") or 0, number("run"))
+    recipe, study = (given.get(name, [""])[0] for name in ("recipe", "study"))
+    return At(number("dataset"), number("row") or 0, number("run"), recipe if recipe in RECIPES else "", study[:100])
 
 
 def page_of(bench: Workbench, at: At, sent: Mapping[str, Any] | None = None) -> DatasetsPage:
@@ -107,7 +113,16 @@ def page_of(bench: Workbench, at: At, sent: Mapping[str, Any] | None = None) -> 
     opened, missing = open_dataset(bench, at)
     listed = dataset_list(bench, at, opened.dataset.id if opened else None)
     there = ingredients(bench) if not listed.total else Ingredients()
-    return DatasetsPage(form_of(bench.store, sent or {}), listed, opened, missing, there)
+    begun = sent if sent and "recipe" in sent else _begun(at)
+    return DatasetsPage(form_of(bench.store, begun), listed, opened, missing, there)
+
+
+def _begun(at: At) -> dict[str, str]:
+    """The form as a link asks for it."""
+    if not at.recipe:
+        return {}
+    chosen = {"study": at.study, "annotator": ""} if at.study else {}
+    return {"recipe": at.recipe, "of": at.recipe, **chosen}
 
 
 def dataset_list(bench: Workbench, at: At, selected: int | None) -> DatasetList:

@@ -133,6 +133,11 @@ def agreement_link(study: str, against: str = "") -> str:
     return "/agreement?" + urlencode({"a": against or people, "b": people})
 
 
+def dataset_link(study: str) -> str:
+    """The form of Datasets, with what the people of a study agree on chosen."""
+    return "/datasets?" + urlencode({"recipe": "stepwise", "study": study})
+
+
 def study_link(**filters: str) -> str:
     """The page with a filter of Explore's in its form."""
     return "/studies?" + urlencode({name: value for name, value in filters.items() if value})
