@@ -87,13 +87,15 @@ def _parting(turns: Sequence[Turn], question: Question, n: int) -> Parting | Non
 
 
 def agreed(turns: Iterable[Turn], question: Question, n: int) -> dict[int, int]:
-    """Step → what all say who rate it, by one person at least."""
+    """Step → what all say who rate it; of `correct` up to where they part, for what follows hangs on that."""
     said = [turn.opinion(question, n) for turn in turns]
     found = {}
     for i in range(n):
         values = {opinion.steps[i] for opinion in said} - {None}
         if len(values) == 1:
             found[i + 1] = int(values.pop() or 0)
+        elif values and question == "correct":
+            break
     return found
 
 

@@ -172,7 +172,7 @@ def with_gold(chains: Sequence[str], gold: Sequence[str], config: StudyConfig) -
     if wanted > len(gold):
         raise Unfit(
             "gold_share",
-            f"a gold share of {config.gold_share:g} takes {wanted} chains of known labels, and there are {len(gold)}",
+            f"a gold share of {config.gold_share:g} takes {wanted} chain{'' if wanted == 1 else 's'} of known labels, and there are {len(gold)}",
         )
     drawn = Random(config.seed).sample(list(gold), wanted)
     others = [chain for chain in chains if chain not in set(drawn)]

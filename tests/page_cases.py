@@ -49,7 +49,7 @@ def fields_of(html: str) -> dict[str, str]:
         named, given = re.search(r'name="([^"]*)"', tag), re.search(r'value="([^"]*)"', tag)
         if named and (" checked" in tag or not re.search(r'type="(?:radio|checkbox)"', tag)):
             sent[named[1]] = unescape(given[1]) if given else ""
-    for name, inside in re.findall(r'<select class="field" name="(\w+)">(.*?)</select>', html):
+    for name, inside in re.findall(r'<select class="field" name="(\w+)"[^>]*>(.*?)</select>', html):
         listed = re.findall(r'<option value="([^"]*)"( selected)?', inside)
         sent[name] = unescape(next((v for v, on in listed if on), listed[0][0]))
     return sent

@@ -70,7 +70,9 @@ def test_a_flag_of_one_person_is_a_conflict() -> None:
 def test_what_all_agree_on_who_speak() -> None:
     """Step 1: both +1; 2: ana unsure, bob +1; 3: they differ; 4: ana's is behind her error, and bob says 0."""
     turns = [turn("ana", 1, None, -1, 1), turn("bob", 1, 1, 1, 0)]
-    assert agreed(turns, "correct", 4) == {1: 1, 2: 1, 4: 0}
+    assert agreed(turns, "correct", 4) == {1: 1, 2: 1}
+    turns = [turn("ana", solvable=(1, -1, 1)), turn("bob", solvable=(1, 1, 1))]
+    assert agreed(turns, "solvable", 3) == {1: 1, 3: 1}
 
 
 def test_a_form_is_read() -> None:

@@ -49,7 +49,8 @@ def _head(o: OpenItem) -> str:
         f'<div class="phead" data-study="{o.study.id}" data-item="{o.item.id}">'
         f'<a class="btn sm back" href="?study={o.study.id}" data-look title="All of the study (Esc)">'
         f"← {esc(o.study.name)}</a>"
-        f'<h2>Item {o.item.position + 1}</h2><div class="meta"><span class="at">{at}</span><span>{esc(words)}</span></div>'
+        f'<h2>Item {o.item.position + 1}</h2><div class="meta"><span class="at">{at}</span>'
+        f"<span>{esc(words)}</span></div>"
         f'<span class="sp"></span>{button("Names", "names", kind="sm ghost", title="Hide or show who said it (h)")}'
         f"{before}{after}</div>"
     )

@@ -29,6 +29,7 @@ FILTERS = ("q", "source", "split", "result", "origin", "verdict", "problem", "an
 TEXTS = (*FILTERS, "name", "scorer", "gold_by", *(name for name in DEFAULTS if not name.startswith("ask_")))
 _RULES = {
     "people": f"A whole number from 1 to {MOST_PEOPLE}.",
+    "order": "Choose one of them.",
     "arms": "Whole numbers, one of them above 0.",
     "gold_share": "A share from 0 to below 1, such as 0.1.",
     "lease_minutes": f"Minutes, from 1 to {MOST_MINUTES:,}.",
