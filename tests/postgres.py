@@ -41,6 +41,7 @@ CONTRACT = (
     "test_notebook.py",
     "test_recuts.py",
     "test_agree.py",
+    "test_bench_annotate.py",
     "test_datasets.py",
     "test_datasets_large.py",
     "test_datasets_walked.py",
