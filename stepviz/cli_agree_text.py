@@ -29,6 +29,7 @@ COLUMNS = {
     "position": ("errors", "errors_a", "errors_b", "agreement", "kappa", "alpha"),
     "source": ("processbench_f1", "exact", "within_one", "agreement", "kappa", "alpha"),
 }
+OTHERS = "others"  # as ceiling rows have it
 OF_CEILING = ("exact", "within_one", "agreement", "kappa", "alpha")
 NO_PARTS = {
     "arm": "arms: of a study's people alone (--a study:NAME)",
@@ -79,7 +80,7 @@ def _report(compared: Compared) -> list[str]:
 
 
 def _scores(side: str, known: Mapping[str, Any], threshold: float) -> list[str]:
-    lines = [f"scores of {side}, {known['n']} steps", *_listed(known["intervals"])]
+    lines = [f"scores of {side}, {known['n']} labels of steps", *_listed(known["intervals"])]
     if (again := known.get("recalibrated")) is not None:
         of = f"{again['steps']:,} steps of {again['split']}, {again['against']}"
         lines += [f"  recalibrated ({again['kind']}, {of}):", *_listed(again["intervals"])]
@@ -89,43 +90,43 @@ def _scores(side: str, known: Mapping[str, Any], threshold: float) -> list[str]:
 def _parts(kind: str, parts: Sequence[Part]) -> list[str]:
     if not parts:
         return [NO_PARTS[kind]]
-    columns = [name for name in COLUMNS[kind] if name in parts[0].numbers]
-    rows, notes = [], []
+    columns, notes = [name for name in COLUMNS[kind] if name in parts[0].numbers], Notes()
+    rows = [["", "problems", "chains", "steps", *_heads(columns)]]
     for part in parts:
         counts = [str(part.problems), str(part.chains), str(part.steps)]
-        rows.append([part.name, *counts, *_cells(part.numbers, columns, part.name, notes)])
+        rows.append([part.name, *counts, *notes.cells(part.numbers, columns)])
         if part.differences:
-            less = f"  less {parts[0].name}"
-            rows.append([less, "", "", "", *_cells(part.differences, columns, part.name + less, notes)])
-    head = ["", "problems", "chains", "steps", *map(_name, columns)]
-    return [TITLES[kind], *_table([head, *rows]), *notes]
+            rows.append([f"  less {parts[0].name}", "", "", "", *notes.cells(part.differences, columns, n=False)])
+    return [TITLES[kind], *_table(rows), *notes.told()]
 
 
 def _ceiling(found: Ceiling | None) -> list[str]:
     if found is None:
         return ["the human ceiling: of chains that two people labelled, and there are none"]
-    rows, notes = [], []
+    rows, notes = [["", "items", "steps", *_heads(OF_CEILING)]], Notes()
     for row in found.rows:
-        name = _called(row)
-        rows.append([name, str(row.items), str(row.steps), *_cells(row.numbers, OF_CEILING, name, notes)])
-        if row.differences and (row.kind == "stand-in" or not row.a):
-            rows.append(["  less people and others", "", "", *_cells(row.differences, OF_CEILING, name, notes)])
+        rows.append([_called(row), str(row.items), str(row.steps), *notes.cells(row.numbers, OF_CEILING)])
+        if row.differences and not row.person:
+            rows.append(["  less people and the others", "", "", *notes.cells(row.differences, OF_CEILING, n=False)])
     ways = ", ".join(f"{n} {way}" for way, n in found.references.items())
-    lines = [
+    left = f"  {found.left_out} pairs and people of fewer items are left out"
+    return [
         "the human ceiling: people, and the scorer beside them on the same items",
         f"  what the others say: {ways}",
-        *_table([["", "items", "steps", *map(_name, OF_CEILING)], *rows]),
-        *notes,
+        *_table(rows),
+        *notes.told(),
+        *([left] if found.left_out else []),
     ]
-    return [*lines, f"  {found.left_out} pairs and people of fewer items are left out"] if found.left_out else lines
 
 
 def _called(row: Row) -> str:
     if row.kind == "pairs":
         return "people, every two"
-    if row.kind == "others":
-        return f"{row.a or 'people'} and the others"
-    return f"{row.a or 'people'} and {'the others' if row.kind == 'stand-in' else row.b}"
+    if row.kind == "pair":
+        return f"{row.a} and {row.b}"
+    others = f"the others of {row.person}" if row.person else "the others"
+    a, b = (others if name == OTHERS else name or "people" for name in (row.a, row.b))
+    return f"{a} and {b}"
 
 
 def _sweep(side: str, points: Sequence[At]) -> list[str]:
@@ -138,15 +139,37 @@ def _sweep(side: str, points: Sequence[At]) -> list[str]:
 
 
 def _listed(numbers: Mapping[str, Number]) -> list[str]:
-    return [f"  {_name(name):<12} {_number(number)}" for name, number in numbers.items()]
+    width = max(12, *(len(_name(name)) for name in numbers))
+    return [f"  {_name(name):<{width}} {_number(number)}" for name, number in numbers.items()]
 
 
-def _cells(numbers: Mapping[str, Number], names: Sequence[str], of: str, notes: list[str]) -> list[str]:
-    """What is undefined says why beneath."""
-    for name in names:
-        if numbers[name].why and (numbers[name].value is None or numbers[name].low is None):
-            notes.append(f"  {of.strip()}, {_name(name)}: {numbers[name].why}")
-    return [_short(numbers[name]) for name in names]
+class Notes:
+    """Why a number is undefined, or has no interval: a letter in the table, told once beneath it."""
+
+    def __init__(self) -> None:
+        self.letters: dict[str, str] = {}
+
+    def cells(self, numbers: Mapping[str, Number], names: Sequence[str], *, n: bool = True) -> list[str]:
+        """n: of first errors also in how many both see one."""
+        found = []
+        for name in names:
+            if name == "exact":
+                found.append(str(numbers[name].n) if n else "")
+            found.append(self._cell(numbers[name]))
+        return found
+
+    def told(self) -> list[str]:
+        return [f"  {letter}: {why}" for why, letter in self.letters.items()]
+
+    def _cell(self, number: Number) -> str:
+        value = "–" if number.value is None else f"{number.value:.3f}"
+        if number.value is not None and number.low is not None:
+            return f"{value} [{number.low:.3f}, {number.high:.3f}]"
+        return f"{value} {self.letters.setdefault(number.why, chr(ord('a') + len(self.letters)))}"
+
+
+def _heads(names: Sequence[str]) -> list[str]:
+    return [head for name in names for head in (["both err"] if name == "exact" else []) + [_name(name)]]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -160,12 +183,6 @@ def _name(name: str) -> str:
 
 def _plain(value: float) -> str:
     return "–" if value != value else f"{value:.3f}"
-
-
-def _short(number: Number) -> str:
-    if number.value is None:
-        return "–"
-    return f"{number.value:.3f}" + (f" [{number.low:.3f}, {number.high:.3f}]" if number.low is not None else "")
 
 
 def _number(number: Number) -> str:

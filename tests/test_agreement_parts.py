@@ -100,7 +100,9 @@ def three() -> list[Opinion]:
 def row(found: Ceiling | None, kind: str, person: str = "", other: str = "") -> Row:
     """The pooled one, or that of a person (and another one)."""
     assert found is not None
-    return next(r for r in found.rows if r.kind == kind and (not person or {person, other} - {""} <= {r.a, r.b}))
+    if kind == "pair":
+        return next(r for r in found.rows if (r.kind, r.a, r.b) == (kind, person, other))
+    return next(r for r in found.rows if (r.kind, r.person) == (kind, person))
 
 
 def test_people_among_each_other(three: list[Opinion]) -> None:
@@ -137,6 +139,8 @@ def test_each_person_against_the_others_and_beside_the_scorer(three: list[Opinio
     eve = row(found, "others", "eve")
     assert (eve.items, eve.steps, eve.numbers["same"].value) == (4, 6, 0.5)
     assert row(found, "scorer", "eve").numbers["same"].value == 1 / 4
+    assert row(found, "stand-in", "eve").numbers["same"].value == 3 / 4
+    assert [r.person for r in found.rows if r.kind == "stand-in"] == ["", "eve", "ana", "bob"]  # by how many items
 
 
 def test_what_was_settled_stands_before_the_majority(three: list[Opinion]) -> None:

@@ -62,8 +62,27 @@ def ceiling(
     pairs, left_pairs = _pairs(together)
     alone, left_people = _each(people, others, scorer, adjudicated, name)
     pooled = _all_pairs([o for said in together.values() for o in said])
-    rows = sorted([*pooled, *alone, *pairs], key=lambda row: (row.kind == "pair", bool(row.a and row.a != name)))
-    return Ceiling(tuple(rows), references, left_pairs + left_people)
+    return Ceiling((*pooled, *alone, *pairs), references, left_pairs + left_people)
+
+
+def items(
+    people: Sequence[Opinion],
+    scorer: Sequence[Opinion] = (),
+    adjudicated: Sequence[Opinion] = (),
+    *,
+    kind: str,
+    who: frozenset[str] = frozenset(),
+    to_first: bool = True,
+) -> list[Opinion]:
+    """The items of a row of the ceiling's table, one opinion each. who: the pair, or the person; everybody: empty."""
+    chains: dict[str, list[Opinion]] = defaultdict(list)
+    for opinion in people:
+        chains[opinion.chain].append(opinion)
+    if kind in ("pair", "pairs"):
+        found = (said for said in chains.values() if len(said) > 1 and who <= {o.judge for o in said})
+        return [said[0] for said in found]
+    others, _ = _others(chains, adjudicated, to_first)
+    return [o for o, _ in _beside(people, others, scorer) if not who or o.judge in who]
 
 
 def majority(problem: str, chain: str, judge: str, said: Sequence[Opinion], *, to_first: bool = True) -> Opinion:
@@ -145,11 +164,7 @@ def _each(
 ) -> tuple[list[Row], int]:
     """Pooled and of each person: against the others, and with a scorer both comparisons on the same items."""
     judged = {o.chain: o for o in scorer}
-    own = [
-        (o, others[o.chain, o.judge])
-        for o in people
-        if (o.chain, o.judge) in others and (not scorer or o.chain in judged)
-    ]
+    own = _beside(people, others, scorer)
     if not own:
         return [], 0
     kinds = ("others", "scorer", "stand-in") if scorer else ("others",)
@@ -172,8 +187,20 @@ def _each(
                 layer = k * len(places) + i
                 less = {what: values.difference(layer, i) for what, values in found.items()} if k else {}
                 items = len(own) if pooled else each[person]
-                rows.append(Row(kind, *names[k], items, steps.n[layer], _numbers(found, layer), less))
+                rows.append(Row(kind, *names[k], items, steps.n[layer], _numbers(found, layer), less, person))
     return rows, len(each) - len(shown)
+
+
+def _beside(
+    people: Sequence[Opinion], others: Mapping[Named, Opinion], scorer: Sequence[Opinion]
+) -> list[tuple[Opinion, Opinion]]:
+    """What each person and the others say, of the chains that the scorer judged where there is one."""
+    judged = {o.chain for o in scorer}
+    return [
+        (o, others[o.chain, o.judge])
+        for o in people
+        if (o.chain, o.judge) in others and (not scorer or o.chain in judged)
+    ]
 
 
 def _same_items(

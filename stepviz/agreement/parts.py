@@ -31,7 +31,8 @@ class Part:
 class Row:
     """Of the ceiling's table. kind: "pair" (of people), "pairs" (all of them), "others" (a person against the
     adjudicated others), "scorer" (the same person against the scorer, on the same items), "stand-in" (the scorer
-    against those others, on the same items). `a` and `b` name the two; "" is everybody, pooled.
+    against those others, on the same items). `a` and `b` name the two; "" is everybody, pooled. person: whose row
+    "others", "scorer" and "stand-in" is; "" pooled.
 
     items: chains, of rows of people (person, chain). numbers: same, exact, within_one (first errors), agreement, kappa,
     alpha (steps). differences: of a "scorer" or "stand-in" row its numbers less those of the "others" row: below 0
@@ -45,6 +46,7 @@ class Row:
     steps: int
     numbers: Mapping[str, Number]
     differences: Mapping[str, Number] = field(default_factory=dict)
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)
