@@ -122,6 +122,8 @@ def test_people_are_drawn_again_where_there_are_several() -> None:
     number = tables.number(coefficients.observed, lambda _: "")
     assert number.value == pytest.approx(1 / 3)
     assert (number.low, number.high) == (0.0, 1.0)
+    # one who came once and left does not make the others any surer
+    assert among([*found, Said("p0", 0, "once", 0)], 2).groups == ((1, 2, 3),)
     alone = between(*([s for s in found if s.judge == who] for who in ("a", "odd")), 2)
     assert (alone.groups, alone.number(coefficients.observed, lambda _: "").high) == ((), 0.0)
 

@@ -89,13 +89,13 @@ def at_once(cells: int) -> int:
 
 
 def several(labels: Iterable[tuple[str, str]]) -> set[str]:
-    """Of (judge, problem) those judges who are drawn again: several, of several problems each. Else who it was plays
-    no part: one or two judges are all there are, and one with a single problem is drawn again with it."""
+    """Of (judge, problem) those judges who are drawn again: of several problems each, where they are several. Else who
+    it was plays no part: one or two judges are all there are, and one with a single problem is drawn again with it."""
     problems: dict[str, set[str]] = defaultdict(set)
     for judge, problem in labels:
         problems[judge].add(problem)
-    many = len(problems) >= PEOPLE and all(len(own) > 1 for own in problems.values())
-    return set(problems) if many else set()
+    found = {judge for judge, own in problems.items() if len(own) > 1}
+    return found if len(found) >= PEOPLE else set()
 
 
 def _drawn(rng: np.random.Generator, things: int, times: int) -> np.ndarray:
