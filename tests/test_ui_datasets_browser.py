@@ -14,6 +14,7 @@ from stepviz.types import Problem, SourceItem
 from tests import chromium
 from tests import dataset_cases as cases
 from tests.chromium import Held, Running
+from tests.study_cases import labelled, made
 from tests.ui_cases import HOSTILE
 
 pytestmark = chromium.MARKS
@@ -166,3 +167,24 @@ def test_an_answer_that_was_overtaken_changes_nothing(page: Page, running: Runni
     expect(form.locator("select[name=split] option[selected]")).to_have_attribute("value", "any")
     expect(form.locator("input[name=recipe][value=sorm]")).to_be_checked()
     expect(form.locator("select[name=split]")).to_have_value("any")
+
+
+def test_what_people_agree_on_becomes_a_training_set_at_one_click(page: Page, running: Running):
+    """From a study's page: its labels are chosen in the form, Build freezes them, and Train is one click away."""
+    page.set_default_timeout(150_000)
+    own = [row.chain for row in running.store.chains(cases.problem(2).id)]
+    study = made(running.store, [c.id for c in own], name="first & last")
+    for who in ("ana", "ben"):
+        for _ in own:
+            labelled(running.store, study, who, {1: 1, 2: -1}, finish="found_error")
+    page.goto(f"{running.url}/studies?study={study}")
+    page.get_by_role("link", name="Build a training set").click()
+    form = page.locator("#build")
+    expect(form.locator("input[name=recipe][value=stepwise]")).to_be_checked(timeout=150_000)
+    expect(form.locator("select[name=study]")).to_have_value("first & last")
+    page.get_by_role("button", name="Build stepwise").click()
+    expect(page.locator("#dopen .phead h2")).to_have_text("stepwise", timeout=150_000)
+    expect(page.locator("#dopen article")).to_have_count(3)
+    expect(page.locator("#dopen article").first).to_contain_text("labels of ana, ben")
+    expect(page.get_by_role("link", name="Train on this")).to_be_visible()
+    assert running.store.datasets()[0].config["study"] == "first & last"

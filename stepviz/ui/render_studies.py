@@ -84,7 +84,7 @@ def _head(o: OpenStudy) -> str:
         f'<div class="meta"><span>by {esc(row.created_by)}</span><span>{esc(o.age)}</span></div>'
         f'<span class="sp"></span>{turn}<a class="btn" href="/annotate?study={row.id}">Annotate</a>'
         f'<a class="btn" href="{esc(agreement_link(row.name))}">Agreement</a></div>'
-        f'<div class="files"><span class="lab">Download</span>{files}{train}</div>'
+        f'<div class="files"><span class="lab">Download</span>{files}<span class="sp"></span>{train}</div>'
     )
 
 
