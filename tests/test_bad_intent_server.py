@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import gradio as gr
+import httpx
 import pytest
 from gradio.routes import App
 from starlette.routing import Route
 
 from stepviz.ui.build import launch_options
+from stepviz.ui.page import Update, connect, widget
+from stepviz.ui.sign_in import signing_in
 from tests.intent_cases import SECRET, Served, ask, sign_in
 
 PAGES = ("", "refine", "import", "datasets", "train", "compare", "runs")
@@ -79,6 +83,34 @@ def test_an_annotator_sends_no_event_of_any_page(served: Served) -> None:
                 assert served.nobody.post(f"/gradio_api/{path}", json=body).status_code == 401, (id_, path)
     hub = {"fn_index": next(iter(events)), "data": [], "session_hash": "x", "event_data": {"act": "nothing"}}
     assert "no action" in root.post("/gradio_api/run/predict", json=hub).text
+
+
+def test_events_check_for_themselves_as_well(served: Served) -> None:
+    """A page of our own kind on a server without the gate: its handler is the second to ask who it is."""
+    acted: list[tuple[str, str]] = []
+
+    def act(sent: Mapping[str, Any], who: str) -> Update:
+        acted.append((sent["act"], who))
+        return Update()
+
+    with gr.Blocks() as page:
+        hubs = [widget(name, "", hub=True) for name in ("admins", "everybodys")]
+        for hub in hubs:
+            connect(served.store, hub, {hub.elem_id: hub}, act, everybody=hub.elem_id == "everybodys")
+    options = {"auth": signing_in(served.store), "prevent_thread_lock": True, "quiet": True, "share": False}
+    page.launch(run_history=False, **options)
+    try:
+        for name in ("Ana", "root"):
+            with httpx.Client(base_url=page.local_url, trust_env=False, timeout=60) as client:
+                body = {"data": [], "session_hash": "x"}
+                assert client.post("/gradio_api/run/predict", json=body | {"fn_index": 0}).status_code == 401
+                assert sign_in(client, name).status_code == 200
+                for event in client.get("/config").json()["dependencies"]:
+                    sent = {"fn_index": event["id"], "event_data": {"act": hubs[event["id"]].elem_id}}
+                    assert client.post("/gradio_api/run/predict", json=body | sent).status_code == 200
+    finally:
+        page.close()
+    assert acted == [("everybodys", "Ana"), ("admins", "root"), ("everybodys", "root")]
 
 
 def downloads(served: Served) -> Iterator[str]:
