@@ -84,6 +84,7 @@
     renewed();
     const s = studies.find((x) => x.id === id);
     view.study(studies, id, turn.done, Math.max(s?.total ?? 0, turn.done + 1));
+    clock();
     if (same) { paint(); return; }
     draft.put({ i: Math.min(draft.d.i, t.n), q: Math.min(draft.d.q, t.questions.length - 1) });
     view.item(turn);
@@ -248,8 +249,9 @@
   // Time -----------------------------------------------------------------------------------
   setInterval(() => {
     if (retryAt) view.state("failed", box.waiting, Math.max(0, Math.ceil((retryAt - performance.now()) / 1000)));
-    if (draft && t) view.time(draft.tick(), (until - performance.now()) / 1000);
+    clock();
   }, 1000);
+  function clock() { if (draft && t) view.time(draft.tick(), (until - performance.now()) / 1000); }
   async function atWork() { // reading is work, too: the item stays its reader's
     if (!t || renewing || document.hidden || box.waiting || until - performance.now() > 1000 * t.lease_s * .75) return;
     renewing = true;
