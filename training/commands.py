@@ -54,7 +54,7 @@ SETTINGS: dict[str, Any] = {
     "compile": Annotated[bool | None, typer.Option(help="default: only models as small as the embedded ones")],
 }
 OPTIONS: dict[str, Any] = {
-    "soft": Annotated[bool, typer.Option("--soft", help="learn k/n in place of labels: of rollouts, the model estimates V")],
+    "soft": Annotated[bool, typer.Option("--soft", help="learn k/n in place of labels; of rollouts that is V")],
     "held_out": Annotated[float | None, typer.Option(help="share of the problems that judge the trained model")],
     "lora": Annotated[int | None, typer.Option(help="rank of adapters that learn, not the weights (a 7B: 16)")],
     "add_token": Annotated[bool, typer.Option("--add-token", help="give the model [BAD] where it has none")],
