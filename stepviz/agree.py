@@ -149,21 +149,27 @@ def compared(store: Store, said: Heard) -> Compared:
 
 
 def _ceiling(said: Heard) -> Ceiling | None:
-    """Of the side that is a group of people, beside the other one where that is a single judge and none of them."""
+    people, other = people_of(said)
+    if people is None:
+        return None
+    return ceiling(
+        people.opinions,
+        other.opinions if other else (),
+        said.settled,
+        name=other.who.asked if other else "",
+        to_first=said.settings.to_first,
+    )
+
+
+def people_of(said: Heard) -> tuple[Side | None, Side | None]:
+    """The side that is a group of people, and the other one where that is a single judge and none of them."""
     sides = [(said.a, said.b), (said.b, said.a)]
     found = next(((x, y) for x, y in sides if x.who.people and len({o.judge for o in x.opinions}) > 1), None)
     if found is None:
-        return None
+        return None, None
     people, other = found
     judges = {o.judge for o in other.opinions}
-    alone = len(judges) == 1 and not judges & people.who.names
-    return ceiling(
-        people.opinions,
-        other.opinions if alone else (),
-        said.settled,
-        name=other.who.asked if alone else "",
-        to_first=said.settings.to_first,
-    )
+    return people, other if len(judges) == 1 and not judges & people.who.names else None
 
 
 def calibrate(store: Store, settings: Settings, kind: Kind) -> tuple[str, Recalibration, int]:

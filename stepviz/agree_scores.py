@@ -105,7 +105,7 @@ def _held(at: Labelled) -> dict[str, Any]:
     bins = scores.reliability(at.labels, at.scores)
     return {
         **{name: number.value for name, number in intervals.items()},
-        "reliability": [{"score": b.score, "share": b.share, "n": b.n} for b in bins],
+        "reliability": [{"low": b.low, "score": b.score, "share": b.share, "n": b.n} for b in bins],
         "intervals": intervals,
     }
 
