@@ -74,7 +74,8 @@ class Door:
     "arm:blind", "position:3", …, all where it is empty; of SQUARE who says what is correct, and what can be solved.
 
     The threshold is the one the number was counted at, though it was chosen on tune_split, by tune_by. "scored": the
-    steps that a scorer is held against, in parts "flagged", "errors", "hits", "bin:3".
+    steps that a scorer is held against, in parts "flagged", "errors", "hits", "bin:3". "ceiling": the
+    items of a row of the human ceiling, "pair:ana|bob", "others:ana".
     """
 
     a: str
@@ -129,7 +130,16 @@ class Door:
 
 def crossing(right: str, solved: str) -> str:
     """A door's part in the table of the two questions."""
-    return f"{quote(right, safe='/*:')}|{quote(solved, safe='/*:')}"
+    return f"{_quoted(right)}|{_quoted(solved)}"
+
+
+def row(kind: str, *names: str) -> str:
+    """A door's part: a row of the human ceiling."""
+    return f"{kind}:{'|'.join(map(_quoted, names))}"
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="/*:")
 
 
 def door(agree: str, cell: str) -> Door | None:
@@ -139,7 +149,7 @@ def door(agree: str, cell: str) -> Door | None:
     if (
         len(words) != len(_ASKED)
         or not all(words[:2])
-        or name not in ("chains", "scored", *DETECTED, *FIRSTS, *STEPS, *SQUARE)
+        or name not in ("chains", "scored", "ceiling", *DETECTED, *FIRSTS, *STEPS, *SQUARE)
     ):
         return None
     found = Door(*words, name, part)

@@ -139,7 +139,7 @@ def _processbench(page: AgreementPage, told: Told) -> str:
         body = '<p class="undef">Needs a reference: nobody of a group is one. Choose two different judges.</p>'
     else:
         body = rows(page, told, "processbench", numbers)
-    who = f'<p class="dim fine">{esc(names(page)[0])} is the reference.</p>'
+    who = f'<p class="dim fine">{esc(names(page)[0])} is the reference.</p>' if numbers else ""
     return f'<section class="pb"><h3>ProcessBench</h3>{who}{body}</section>'
 
 

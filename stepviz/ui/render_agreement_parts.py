@@ -8,6 +8,7 @@ from stepviz.agreement.parts import Ceiling, Part, Row
 from stepviz.agreement.square import CELLS, Square
 from stepviz.agreement.tables import Number
 from stepviz.ui.agreement_at import SQUARE
+from stepviz.ui.agreement_at import row as row_part
 from stepviz.ui.hearing import Waiting
 from stepviz.ui.render import esc
 from stepviz.ui.render_agreement import waiting
@@ -56,16 +57,18 @@ def _ceiling(page: AgreementPage, told: Told) -> str:
 
 
 def _ceiling_row(page: AgreementPage, row: Row, columns: Sequence[str]) -> str:
-    names = " – ".join(short(name) for name in (row.a, row.b) if name) or "everybody"
-    who_ = f"<td><b>{esc(names)}</b><small>{_KINDS.get(row.kind, esc(row.kind))}</small></td>"
-    return f'<tr>{who_}<td class="num">{row.items:,}</td>{_numbers(row.numbers, columns, row.differences)}</tr>'
+    names = {"pair": f"{short(row.a)} – {short(row.b)}", "stand-in": short(row.a)}.get(row.kind, short(row.a))
+    who_ = f"<td><b>{esc(names or 'everybody')}</b><small>{_KINDS.get(row.kind, esc(row.kind))}</small></td>"
+    to = row_part(row.kind, *((row.a, row.b) if row.kind == "pair" else (row.person,) if row.person else ()))
+    items = door(page, "ceiling", f"{row.items:,}", part=to)
+    return f'<tr>{who_}<td class="num">{items}</td>{_numbers(row.numbers, columns, row.differences)}</tr>'
 
 
 def _arms(page: AgreementPage, told: Told) -> str:
     parts: Sequence[Part] = told.compared.by.get("arm", ())
     if not parts:
         return ""
-    columns = ("same", "exact", "agreement", "kappa", "alpha")
+    columns = _known(parts, ("same", "exact", "agreement", "kappa", "alpha"))
     note = "What people were shown, drawn for each item and person; the difference to blind is what showing it does."
     rows = "".join(_part(page, part, "arm", columns, _ARMS.get(part.name, part.name), differs=True) for part in parts)
     return _section("arms", "By arm: anchoring", note, ("arm", "chains", "steps", *columns), rows)
@@ -76,7 +79,7 @@ def _positions(page: AgreementPage, told: Told) -> str:
     if not parts:
         return ""
     rates = [name for name in ("errors", "errors_a", "errors_b") if name in parts[0].numbers]
-    columns = (*rates, "agreement", "kappa", "alpha", "ac1")
+    columns = _known(parts, (*rates, "agreement", "kappa", "alpha", "ac1"))
     rows = "".join(_part(page, part, "position", columns, f"step {part.name}") for part in parts)
     note = "Where a step stands in its chain: how many each calls errors, and how far they agree."
     return _section("positions", "By position", note, ("step", "chains", "steps", *columns), rows)
@@ -86,9 +89,13 @@ def _sources(page: AgreementPage, told: Told) -> str:
     parts: Sequence[Part] = told.compared.by.get("source", ())
     if len(parts) < 2:
         return ""
-    columns = ("same", "exact", "processbench_f1", "agreement", "kappa", "alpha")
+    columns = _known(parts, ("same", "exact", "processbench_f1", "agreement", "kappa", "alpha"))
     rows = "".join(_part(page, part, "source", columns, part.name) for part in parts)
     return _section("sources", "By source", "", ("source", "chains", "steps", *columns), rows)
+
+
+def _known(parts: Sequence[Part], columns: Sequence[str]) -> list[str]:
+    return [name for name in columns if any(name in part.numbers for part in parts)]
 
 
 def _section(css: str, title: str, note: str, columns: Sequence[str], rows: str) -> str:

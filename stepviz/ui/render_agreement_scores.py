@@ -126,7 +126,7 @@ def bins(page: AgreementPage) -> str:
         f'<td class="num">{_bin(page, place, b["n"])}</td>'
         f'<td class="num">{written(b["score"])}</td><td class="num">{written(b["share"])}</td></tr>'
         for b in known["reliability"]
-        if (place := min(int(b["score"] * 10), 9)) >= 0
+        if (place := round(10 * b["low"])) >= 0
     )
     return (
         '<details class="bins"><summary>The reliability diagram as a table</summary><table class="plain"><thead><tr>'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from stepviz.agreement.cells import Listed
 from stepviz.ui.address import Address
 from stepviz.ui.agreement_at import SQUARE, Door
@@ -29,6 +31,8 @@ _WORDS = {  # {a}, {b}: the two judges
     "a_error": "{a} names a first error",
     "a_none": "{a} sees no error",
     "spared": "neither {a} nor {b} sees an error",
+    "scored": "one of {a} and {b} scores, the other labels",
+    "ceiling": "people say something that others do, too",
     "steps": "{a} and {b} both label",
     "steps_agree": "{a} and {b} label alike",
     "steps_fine": "{a} and {b} both call fine",
@@ -42,7 +46,12 @@ _WORDS = {  # {a}, {b}: the two judges
     "recoverable": "are wrong but recoverable: not correct by {a}, and by {b} it can still be solved",
     "wrong_lost": "are wrong and lost: not correct by {a}, and by {b} it can no longer be solved",
 }
-_PARTS = {"arm": "in the arm {}", "position": "at step {}", "source": "of {}"}
+_PARTS = {
+    "arm": "in the arm {}", "position": "at step {}", "source": "of {}", "flagged": "at or below the threshold",
+    "errors": "labelled errors", "hits": "labelled errors, at or below the threshold", "bin": "in the bin {} of ten",
+    "pair": "{}", "pairs": "every two of them", "others": "{} against the others", "scorer": "{} against the scorer",
+    "stand-in": "the scorer in the place of {}",
+}  # fmt: skip
 
 
 def listed(d: DoorList) -> str:
@@ -57,9 +66,10 @@ def listed(d: DoorList) -> str:
     if not d.lines:
         said = "No chain is behind this number any more: labels, scores or draws have changed."
         body = f'<div class="none"><p>{said}</p></div>'
+    kind = "crossed" if d.door.crossed else "among" if d.door.a == d.door.b else ""
     return (
         f"{_nav()}{_head(f'{d.found.chains:,}')}{_bar(d, count(d.door, d.found), '')}"
-        f'<div class="cbody doors">{_columns(d)}'
+        f'<div class="cbody doors {kind}">{_columns(d)}'
         f'<div class="clist" role="listbox" aria-label="Chains">{body}</div></div>'
         f"{_pages(d, d.found)}"
     )
@@ -75,9 +85,15 @@ def count(door: Door, found: Listed) -> str:
     chains = f"{found.chains:,} chain{'' if found.chains == 1 else 's'}"
     if found.pairs != found.things:
         return f"{found.pairs:,} pairs of labels, in {chains}"
-    if door.cell.startswith("steps") or door.cell in SQUARE:
+    if door.cell == "ceiling":
+        return f"{found.things:,} item{'' if found.things == 1 else 's'}, in {chains}"
+    if _of_steps(door):
         return f"{found.things:,} step{'' if found.things == 1 else 's'}, in {chains}"
     return chains
+
+
+def _of_steps(door: Door) -> bool:
+    return door.cell.startswith("steps") or door.cell in SQUARE or door.cell == "scored"
 
 
 def words(door: Door) -> str:
@@ -87,7 +103,8 @@ def words(door: Door) -> str:
         a, b = f"one of {a}", "another"
     said = _WORDS[door.cell].format(a=a, b=b)
     kind, _, name = door.part.partition(":")
-    part = "" if door.crossed else _PARTS.get(kind, "").format(name)
+    named = " and ".join(map(unquote, name.split("|"))) or "everybody"
+    part = "" if door.crossed else _PARTS.get(kind, "").format(named)
     return f"{said}, {part}" if part else said
 
 
@@ -107,7 +124,7 @@ def _bar(d: DoorList, counted: str, instead: str) -> str:
     """What the list is filtered by, with the way back."""
     where = " ".join(part for part in (d.door.source, d.door.split) if part)
     of = f"<b>{esc(counted)}</b> " if counted else ""
-    which = "that" if d.door.cell.startswith("steps") or d.door.crossed else "of which"
+    which = "that" if _of_steps(d.door) else "of which"
     facts = [f"{side} {short(name)}" for side, name in zip("AB", _names(d.door), strict=False)]
     facts += [] if d.door.crossed else [d.door.question]
     facts += [part for part in (where, f"threshold {float(d.door.threshold):.3g}" if d.door.threshold else "") if part]
@@ -133,7 +150,7 @@ def _columns(d: DoorList) -> str:
     sides = "".join(
         f'<span class="fe"{attrs(title=name)}>{side}</span>' for side, name in zip("AB", _names(d.door), strict=False)
     )
-    of = "steps" if d.door.cell.startswith("steps") else ""
+    of = "steps" if _of_steps(d.door) else ""
     return f'<div class="chead dw"><span></span><span>chain</span><span class="st">{of}</span>{sides}</div>'
 
 
@@ -141,9 +158,10 @@ def _line(d: DoorList, line: DoorLine) -> str:
     at = Address(problem=line.problem, chain=line.chain, agree=d.door.packed, cell=d.door.named, passed=d.skip)
     on = line.chain == d.selected
     steps = ""
-    if d.door.cell.startswith("steps") or d.door.crossed:
+    if _of_steps(d.door):
         steps = ", ".join(map(str, line.steps[:6])) + (" …" if len(line.steps) > 6 else "")
-    firsts = "".join(_firsts(of) for of in (line.a, line.b)) if d.door.crossed is None else ""
+    sides = (line.a, line.b)[: len(_names(d.door))]
+    firsts = "".join(map(_firsts, sides)) if d.door.crossed is None else ""
     return (
         f'<a class="crow dw{" on" if on else ""}" role="option" aria-selected="{"true" if on else "false"}" '
         f'href="{esc(at.query())}" data-chain="{esc(line.chain)}" data-of="{esc(line.problem)}">{icon(line.verdict)}'

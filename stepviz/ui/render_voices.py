@@ -62,4 +62,5 @@ def said_first(voices: Sequence[Voice], step: int) -> str:
         return ""
     who = ", ".join(dict.fromkeys(f"{v.side} {v.name}" for v in here[:SHOWN])) + (" …" if len(here) > SHOWN else "")
     css = "prd" if all(v.shape == "predicted" for v in here) else ""
-    return f'<span class="tag voice {css}"><b>first error</b>{esc(who)}</span>'
+    what = "first error" if here[0].question == "correct" else "first pit"
+    return f'<span class="tag voice {css}"><b>{what}</b>{esc(who)}</span>'

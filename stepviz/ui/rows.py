@@ -268,6 +268,7 @@ class Voice:
     shape: Literal["person", "predicted", "measured", "exact"]
     steps: tuple[int | None, ...]
     first: int | None
+    question: str = "correct"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import unquote
 
 from db.store import Store
 from db.values import ChainFilter
-from stepviz.agree import Compared, Heard, Settings, calibrate, compared, crossed, heard
+from stepviz.agree import Compared, Heard, Settings, calibrate, compared, crossed, heard, people_of
 from stepviz.agree_scores import ScoredStep, scored_steps
+from stepviz.agreement.ceiling import items
 from stepviz.agreement.cells import DETECTED, FIRSTS, STEPS, Cells, Listed, Place, cells
 from stepviz.agreement.recalibration import KINDS
 from stepviz.agreement.scores import BINS
@@ -20,6 +22,7 @@ from stepviz.ui.agreement_at import BY, SQUARE, At, Door, crossing
 from stepviz.ui.hearing import Hearing, Waiting, hearing_of
 from stepviz.ui.view_agreement_form import Form, form_of
 
+ROWS = ("pair", "pairs", "others", "scorer", "stand-in")  # of the human ceiling
 SCORED = ("flagged", "errors", "hits")  # parts of the steps that a scorer is held against
 PATIENCE_S = 0.8  # how long an answer waits for what is computed
 
@@ -41,6 +44,18 @@ class Spoken:
             found.setdefault((at.problem, at.chain), set()).add(at.step)
         places = tuple(Place(*at, tuple(sorted(steps))) for at, steps in found.items())
         return Listed(places, sum(map(len, found.values())), len(kept))
+
+    def ceiling(self, part: str) -> Listed:
+        """The items of a row of the ceiling, "pair:ana|bob"; KeyError for another name."""
+        people, other = people_of(self.heard)
+        kind, _, names = part.partition(":")
+        if people is None or kind not in ROWS:
+            raise KeyError(part)
+        who = frozenset(unquote(name) for name in names.split("|") if name)
+        scorer, to_first = other.opinions if other else (), self.heard.settings.to_first
+        found = items(people.opinions, scorer, self.heard.settled, kind=kind, who=who, to_first=to_first)
+        places = dict.fromkeys((o.problem, o.chain) for o in found)
+        return Listed(tuple(Place(*at, ()) for at in places), len(found), len(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +171,8 @@ class Agreements:
         if isinstance(spoken, Waiting):
             return spoken
         try:
-            return spoken.steps(door.part) if door.cell == "scored" else spoken.cells.of(door.cell, door.part)
+            own = {"scored": spoken.steps, "ceiling": spoken.ceiling}.get(door.cell)
+            return own(door.part) if own else spoken.cells.of(door.cell, door.part)
         except KeyError:
             raise StepvizError(f"There is no part {door.part[:60]!r} of this comparison.") from None
 

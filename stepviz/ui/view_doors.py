@@ -103,7 +103,9 @@ def voices(bench: Workbench, of: Door, problem: ProblemRow, chain: ChainRow) -> 
         except StepvizError:
             continue
         said = sorted(opinions(bench.store, judge, at, asked), key=lambda o: o.judge)
-        found += [Voice(side, o.judge, SHAPES.get(judge.kind, "person"), o.steps, o.first) for o in said]
+        found += [
+            Voice(side, o.judge, SHAPES.get(judge.kind, "person"), o.steps, o.first, asked.question) for o in said
+        ]
     return tuple(found)
 
 

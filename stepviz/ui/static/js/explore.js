@@ -110,6 +110,8 @@
   }
   sv.on_chains = (element) => {
     askAgain(element);
+    const first = element.querySelector(".crow[data-of]");
+    if (first && !params().get("chain")) openChain(first.dataset.chain, "", first.dataset.of); // the list came after the view
     const on = params().get("chain");
     if (on) mark(".crow", "chain", on);
     sampleCount(remembered("stepviz-sample"));
