@@ -63,6 +63,8 @@ def test_scores_and_the_pit_are_drawn_as_predicted() -> None:
     html = render_annotate.item(turn(scores=[0.91, 0.055]))
     assert re.findall(r'<span class="sc num">([^<]*)</span>', html) == ["", ".91", ".06"]
     assert "ppit" not in html
+    unscored = render_annotate.item(turn(scores=[]))
+    assert re.findall(r'<span class="sc num">([^<]*)</span>', unscored) == ["", "–", "–"]
     html = render_annotate.item(turn(pit=2))
     assert re.findall(r'<div class="row ppit" role="row" id="step-(\d)"', html) == ["2"]
     assert "predicted pit" in html

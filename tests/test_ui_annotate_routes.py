@@ -282,3 +282,13 @@ def test_texts_come_as_html_that_runs_nothing(ana: Client, study: int) -> None:
     html = ana.post("next", study=study)[1]["html"]
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "<script" not in html
+
+
+def test_a_page_of_somebody_who_is_signed_in_no_more_says_nothing_for_who_is(
+    ana: Client, bob: Client, study: int
+) -> None:
+    slot = bob.post("next", study=study, **{"as": "bob"})[1]["slot"]
+    refused = (401, {"error": "Somebody else signed in here meanwhile."})
+    assert bob.post("label", slot=slot, question="correct", step=1, value=1, **{"as": "Ana"}) == refused
+    assert ana.post("next", study=study, **{"as": ["Ana"]}) == refused
+    assert bob.post("next", study=study)[1]["labels"] == {}

@@ -9,7 +9,13 @@ from __future__ import annotations
 from stepviz.ui import render_annotate, render_head
 from stepviz.ui.page import widget
 
-_SCRIPTS = ("js/annotate_outbox.js", "js/annotate_draft.js", "js/annotate_item.js", "js/annotate.js")
+_SCRIPTS = (
+    "js/annotate_outbox.js",
+    "js/annotate_draft.js",
+    "js/annotate_words.js",
+    "js/annotate_item.js",
+    "js/annotate.js",
+)
 
 
 def build() -> None:

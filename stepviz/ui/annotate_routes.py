@@ -8,7 +8,8 @@
     POST /stepviz/annotate/release  {"slot": ID}
     POST /stepviz/annotate/keep     {"slot": ID}                                         somebody is at work on it
 
-Who asks is who signed in; a name in the request is not looked at. Each refusal says why ({"error": …}) and is logged;
+Who asks is who signed in; no other name is looked at but "as", by which a page says whom it was opened by: where
+somebody else signed in meanwhile, in another tab, it is refused. Each refusal says why ({"error": …}) and is logged;
 nothing has changed then: 401 for nobody, 410 for a turn whose time ran out, else 409. A body has to be JSON by its
 header, too, which a page of another site cannot send. A key names a stroke, so that one sent twice counts once.
 """
@@ -61,6 +62,8 @@ def _answered(store: Store, do: Answer) -> Callable[[Request], Any]:
             return _refused(request, "", 401, "Sign in first.")
         try:
             sent = await _body(request) if request.method == "POST" else {}
+            if sent.get("as") not in (None, who.name):
+                return _refused(request, who.name, 401, "Somebody else signed in here meanwhile.")
             return _Ascii(dict(await run_in_threadpool(do, store, who, sent)))
         except _TooLarge:
             return _refused(request, who.name, 413, f"This is more than {LARGEST // 1024} KiB: nothing was saved.")

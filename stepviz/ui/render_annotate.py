@@ -6,7 +6,7 @@ them, and no check marks behind equations, which are sympy's opinion.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stepviz.studies import FINISHES
@@ -167,7 +167,7 @@ def item(turn: Mapping[str, Any]) -> str:
     score = '<span class="sc" title="A model’s score after each step: how likely it is still right">predicted</span>'
     return (
         f'<div class="row hd" role="row"><span class="no"></span><span class="tx" role="columnheader">step</span>'
-        f'{score if scored else ""}<div class="asks">{heads}</div></div>{rows}'
+        f'{score if scored else ""}<div class="asks" role="columnheader">{heads}</div></div>{rows}'
         f'<i class="sizes" hidden{attrs(data_ask=width, data_scored="yes" if scored else None)}></i>'
     )
 
@@ -175,7 +175,7 @@ def item(turn: Mapping[str, Any]) -> str:
 def _row(turn: Mapping[str, Any], i: int, text: str, tex: bool, asked: list[Question]) -> str:
     pit = i > 0 and turn.get("pit") == i
     mark = '<span class="tag pred" title="Where a model sees it go wrong"><b>predicted pit</b></span>' if pit else ""
-    score = f'<span class="sc num">{number(turn["scores"][i - 1]) if i else ""}</span>' if "scores" in turn else ""
+    score = f'<span class="sc num">{_score(turn["scores"], i)}</span>' if "scores" in turn else ""
     asks = "".join(_ask(q, i) for q in asked) if i else ""
     name = "Problem" if i == 0 else f"Step {i}"
     return (
@@ -185,6 +185,11 @@ def _row(turn: Mapping[str, Any], i: int, text: str, tex: bool, asked: list[Ques
         f'<span class="tags">{mark}</span><p class="said" hidden></p></div>{score}'
         f'<div class="asks" role="gridcell">{asks}</div></div>'
     )
+
+
+def _score(scores: Sequence[float], i: int) -> str:
+    """A chain that the scorer has not scored has none."""
+    return number(scores[i - 1] if i <= len(scores) else None) if i else ""
 
 
 def _ask(q: Question, i: int) -> str:

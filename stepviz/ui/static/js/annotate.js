@@ -4,9 +4,9 @@
   const sv = window.stepviz;
   if (sv.annotate) return;
   sv.annotate = true;
-  const $ = (s) => document.querySelector("#aview " + s), view = sv.annotated;
+  const $ = (s) => document.querySelector("#aview " + s), view = sv.annotated, words = sv.annotateWords;
   const RATED = ["correct", "solvable"];
-  let me = null, studies = [], box = null; // who, what they may choose, what is on its way
+  let me = null, admin = false, studies = [], box = null; // who, what they may choose, what is on its way
   let t = null, draft = null; // the turn, and what is kept of it here
   let base = {}, strokes = [], until = 0, renewing = false, asked = 0;
 
@@ -21,7 +21,9 @@
     const { status, answer } = await sv.post("studies");
     if (status === 401) return signedOut();
     if (status !== 200) { view.instead("The server does not answer", "It may be starting anew. This page goes on by itself."); setTimeout(start, 2000); return; }
-    me = answer.you;
+    if (me && me !== answer.you) return location.reload(); // somebody else signed in, in another tab
+    me = sv.whoAsks = answer.you;
+    admin = answer.role === "admin";
     studies = answer.studies.filter((s) => s.open !== false);
     const head = document.querySelector("#top header");
     if (head) { head.outerHTML = answer.head; sv.on_top(document.getElementById("top")); }
@@ -37,6 +39,7 @@
     leave();
     view.study(studies, 0);
     if (studies.length) view.instead("Choose a study", "Each has its own questions and its own guideline.", view.studies(studies));
+    else if (admin) view.instead("No study is open", "A study says which chains people label, and what they are asked.", view.link("/studies", "Make a study"));
     else view.instead("No study is open", "When an admin opens one, its items are here.", view.button("again", "Look again"));
   }
   function signedOut() {
@@ -178,35 +181,16 @@
   }
 
   // The end of an item ---------------------------------------------------------------------
-  const listed = (steps) => `Step${steps.length > 1 ? "s" : ""} ${[...steps].join(", ").replace(/, (\d+)$/, " and $1")}`;
-  function missing(labels) {
-    const found = [], steps = Array.from({ length: t.n }, (_, i) => i + 1);
-    for (const q of t.questions.filter((x) => RATED.includes(x))) {
-      const of = labels[q] ?? {}, wrong = steps.find((i) => of[i] === -1), lacks = steps.filter((i) => of[i] === undefined && !(i > wrong));
-      if (!lacks.length) continue;
-      const [asks, none, first] = q === "correct" ? ["Correct?", "no error is marked", "first error"] : ["Still solvable?", "none is marked as “no”", "first “no”"];
-      const are = lacks.length > 1 ? "are" : "is";
-      found.push({ q, step: lacks[0], text: wrong ? `${asks} ${listed(lacks)}, before the ${first}, ${are} not rated.` : `${asks} ${listed(lacks)} ${are} not rated, and ${none}.` });
-    }
-    if (t.questions.includes("decides") && !labels.decides?.[0]) found.push({ q: "decides", step: draft.d.i, text: "No step is marked as the one that decides the outcome." });
-    return found;
-  }
   function submit(anyway = false) {
     if (!t || sending()) return;
     keepNote();
-    const labels = standing(), finish = ending(labels), lacks = missing(labels);
-    if (!anyway && lacks.length && !["give_up", "bad_problem"].includes(finish)) return ask(lacks);
+    const labels = standing(), finish = ending(labels), lacks = words.missing(t.questions, t.n, labels, draft.d.i);
+    if (!anyway && lacks.length && !["give_up", "bad_problem"].includes(finish)) return sv.openDialog(words.ask(lacks));
     draft.put({ note: $("[name=note]").value });
     const left = Object.entries(draft.d.notes).filter(([, text]) => text).map(([at, text]) => `step ${at.split("/")[1]}: ${text}`); // of steps that stay unrated
     const note = [draft.d.note.trim(), ...left].filter(Boolean).join("\n").slice(0, 10000);
-    add("submit", { finish, seconds: Math.round(draft.tick() * 10) / 10, flags: draft.d.flags, note });
+    add("submit", { finish, seconds: Math.min(86400, Math.round(draft.tick() * 10) / 10), flags: draft.d.flags, note });
   }
-  function ask(lacks) {
-    const lines = lacks.map(({ text }) => `<p>${text}</p>`).join(""); // our own words and numbers
-    const { q, step } = lacks[0];
-    sv.openDialog(`<div class="dhead" data-name="missing"><h2>Submit as it is?</h2><span class="sp"></span></div><div class="dbody">${lines}</div><div class="dfoot"><button type="button" class="btn" data-act="anyway">Submit as it is</button><button type="button" class="btn pri" data-act="go_to" data-q="${q}" data-step="${step}">Go to step ${step}</button></div>`);
-  }
-
   // The server's answers -------------------------------------------------------------------
   const renewed = () => { until = performance.now() + 1000 * t.lease_s; };
   function answered(op, answer) {
@@ -224,13 +208,12 @@
     sv.toast(why, true);
     if (t && op.slot === t.slot) next(t.study, t.slot); // as it stands there
   }
-  const told = ({ kind, body }) => (kind === "submit" ? "its submission" : kind === "undo" ? "an undo" : `step ${body.step}: ${body.question === "decides" ? "decides" : body.first_error ? "first error" : body.value === null ? "unsure" : body.value > 0 ? "+1" : body.value < 0 ? "−1" : "0"}`);
   async function late(op) { // its time ran out: it is taken again, if nobody else has it
     const { status, answer } = await sv.post("next", { study: op.study, again: op.slot });
     if (status !== 200) return status === 409 ? false : null;
     if (answer.slot === op.slot) { if (t?.slot === op.slot) renewed(); sv.toast("This item’s time had run out. It is still yours, and what you said is saved."); return true; }
     const lost = box.of(op.slot);
-    if (lost.length) view.says("lost", `The time of the item before ran out, and somebody else has it now. What was saved stays; this came too late and was not saved: ${lost.map(told).join("; ")}.`, { bad: true });
+    if (lost.length) view.says("lost", `The time of the item before ran out, and somebody else has it now. What was saved stays; this came too late and was not saved: ${lost.map(words.told).join("; ")}.`, { bad: true });
     lost.forEach(box.drop);
     if (t ? t.study === op.study : wanted() === op.study) { address(op.study); answer.over ? over(op.study, answer.done) : open(op.study, answer); }
     return true;
@@ -241,7 +224,7 @@
     view.state(state, waiting, seconds);
     if (state === "saving") return; // what was said stays until it is saved
     view.says("failed", state === "failed" ? "The server does not answer. Go on: what you label is kept in this browser, over a reload, too, and sent again until it is saved." : "", { bad: true, stays: true });
-    view.says("out", state === "out" ? "You were signed out; the server may have been started anew. What you label is kept in this browser and sent when you sign in again." : "", { bad: true, stays: true, link: { href: here(), text: "Sign in again" } });
+    view.says("out", state === "out" ? "You are signed in no more: the server may have been started anew, or somebody else signed in here. What you label is kept in this browser and sent when you sign in again." : "", { bad: true, stays: true, link: { href: here(), text: "Sign in again" } });
     view.says("private", box && !box.kept ? "This browser keeps nothing (a private window?): a reload would lose what is not saved yet." : "", { bad: true, stays: true });
     paint();
   }

@@ -5,9 +5,10 @@
   if (sv.outbox) return;
   const SLOWEST = 15, PATIENCE = 10000; // s between two tries, ms for an answer
 
-  sv.post = async (path, body) => { // {status: 0} where no answer came
+  // {status: 0} where no answer came. `as`: who the page was opened by; the server refuses where that is not who signed in.
+  sv.post = async (path, body) => {
     const stop = new AbortController(), timer = setTimeout(() => stop.abort(), PATIENCE);
-    const sent = body && { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
+    const sent = body && { method: "POST", body: JSON.stringify({ ...body, as: sv.whoAsks }), headers: { "Content-Type": "application/json" } };
     try {
       const response = await fetch("/stepviz/annotate/" + path, { ...sent, signal: stop.signal });
       return { status: response.status, answer: await response.json().catch(() => ({})) };
