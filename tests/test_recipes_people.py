@@ -265,6 +265,18 @@ def test_a_step_that_a_labeller_wrote_is_right(shared_data: Path):
     assert dropped.reasons == {"a chain in which people call no step wrong": len(read.attempts) - 5}
 
 
+def test_what_a_labeller_wrote_is_no_vote_among_others(shared_data: Path):
+    """Ana, for whom step 2 as it was written is wrong, is not outvoted by the one who wrote it."""
+    read = of_file(shared_data / "prm800k/phase1_test_trajectories.jsonl")["p1test-0"]
+    trunk, rest = read.attempts[0], [Attempt(a.chain, a.verdict) for a in read.attempts[1:]]
+    own = tuple(Annotation(trunk.chain.id, "ana", "correct", step, value) for step, value in ((1, 1), (2, -1)))
+    for options in (HumanPairs(annotator="ana"), HumanPairs(study="first")):
+        dropped = Dropped()
+        given = Case(read.problem, (Attempt(trunk.chain, trunk.verdict, labels=own), *rest))
+        assert list(human_pairs(given, options, dropped)) == []
+        assert dropped.reasons["a wrong step without a right one from the same steps that does not hold its text"] == 1
+
+
 def test_real_rows_give_pairs_that_their_labels_bear_out(shared_data: Path):
     """Each rejected text was rated −1, and each chosen one +1 or 0, or written by the labeller, at that step."""
     path, n = shared_data / "prm800k/phase1_test_trajectories.jsonl", 0

@@ -15,7 +15,8 @@ Decisions:
    stepviz.recipes.people: adjudicated, else by majority; of a tie nothing is known. Gold items, turns that call the
    problem bad, and `blind`: as in `stepwise`.
 3. A step before the first wrong one that nobody rated, or on which people are split, ends the chain's use: the prompt
-   would not be known to be right. A step that a PRM800K labeller wrote is right; they were asked to write one.
+   would not be known to be right. Where PRM800K's labels are asked for, a step that its labeller wrote is right: they
+   were asked to write one.
 4. Among several right steps the one with the larger share of +1 comes first (PRM800K's 0 is right, but of no use),
    then one that no pair of this prompt has taken, then the shortest, then the first. A right step may stand in
    several pairs: it is a person's judgement each time. A wrong step stands in one pair a prompt.
@@ -133,7 +134,8 @@ def _counts(annotator: str, options: HumanPairs) -> bool:
 
 
 def _tree(case: Case, labelled: list[Attempt], options: HumanPairs) -> Tree:
-    tree, rows = Tree(), {_row_of(a) for a in labelled}
+    of_prm800k = not options.study and is_of(options.annotator or "", "prm800k")
+    tree, rows = Tree(), {_row_of(a) for a in labelled if of_prm800k}
     for attempt in case.attempts:
         said = [x for x in attempt.labels if _counts(x.annotator, options)]
         cast = votes(said, "correct", attempt.chain.n, options.neutral)
