@@ -14,7 +14,7 @@ from db.locks import lock_chains, lock_problems
 from db.models import ChainTable, ContinuationTable, ProblemTable, ScoreTable
 from db.problems import in_source
 from db.recuts import follow
-from db.rows import chunks, read_spans, table, verdict_columns, write_spans
+from db.rows import CHUNK, chunks, read_spans, table, verdict_columns, write_spans
 from db.session import Database
 from db.values import ChainFilter, ChainRow, ContinuationKey
 from stepviz.errors import StepvizError
@@ -32,6 +32,16 @@ class ChainQueries(Database):
             query = query.where(ChainTable.origin == origin)
         with self.reading() as connection:
             return [_read(row) for row in connection.execute(query.order_by(ChainTable.seq))]
+
+    def chains_in(self, problem_ids: Sequence[str]) -> dict[str, list[ChainRow]]:
+        """Problem id → its chains, of a page of problems, at most CHUNK of them; without chains it is left out."""
+        assert len(problem_ids) <= CHUNK
+        query = _chains().where(ChainTable.problem_id.in_(problem_ids)).order_by(ChainTable.seq)
+        found: dict[str, list[ChainRow]] = {}
+        with self.reading() as connection:
+            for row in map(_read, connection.execute(query)):
+                found.setdefault(row.chain.problem_id, []).append(row)
+        return found
 
     def chain(self, id: str) -> ChainRow | None:
         with self.reading() as connection:
@@ -170,9 +180,14 @@ class ChainQueries(Database):
 
     def scores_for(self, problem_id: str) -> dict[str, list[StepScore]]:
         """Chain id → its scores, for all scored chains of a problem, in one look."""
+        return self.scores_in([problem_id])
+
+    def scores_in(self, problem_ids: Sequence[str]) -> dict[str, list[StepScore]]:
+        """The same of a page of problems, at most CHUNK of them."""
+        assert len(problem_ids) <= CHUNK
         s = ScoreTable
         query = select(s.chain_id, s.step, s.score, s.model_id).join(ChainTable, ChainTable.id == s.chain_id)
-        query = query.where(ChainTable.problem_id == problem_id).order_by(s.chain_id, s.model_id, s.step)
+        query = query.where(ChainTable.problem_id.in_(problem_ids)).order_by(s.chain_id, s.model_id, s.step)
         found: dict[str, list[StepScore]] = {}
         with self.reading() as connection:
             for id_, *score in connection.execute(query):

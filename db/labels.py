@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, Row, func, insert, select
 
 from db.caches import current_labels, refresh_chains
 from db.locks import lock_chains
 from db.models import AnnotationTable, ChainTable
-from db.rows import annotation_row, read_annotation, table
+from db.rows import CHUNK, annotation_row, read_annotation, table
 from db.session import Database
 from db.values import AnnotationRow
 from stepviz.errors import StepvizError
@@ -55,10 +57,15 @@ class LabelQueries(Database):
 
     def annotations_for(self, problem_id: str) -> dict[str, list[AnnotationRow]]:
         """Chain id → what stands of it, for all labelled chains of a problem, in one look."""
+        return self.annotations_in([problem_id])
+
+    def annotations_in(self, problem_ids: Sequence[str]) -> dict[str, list[AnnotationRow]]:
+        """The same of a page of problems, at most CHUNK of them."""
+        assert len(problem_ids) <= CHUNK
         query = (
             select(AnnotationTable.__table__)
             .join(ChainTable, ChainTable.id == AnnotationTable.chain_id)
-            .where(ChainTable.problem_id == problem_id)
+            .where(ChainTable.problem_id.in_(problem_ids))
             .order_by(AnnotationTable.id)
         )
         found: dict[str, list[AnnotationRow]] = {}

@@ -136,9 +136,10 @@ def chains(store: Store, wanted: ProblemFilter, judges: Iterable[Who] = ()) -> I
     start = 0
     while page := store.problems(wanted, limit=PAGE, offset=start):
         start += len(page)
+        ids = [problem.id for problem in page]
+        rows, labels, scores = store.chains_in(ids), store.annotations_in(ids), store.scores_in(ids)
         for problem in page:
-            labels, scores = store.annotations_for(problem.id), store.scores_for(problem.id)
-            for row in store.chains(problem.id):
+            for row in rows.get(problem.id, ()):
                 if row.chain.n:
                     yield Chained(problem, row, labels.get(row.chain.id, ()), scores.get(row.chain.id, ()))
 

@@ -61,6 +61,21 @@ def test_processbench_against_the_equations(url: str, shared_data: Path) -> None
     assert (code, error) == (1, "there is no chain that both processbench and exact spoke of")
 
 
+def test_a_page_of_problems_is_read_as_each_of_them_is(url: str, shared_data: Path) -> None:
+    imported(url, "processbench", str(shared_data / "processbench/gsm8k.json"))
+    with open_store(url) as store:
+        ids = [row.id for row in store.problems(limit=200)]
+        some = store.chains(ids[3])[0].chain
+        store.add_model(ModelRow("tiny/sorm@1", "sorm", "hf:tiny/sorm"))
+        store.add_scores(some.id, "tiny/sorm@1", [0.5] * some.n)
+        assert store.chains_in(ids) == {id: store.chains(id) for id in ids}
+        labels, scores = store.annotations_in(ids), store.scores_in(ids)
+        each = [store.annotations_for(id) for id in ids]
+        assert labels == {chain: rows for one in each for chain, rows in one.items()}
+        assert scores == store.scores_for(ids[3])
+        assert store.annotations_in([]) == store.chains_in([]) == {}
+
+
 @pytest.fixture
 def world(url: str) -> str:
     """Of one problem (six derivations and the answer) its reference, and it with a wrong first product, which all that
