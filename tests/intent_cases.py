@@ -84,7 +84,7 @@ class Served:
         before, heard = self.dump(), len(self.running.said())
         yield
         assert self.dump() == before
-        until = time.monotonic() + 2  # the other process may be slower to write than to answer
+        until = time.monotonic() + 10  # the other process may be slower to write than to answer
         while not all(line in (new := self.running.said()[heard:]) for line in logged):
             assert time.monotonic() < until, f"{logged} is not in the log:\n{new}"
             time.sleep(0.02)

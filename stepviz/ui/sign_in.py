@@ -22,9 +22,10 @@ def signing_in(store: Store) -> Callable[[str, str], Awaitable[bool]]:
     door = SignIn(store)
 
     async def check(name: str, password: str) -> bool:
+        before = door.wait_s(name)
         if await door.check(name, password):
             return True
-        if wait := math.ceil(door.wait_s(name)):
+        if wait := math.ceil(max(before, door.wait_s(name))):
             raise HTTPException(400, f"Too many wrong passwords: try again in {wait} s.")
         return False
 
