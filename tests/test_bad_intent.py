@@ -1,5 +1,4 @@
-"""People with bad intent, over real HTTP against the running app: each is refused with a clear message, it is logged,
-and nothing has changed."""
+"""People with bad intent, over real HTTP against the running app: refused, told why, logged, and nothing changed."""
 
 from __future__ import annotations
 
