@@ -42,7 +42,8 @@ def head(page: AgreementPage) -> str:
     if isinstance(page.told, Told):
         told = page.told
         found, at_t = told.compared.report, told.threshold
-        sizes = f"<span><b>{found.problems:,}</b> problems</span><span><b>{found.chains:,}</b> chains</span>"
+        of = f"{found.problems:,} problems"
+        sizes = f"<span>{door(page, 'chains', f'{found.chains:,}')} chains of {of}</span>"
         sizes += f"<span>{door(page, 'steps', f'{found.steps:,}')} steps</span>"
         sizes += "" if at_t is None else f'<span>threshold <b title="{at_t!r}">{at_t:.3g}</b>{_tuned(page)}</span>'
     return (

@@ -104,6 +104,7 @@ def _learn(page: AgreementPage, name: str, known: Mapping[str, Any]) -> str:
     if not splits:
         why = "To learn how to read them there must be another split than the one that is looked at."
         return f'<div class="learn"><p>{esc(said)}</p><p class="dim fine">{why}</p></div>'
+    same = "" if page.at.split else '<p class="dim fine">All splits are looked at, the one that is learnt on, too.</p>'
     chosen = page.at.tune_split if page.at.tune_split in splits else "dev" if "dev" in splits else splits[0]
     on = "".join(f"<option{' selected' if split == chosen else ''}>{esc(split)}</option>" for split in splits)
     kinds = "".join(f'<option value="{kind}">{_KINDS[kind]}</option>' for kind in KINDS)
@@ -111,7 +112,8 @@ def _learn(page: AgreementPage, name: str, known: Mapping[str, Any]) -> str:
         f'<form class="learn" data-act="calibrate" data-model="{esc(name)}"><p>{esc(said)}</p><span class="line">'
         f'<label class="lab">learn on <select class="field" name="on">{on}</select></label>'
         f'<label class="lab">how <select class="field" name="kind">{kinds}</select></label>'
-        '<button type="submit" class="btn">Save recalibration with the model</button></span></form>'
+        '<button type="submit" class="btn">Save recalibration with the model</button></span>'
+        f"{same}</form>"
     )
 
 
