@@ -37,6 +37,16 @@ class StudyReads(Database):
         with self.reading() as connection:
             return [_read_study(row) for row in connection.execute(query)]
 
+    def study_stamp(self, study_id: int) -> tuple[Any, ...]:
+        """Changes with every label that comes in anywhere, and every turn at this study; quick, for who keeps a sum."""
+        s = SlotTable
+        turns = select(
+            func.count(), func.count().filter(s.state == "open"), func.max(s.opened_at), func.max(s.ended_at)
+        ).where(s.study_id == study_id)
+        with self.reading() as connection:
+            newest = connection.execute(select(func.max(AnnotationTable.id))).scalar()
+            return (newest, *connection.execute(turns).one())
+
     def study(self, study_id: int) -> StudyRow | None:
         """Every label asks for it, so its items and turns are not counted."""
         uncounted = (null().label(name) for name in ("items", "submitted", "gold", "gold_submitted"))

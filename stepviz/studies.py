@@ -170,10 +170,10 @@ def with_gold(chains: Sequence[str], gold: Sequence[str], config: StudyConfig) -
     """
     wanted = round(config.gold_share * len(chains))
     if wanted > len(gold):
-        raise Unfit(
-            "gold_share",
-            f"a gold share of {config.gold_share:g} takes {wanted} chain{'' if wanted == 1 else 's'} of known labels, and there are {len(gold)}",
+        takes = (
+            f"a gold share of {config.gold_share:g} takes {wanted} chain{'' if wanted == 1 else 's'} of known labels"
         )
+        raise Unfit("gold_share", f"{takes}, and there are {len(gold)}")
     drawn = Random(config.seed).sample(list(gold), wanted)
     others = [chain for chain in chains if chain not in set(drawn)]
     places = {round((i + 0.5) * len(others) / wanted) for i in range(wanted)}

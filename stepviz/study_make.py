@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from db.store import Store
-from db.values import ProblemRow
+from db.values import ChainRow
 from stepviz.agree_sources import Chained, Who, scores_of, who
 from stepviz.errors import StepvizError
 from stepviz.rollouts import by_prefix, values
@@ -55,7 +55,8 @@ def make(
 
     StepvizError: the name is taken, a scorer that is needed has scored none of them, too few gold chains.
     """
-    plan = planned(store, checked_name(name), config, chains, checked_guideline(guideline), gold_by)
+    rows = [_row(store, id) for id in chains]
+    plan = planned(store, checked_name(name), config, rows, checked_guideline(guideline), gold_by)
     config_told = {**plan.config.told(), "gold_by": gold_by}
     return store.add_study(plan.name, config_told, plan.guideline, plan.items, created_by)
 
@@ -78,16 +79,20 @@ def checked_guideline(text: str) -> str:
 
 
 def planned(
-    store: Store, name: str, config: StudyConfig, chains: Sequence[str], guideline: str, gold_by: str = ""
+    store: Store, name: str, config: StudyConfig, chains: Sequence[ChainRow], guideline: str, gold_by: str = ""
 ) -> Plan:
-    """What `make` would make; nothing is written. StepvizError as there."""
+    """What `make` would make; nothing is written. StepvizError as there.
+
+    Chains that are not cut into steps are left out: they cannot be labelled.
+    """
     config = replace(config, scorer=scorer_id(store, config.scorer) if config.scorer else "")
     judge = gold_judge(store, config, gold_by)
-    found = list(_chained(store, chains, labels=judge is not None, scores=bool(config.scorer)))
-    candidates = [_candidate(store, at, config) for at in found]
+    rows = [row for row in {row.chain.id: row for row in chains}.values() if row.chain.n]
+    scorer = who(store, f"scorer:{config.scorer}", "solvable") if config.scorer else None
+    candidates = [_candidate(store, row, config, scorer) for row in rows]
     if config.needs_a_scorer and not any(c.scores for c in candidates):
         raise Unfit("scorer", f"{config.scorer} has scored none of these chains: run `score --model` first")
-    gold = _gold(store, found, config, judge) if judge else []
+    gold = _gold(store, rows, config, judge) if judge else []
     items = with_gold(ordered(candidates, config), gold, config)
     if not items:
         raise Unfit("chains", "a study needs chains that are cut into steps")
@@ -119,26 +124,28 @@ def gold_judge(store: Store, config: StudyConfig, gold_by: str) -> Who | None:
     return judge
 
 
-def _chained(store: Store, chains: Sequence[str], labels: bool, scores: bool) -> Iterator[Chained]:
-    """In their order, with what is looked at; those that are not cut into steps cannot be labelled."""
-    problems: dict[str, ProblemRow | None] = {}
-    for id in dict.fromkeys(chains):
-        row = store.chain(id)
-        if row is not None and row.chain.problem_id not in problems:
-            problems[row.chain.problem_id] = store.problem(row.chain.problem_id)
-        problem = problems[row.chain.problem_id] if row else None
-        if row is None or problem is None:
-            raise StepvizError(f"there is no chain {id} in this store")
-        if row.chain.n:
-            yield Chained(problem, row, store.annotations(id) if labels else (), store.scores(id) if scores else ())
+def _row(store: Store, id: str) -> ChainRow:
+    row = store.chain(id)
+    if row is None:
+        raise StepvizError(f"there is no chain {id} in this store")
+    return row
 
 
-def _candidate(store: Store, at: Chained, config: StudyConfig) -> Candidate:
+def _chained(store: Store, row: ChainRow, labels: bool = False, scores: bool = False) -> Chained:
+    problem = store.problem(row.chain.problem_id)
+    assert problem is not None, "a chain's problem is there as long as it is"
+    id = row.chain.id
+    return Chained(problem, row, store.annotations(id) if labels else (), store.scores(id) if scores else ())
+
+
+def _candidate(store: Store, row: ChainRow, config: StudyConfig, scorer: Who | None) -> Candidate:
     scores: tuple[float, ...] = ()
-    if config.scorer:
-        scores = scores_of(who(store, f"scorer:{config.scorer}", "solvable"), at)
-    measured = _measured(store, at) if config.order == "disputed" else ()
-    return Candidate(at.row.chain.id, scores, measured, at.row.verdict.value == "wrong", at.row.disputed)
+    measured: tuple[float | None, ...] = ()
+    if scorer is not None:
+        at = _chained(store, row, scores=True)
+        scores = scores_of(scorer, at)
+        measured = _measured(store, at) if config.order == "disputed" else ()
+    return Candidate(row.chain.id, scores, measured, row.verdict.value == "wrong", row.disputed)
 
 
 def _measured(store: Store, at: Chained) -> tuple[float | None, ...]:
@@ -152,8 +159,9 @@ def _measured(store: Store, at: Chained) -> tuple[float | None, ...]:
     return tuple(v.value for v in values(at.row.chain, drawn, at.row.verdict, separator)[1:])
 
 
-def _gold(store: Store, found: Sequence[Chained], config: StudyConfig, judge: Who) -> list[str]:
+def _gold(store: Store, rows: Sequence[ChainRow], config: StudyConfig, judge: Who) -> list[str]:
     """Chains of which that judge says where the first error is, or that there is none."""
     question = config.gold_question
     assert question is not None, "gold_judge has looked"
-    return [at.row.chain.id for at in found if known_first(store, judge, at, question) is not None]
+    known = ((row, known_first(store, judge, _chained(store, row, labels=True), question)) for row in rows)
+    return [row.chain.id for row, first in known if first is not None]

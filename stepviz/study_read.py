@@ -12,6 +12,8 @@ from stepviz.errors import StepvizError
 from stepviz.studies import stored
 from stepviz.study_summary import Material, Settled, Summary, summary
 
+KEPT = 8  # studies whose sums stay
+
 
 def study_named(store: Store, name: str) -> StudyRow:
     """StepvizError, with those that there are."""
@@ -25,6 +27,25 @@ def study_named(store: Store, name: str) -> StudyRow:
 
 def summed(store: Store, study: StudyRow) -> Summary:
     return summary(material(store, study))
+
+
+class Summaries:
+    """Of one store: what was read stays, until something comes in."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._kept: dict[int, tuple[tuple[object, ...], Material, Summary]] = {}
+
+    def of(self, study: StudyRow) -> tuple[Material, Summary]:
+        stamp = (study, *self.store.study_stamp(study.id))
+        kept = self._kept.get(study.id)
+        if kept is None or kept[0] != stamp:
+            made = material(self.store, study)
+            kept = stamp, made, summary(made)
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            self._kept[study.id] = kept
+        return kept[1], kept[2]
 
 
 def material(store: Store, study: StudyRow) -> Material:

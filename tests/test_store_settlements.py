@@ -129,3 +129,23 @@ def test_a_study_tells_its_gold_items_apart(store: Store, study: int) -> None:
     store.next_slot(study, "bob", 2, 60, lambda _: "blind")
     (row,) = store.studies(study)
     assert (row.items, row.submitted, row.gold, row.gold_submitted) == (3, 3, 1, 1)
+
+
+def test_the_stamp_changes_with_turns_and_labels(store: Store, study: int, ids: dict[str, str]) -> None:
+    seen = [store.study_stamp(study)]
+
+    def changed() -> bool:
+        seen.append(store.study_stamp(study))
+        return seen[-1] != seen[-2]
+
+    assert not changed()
+    slot = store.next_slot(study, "ana", 2, 60, lambda _: "blind")
+    assert changed()
+    store.label_in_slot(slot.id, "ana", [Annotation(slot.chain_id, "ana", "correct", 1, -1)], 60)
+    assert changed()
+    store.end_slot(slot.id, "ana", finish="solution", seconds=1)
+    assert changed()
+    store.settle(study, ids["a"], said((1, 1)), "root")
+    assert changed()
+    store.unsettle(study, ids["a"], "root")
+    assert changed()

@@ -287,7 +287,7 @@ def test_after_one_conflict_comes_the_next(store: Store, ids: dict[str, str]) ->
         ("unsettle", {"item": 99}, "not of this study"),
         ("revise", {"text": " "}, "a guideline"),
         ("revise", {"text": "x" * 20_001}, "at most 20,000"),
-        ("close", {"study": 99}, "This study is not here"),
+        ("close_study", {"study": 99}, "This study is not here"),
         ("drop", {}, "no action 'drop'"),
     ],
 )
@@ -309,9 +309,9 @@ def test_a_gold_item_is_shown_and_not_settled(store: Store, ids: dict[str, str])
 
 def test_closed_and_open_again_and_a_guideline_revised(store: Store, ids: dict[str, str]) -> None:
     study = parted(store, ids)
-    assert "first is closed" in send(store, "close", study=study).reply
+    assert "first is closed" in send(store, "close_study", study=study).reply
     assert not store.studies()[0].open
-    send(store, "reopen", study=study)
+    send(store, "open_study", study=study)
     assert store.studies()[0].open
     assert "Version 2" in send(store, "guideline", study=study).reply
     html = send(store, "revise", study=study, text="Be fairer.\r\nAlways.").html["sopen"]

@@ -68,8 +68,8 @@ def opened(page: StudiesPage) -> str:
 
 def _head(o: OpenStudy) -> str:
     row = o.told.study
-    turn = button("Close", "close", study=row.id, title="Offer nobody an item any more; labels stay")
-    turn = turn if row.open else button("Open again", "reopen", study=row.id, title="Offer its items again")
+    turn = button("Close", "close_study", study=row.id, title="Offer nobody an item any more; labels stay")
+    turn = turn if row.open else button("Open again", "open_study", study=row.id, title="Offer its items again")
     files = "".join(
         f'<a class="btn" href="/stepviz/study/{row.id}.{ext}" download title="{esc(about)}">{esc(label)}</a>'
         for ext, label, about in EXPORTS

@@ -11,7 +11,8 @@ from db.study_values import StudyRow
 from stepviz.adjudication import settled
 from stepviz.errors import StepvizError
 from stepviz.studies import stored
-from stepviz.study_make import checked_guideline
+from stepviz.study_make import checked_guideline, checked_name
+from stepviz.study_read import Summaries
 from stepviz.ui import render_head, render_studies, render_studies_form, render_studies_item
 from stepviz.ui.page import Actions, Update, connect, number_in, reply, run_actions, widget
 from stepviz.ui.status import head_of
@@ -39,11 +40,11 @@ class Studies:
     """The page's actions. The form travels with each of them; nothing of a visitor is kept here."""
 
     def __init__(self, bench: Workbench) -> None:
-        self.bench = bench
+        self.bench, self.known = bench, Summaries(bench.store)
         self.writes: dict[str, Write] = {
             "create": self.create,
-            "close": self.close,
-            "reopen": self.reopen,
+            "close_study": self.close,
+            "open_study": self.reopen,
             "revise": self.revise,
             "settle": self.settle,
             "unsettle": self.unsettle,
@@ -85,7 +86,7 @@ class Studies:
             first = next(iter(form.errors.values()), "")
             return Update({"sform": self._form(form)}).error(f"No study was made. {first}")
         config = {**plan.config.told(), "gold_by": plan.gold_by}
-        id_ = store.add_study(" ".join(plan.name.split()), config, plan.guideline, plan.items, who)
+        id_ = store.add_study(checked_name(plan.name), config, plan.guideline, plan.items, who)
         update = Update(self._rest(At(study=id_)), reply("run", str(id_)))
         kept = {**values_of(sent), "name": "", "serial": form.serial}
         update.html["sform"] = self._form(form_of(store, kept))
@@ -104,7 +105,7 @@ class Studies:
         return Update(self._rest(at), reply("toast", said))
 
     def guideline(self, _at: At, sent: Mapping[str, Any]) -> Update:
-        body = render_studies_item.revise(open_study(self.bench.store, self._study(sent)))
+        body = render_studies_item.revise(open_study(self.known, self._study(sent)))
         return Update(reply=reply("dialog", body=body))
 
     def revise(self, at: At, sent: Mapping[str, Any], who: str) -> Update:
@@ -122,7 +123,7 @@ class Studies:
         note = str(sent.get("note") or "").replace("\r\n", "\n")
         labels = settled(sent, stored(row.config).questions, found.n, note)
         store.settle(row.id, found.chain_id, labels, who)
-        on = next_conflict(store, row, item)
+        on = next_conflict(self.known, row, item)
         at, said = (item, "Settled: it was the last one.") if on is None else (on, "Settled.")
         return Update(reply=reply("done", said, go=f"?study={row.id}&item={at}"))
 
@@ -149,7 +150,7 @@ class Studies:
         return render_studies_form.form(form)
 
     def _rest(self, at: At) -> dict[str, str]:
-        head, page = head_of(self.bench, "studies"), page_of(self.bench.store, at)
+        head, page = head_of(self.bench, "studies"), page_of(self.known, at)
         return {
             "top": render_head.head(head),
             "slist": render_studies.studies(page.list),

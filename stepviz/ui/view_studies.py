@@ -10,15 +10,15 @@ from db.store import Store
 from db.study_values import GuidelineRow, ItemRow, SlotRow, StudyRow, UserRow
 from stepviz.adjudication import RATED, Conflict, agreed
 from stepviz.studies import QUESTIONS, stored
-from stepviz.study_read import material
-from stepviz.study_summary import ItemLine, Settled, Summary, flags, summary, turn
+from stepviz.study_read import Summaries
+from stepviz.study_summary import ItemLine, Settled, Summary, flags, turn
 from stepviz.types import Annotation, VerdictValue
 from stepviz.ui.mathtext import has_tex
 from stepviz.ui.view_datasets import age
 from stepviz.ui.view_study_form import FILTERS
 from stepviz.ui.views import place
 
-LISTED = 200  # conflicts and notes of a study
+LISTED = 100  # conflicts and notes of a study
 EXCERPT = 120  # characters of a question in a list
 EXPORTS = (
     ("jsonl", "JSONL", "a line for each submitted item: labels, arm, seconds"),
@@ -143,17 +143,17 @@ def study_link(**filters: str) -> str:
     return "/studies?" + urlencode({name: value for name, value in filters.items() if value})
 
 
-def page_of(store: Store, at: At) -> StudiesPage:
+def page_of(known: Summaries, at: At) -> StudiesPage:
     """Without a study in the address the newest one is open; with a filter, none: the form is what one came for."""
-    rows = store.studies()
+    rows = known.store.studies()
     row = next((r for r in rows if r.id == at.study), None) if at.study is not None else next(iter(rows), None)
     listed = StudyList(tuple(map(_line, rows)), row.id if row else None)
     if row is None:
         return StudiesPage(listed, missing=f"There is no study {at.study}." if at.study is not None else "")
     if at.item is not None:
-        item = open_item(store, row, at.item)
+        item = open_item(known, row, at.item)
         return StudiesPage(listed, item=item, missing="" if item else f"There is no item {at.item} of {row.name}.")
-    return StudiesPage(listed, open_study(store, row))
+    return StudiesPage(listed, open_study(known, row))
 
 
 def _line(row: StudyRow) -> StudyLine:
@@ -163,8 +163,8 @@ def _line(row: StudyRow) -> StudyLine:
     return StudyLine(row.id, row.name, row.open, done, wanted, items, age(row.created_at))
 
 
-def open_study(store: Store, row: StudyRow) -> OpenStudy:
-    told = summary(material(store, row))
+def open_study(known: Summaries, row: StudyRow) -> OpenStudy:
+    store, told = known.store, known.of(row)[1]
     users = store.users()
     begun = {person.name for person in told.people}
     listed = [*told.open[:LISTED], *told.settled[:LISTED]]
@@ -186,15 +186,15 @@ def _asked(store: Store, item: ItemRow) -> str:
     return text if len(text) <= EXCERPT else text[:EXCERPT] + "…"
 
 
-def open_item(store: Store, study: StudyRow, item_id: int) -> OpenItem | None:
+def open_item(read: Summaries, study: StudyRow, item_id: int) -> OpenItem | None:
     """None where the study has no such item. Gold items are shown, too: their labels are known."""
-    known = material(store, study)
+    store = read.store
+    known, told = read.of(study)
     item = next((item for item in known.items if item.id == item_id), None)
     row = store.chain(item.chain_id) if item else None
     problem = store.problem(row.chain.problem_id) if row else None
     if item is None or row is None or problem is None:
         return None
-    told = summary(known)
     lines = told.conflicts
     ids = [line.item.id for line in lines]
     number = ids.index(item_id) + 1 if item_id in ids else 0
@@ -220,9 +220,9 @@ def open_item(store: Store, study: StudyRow, item_id: int) -> OpenItem | None:
     )  # fmt: skip
 
 
-def next_conflict(store: Store, study: StudyRow, item_id: int) -> int | None:
+def next_conflict(known: Summaries, study: StudyRow, item_id: int) -> int | None:
     """The next one that is open, behind this item first."""
-    told = summary(material(store, study))
+    told = known.of(study)[1]
     items = told.open
     here = next((line.item.position for line in told.conflicts if line.item.id == item_id), -1)
     later = [line.item.id for line in items if line.item.position > here and line.item.id != item_id]

@@ -80,7 +80,7 @@ def form_of(store: Store, sent: Mapping[str, Any], whole: bool = False) -> Study
     except Unfit as error:
         errors[error.field] = _sentence(str(error))
     fits: int | None = 0
-    chosen: list[str] = []
+    chosen: list[ChainRow] = []
     plan = None
     if "limit" not in errors:
         chosen, fits = chains_of(store, values)
@@ -128,16 +128,16 @@ def config_of(values: Mapping[str, str]) -> tuple[StudyConfig | None, dict[str, 
         return None, {error.field: _sentence(str(error))}
 
 
-def chains_of(store: Store, values: Mapping[str, str]) -> tuple[list[str], int | None]:
-    """(ids of the first `limit` that the filter leaves, how many it leaves: None where that was not counted)."""
+def chains_of(store: Store, values: Mapping[str, str]) -> tuple[list[ChainRow], int | None]:
+    """(the first `limit` that the filter leaves, how many it leaves: None where that was not counted)."""
     limit = int(values["limit"])
     if values["problem"] or values["q"] or values["result"]:
-        found = [row.chain.id for row in islice(_of_problems(store, values), limit + 1)]
+        found = list(islice(_of_problems(store, values), limit + 1))
         return found[:limit], len(found) if len(found) <= limit else None
     fits = ChainFilter(
         values["source"] or None, values["split"] or None, values["origin"] or None, verdict=values["verdict"] or None
     )  # type: ignore[arg-type]
-    found = [row.chain.id for row in islice((r for r in store.chains_of(fits) if r.chain.n), limit)]
+    found = list(islice((row for row in store.chains_of(fits) if row.chain.n), limit))
     return found, store.count_chains(fits)
 
 
