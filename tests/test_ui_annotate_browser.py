@@ -231,6 +231,10 @@ def test_signed_out_meanwhile_keeps_the_labels_for_the_same_person(page: Page, r
     saved(page)
     assert marked(page) == {1: "1", 2: "1"}
     assert [(a.annotator, a.step) for a in said(running.store, of)] == [("ana", 1), ("ana", 2)]
+    page.request.post(f"{running.url}/login", form={"username": "bob", "password": SECRET})  # in another tab
+    press(page, "j", "j", "3")
+    expect(notice).to_contain_text("somebody else signed in here")
+    assert len(said(running.store, of)) == 2
 
 
 def test_an_item_whose_time_ran_out_is_taken_again_or_said_to_be_anothers(page: Page, running: Running) -> None:

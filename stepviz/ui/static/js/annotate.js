@@ -58,7 +58,7 @@
     if (status !== 200) {
       leave();
       view.study(studies, 0);
-      view.instead("This study is not open", answer.error, ...(studies.length ? [view.studies(studies)] : [view.button("again", "Look again")]));
+      view.instead("Nothing to label here", answer.error, ...(studies.length ? [view.studies(studies)] : [view.button("again", "Look again")]));
       return;
     }
     address(id);
