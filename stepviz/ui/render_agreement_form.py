@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stepviz.agreement.thresholds import CHOICES
 from stepviz.refinement import THRESHOLD
 from stepviz.ui.agreement_at import QUESTIONS
 from stepviz.ui.render import esc
@@ -104,6 +105,19 @@ def _threshold(f: Form) -> str:
     tuned = _select("tune_split", "Chosen on", f.at.tune_split, "not chosen", splits) if f.scorers[1] else ""
     return (
         '<section class="thr"><h3>5 · The scorer’s threshold</h3><p class="dim fine">A step scored at or below it is '
-        f'an error. Chosen: with the best F1 against the reference, on a split not looked at.</p><div class="two">'
-        f"{number}{tuned}</div></section>"
+        f'an error. Chosen: where it does best against the reference, on a split not looked at.</p><div class="two">'
+        f"{number}{tuned}</div>{_by(f)}</section>"
+    )
+
+
+def _by(f: Form) -> str:
+    """By what a threshold is best."""
+    if not f.at.tune_split:
+        return '<label class="by" hidden></label>'
+    options = "".join(
+        f'<option value="{name}"{" selected" if name == f.at.tune_by else ""}>{words}</option>'
+        for name, words in CHOICES.items()
+    )
+    return (
+        f'<label class="by"><span class="lab">by</span><select class="field" name="tune_by">{options}</select></label>'
     )
