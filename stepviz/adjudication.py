@@ -45,11 +45,6 @@ class Parting:
     steps: tuple[tuple[int, tuple[int, ...]], ...]
     firsts: tuple[int, ...] = ()
 
-    @property
-    def of_errors(self) -> bool:
-        """Whether a step is wrong is in question; else only +1 stands against 0."""
-        return any(BAD in values for _, values in self.steps)
-
 
 @dataclass(frozen=True, slots=True)
 class Conflict:

@@ -50,8 +50,7 @@ def test_a_step_alone_where_no_first_error_is_known() -> None:
 def test_helpful_against_neutral_is_a_conflict_and_no_error_is_in_it() -> None:
     found = conflict([turn("ana", 1, 0, 1), turn("bob", 1, 1, 0)], 3)
     assert found.words() == ["correct, step 2: +1 or 0 and 1 more"]
-    assert [part.of_errors for part in found.parts] == [False]
-    assert conflict([turn("ana", 1, -1), turn("bob", 1, 0, 0)], 3).parts[0].of_errors
+    assert found.parts[0].firsts == ()
 
 
 def test_solvable_is_asked_behind_an_error_too() -> None:

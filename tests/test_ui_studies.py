@@ -12,6 +12,7 @@ import pytest
 from db.store import Store, open_store
 from stepviz.studies import StudyConfig
 from stepviz.types import Annotation
+from stepviz.ui.explore import Explore
 from stepviz.ui.page import Update
 from stepviz.ui.studies_page import Studies
 from stepviz.ui.view_studies import agreement_link, parse, study_link
@@ -118,6 +119,11 @@ def test_the_filter_of_explore_comes_with_the_address(store: Store, ids: dict[st
     assert said(made) == ""
     (row,) = store.studies()
     assert [item.chain_id for item in store.items(row.id)] == [ids["wrong"]]
+    explore = sender(Explore)(store, "open", at=f"?problem={ids['problem']}&q=candles&answer=244&origin=x").html
+    assert 'href="/studies?q=candles"' in explore["problems"]
+    assert f'href="/studies?problem={ids["problem"]}' not in explore["chains"], "no chain is listed of that origin"
+    explore = sender(Explore)(store, "open", at=f"?problem={ids['problem']}&answer=244").html
+    assert f'href="{study_link(problem=ids["problem"], answer="244").replace("&", "&amp;")}"' in explore["chains"]
     assert "a problem that is not here" in send(store, "open", at="?problem=<b>").html["sform"]
 
 
@@ -162,6 +168,14 @@ def test_what_is_wrong_is_said_at_its_field_and_what_was_typed_stays(
         name: value for name, value in sent.items() if name not in ("guideline",)
     }
     assert [row.name for row in steady.studies()] == ["taken"]
+
+
+def test_all_that_is_wrong_is_said_at_once(steady: Store) -> None:
+    wrong = {"name": "taken", "people": "no", "order": "uncertain", "limit": "-1", "guideline": ""}
+    update = send(steady, "create", **FORM | wrong)
+    assert sorted(errors(update)) == ["guideline", "limit", "name", "people", "scorer"]
+    gold = {"people": "no", "gold_share": "0.5"}
+    assert sorted(errors(send(steady, "create", **FORM | gold))) == ["gold_by", "people"]
 
 
 def test_a_study_is_made_by_who_signed_in(store: Store, ids: dict[str, str]) -> None:

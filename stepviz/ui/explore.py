@@ -35,6 +35,7 @@ from stepviz.ui.status import head_of, run_here
 from stepviz.ui.view_chain import chain_page, missing_page, problem_page
 from stepviz.ui.view_doors import door_list, door_of, opening
 from stepviz.ui.view_measure import SIZES, how_to_measure, next_size
+from stepviz.ui.view_studies import study_link
 from stepviz.ui.views import chain_list, problem_list
 from stepviz.ui.workbench import SAMPLE_N, Workbench
 
@@ -168,7 +169,7 @@ class Explore:
         update.html |= {
             "top": render_head.head(head),
             "find": render_head.find(tuple(store.sources()), here.at, store.count_problems()),
-            "problems": render_head.problems(problem_list(here.bench, here.at)),
+            "problems": self.problems(here),
         }
         return update
 
@@ -181,7 +182,11 @@ class Explore:
         return Update(self.chains(here, sent).html | self.view(here, sent).html)
 
     def find(self, here: Here, _sent: Mapping[str, Any]) -> Update:
-        return Update({"problems": render_head.problems(problem_list(here.bench, here.at))})
+        return Update({"problems": self.problems(here)})
+
+    def problems(self, here: Here) -> str:
+        study = study_link(q=here.at.q, source=here.at.source, result=here.at.result)
+        return render_head.problems(problem_list(here.bench, here.at), study)
 
     def chains(self, here: Here, _sent: Mapping[str, Any]) -> Update:
         if (of := door_of(here.at)) is not None:

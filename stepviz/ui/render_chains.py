@@ -7,6 +7,7 @@ from stepviz.ui.refine_address import At
 from stepviz.ui.render import answer, attrs, button, esc, icon, interval, number, shade, shares
 from stepviz.ui.render_scores import estimates
 from stepviz.ui.rows import Cell, ChainLine, ChainList, Scorer
+from stepviz.ui.view_studies import study_link
 
 _COUNTS = (1, 4, 8, 16, 32, 64)
 MANY = 8  # chains, from which on an order is worth choosing
@@ -33,7 +34,7 @@ def chains(c: ChainList | None) -> str:
         f"</span>{sample}</div>"
         f"{_sampler(c)}{_reach(c)}{_clusters(c)}{_filters(c)}"
         f'<div class="cbody{" scored" if scored else ""}">{_header(c, scored)}'
-        f'<div class="clist" role="listbox" aria-label="Chains">{rows}</div></div>'
+        f'<div class="clist" role="listbox" aria-label="Chains">{rows}</div>{_study(c)}</div>'
     )
 
 
@@ -65,6 +66,14 @@ def _refine(c: ChainList) -> str:
     link = At(chain=c.selected, answer=c.picked, origin=c.origin).query() + "&many=1"
     title = "Wrong ones, doubted ones or all of these chains at once"
     return f'<span class="sp"></span><a class="link" href="/refine{esc(link)}" title="{title}">Refine many…</a>'
+
+
+def _study(c: ChainList) -> str:
+    """To the form of a study of those that this list shows."""
+    if not c.lines:
+        return "<p hidden></p>"
+    link = study_link(problem=c.problem, answer=c.picked, origin=c.origin)
+    return f'<p class="pad"><a class="link" href="{esc(link)}">Make a study of these…</a></p>'
 
 
 def _nav(place: str) -> str:

@@ -121,7 +121,8 @@ def find(sources: tuple[tuple[str, int], ...], at: Address, total: int) -> str:
     )
 
 
-def problems(p: ProblemList) -> str:
+def problems(p: ProblemList, study: str = "") -> str:
+    """study: the address at which their chains become a study."""
     if not p.lines:
         clear = button("Clear search and filters", "clear", kind="sm")
         return f'<div class="none"><p>No problem matches.</p>{clear}</div>'
@@ -130,9 +131,15 @@ def problems(p: ProblemList) -> str:
     back = button("Back", "page", kind="sm ghost", skip=max(0, p.skip - p.limit)) if p.skip else ""
     on = button("More", "page", kind="sm ghost", skip=p.skip + p.limit) if last < p.total else ""
     return (
-        f'{rows}<div class="pages num"><span>{first:,}–{last:,} of {p.total:,}</span><span class="sp">'
-        f"</span>{back}{on}</div>"
+        f'{rows}<div class="pages num"><span>{first:,}–{last:,} of {p.total:,}</span>'
+        f'{_study(study)}<span class="sp"></span>{back}{on}</div>'
     )
+
+
+def _study(link: str) -> str:
+    if not link:
+        return ""
+    return f'<a class="link" href="{esc(link)}" title="Make a study of the chains of these problems">Study…</a>'
 
 
 def _problem(p: ProblemLine, on: bool) -> str:

@@ -140,7 +140,8 @@ def dataset_link(study: str) -> str:
 
 def study_link(**filters: str) -> str:
     """The page with a filter of Explore's in its form."""
-    return "/studies?" + urlencode({name: value for name, value in filters.items() if value})
+    kept = urlencode({name: value for name, value in filters.items() if value})
+    return f"/studies?{kept}" if kept else "/studies"
 
 
 def page_of(known: Summaries, at: At) -> StudiesPage:

@@ -15,7 +15,7 @@ from db.values import ChainFilter, ChainRow, ProblemFilter
 from stepviz.errors import StepvizError
 from stepviz.model_choices import scorers
 from stepviz.studies import ARMS, MOST_MINUTES, MOST_PEOPLE, ORDERS, QUESTIONS, StudyConfig, Unfit
-from stepviz.study_make import GUIDELINE, LONGEST_NAME, Plan, checked_guideline, checked_name, planned
+from stepviz.study_make import GUIDELINE, LONGEST_NAME, Plan, checked_guideline, checked_name, gold_judge, planned
 from stepviz.ui.address import RESULTS
 from stepviz.ui.views import answer_shares, place
 
@@ -72,7 +72,7 @@ def values_of(sent: Mapping[str, Any]) -> dict[str, str]:
 def form_of(store: Store, sent: Mapping[str, Any], whole: bool = False) -> StudyForm:
     """whole: what has not been typed yet is an error, too."""
     values = values_of(sent)
-    config, errors = config_of(values)
+    config, errors = config_of(store, values)
     if whole or values["name"].strip():
         errors |= _name_error(store, values["name"])
     try:
@@ -96,7 +96,7 @@ def form_of(store: Store, sent: Mapping[str, Any], whole: bool = False) -> Study
     return StudyForm(values, errors, _choices(store, values), plan, fits, len(chosen), chip, serial)
 
 
-def config_of(values: Mapping[str, str]) -> tuple[StudyConfig | None, dict[str, str]]:
+def config_of(store: Store, values: Mapping[str, str]) -> tuple[StudyConfig | None, dict[str, str]]:
     """(the settings, or None; field → what is wrong with it)."""
     asked: dict[str, Any] = {
         "questions": tuple(q for q in QUESTIONS if values[f"ask_{q}"]),
@@ -120,12 +120,13 @@ def config_of(values: Mapping[str, str]) -> tuple[StudyConfig | None, dict[str, 
     limit = _whole(values["limit"])
     if limit is None or not 1 <= limit <= MOST_CHAINS:
         errors["limit"] = f"A whole number from 1 to {MOST_CHAINS:,}."
-    if errors:
-        return None, errors
+    usable = {name: value for name, value in asked.items() if _FIELD.get(name, name) not in errors}
     try:
-        return StudyConfig(**asked, scorer=values["scorer"]), {}
+        config = StudyConfig(**usable, scorer=values["scorer"])
+        gold_judge(store, config, values["gold_by"])
+        return (None if errors else config), errors
     except Unfit as error:
-        return None, {error.field: _sentence(str(error))}
+        return None, errors | {error.field: _sentence(str(error))}
 
 
 def chains_of(store: Store, values: Mapping[str, str]) -> tuple[list[ChainRow], int | None]:
@@ -185,7 +186,7 @@ def _choices(store: Store, values: Mapping[str, str]) -> dict[str, Choices]:
         "result": (("", "any"), *((name, name) for name in RESULTS if name != "unsampled")),
         "order": tuple((name, f"{name}: {about}") for name, about in ORDERS.items()),
         "scorer": (("", "none"), *scored),
-        "gold_by": (("", "nobody's"), ("exact", "exact (embedded world)"), ("equations", "equations"),
+        "gold_by": (("", "nobody’s"), ("exact", "exact (embedded world)"), ("equations", "equations"),
                     *((name, name) for name in list(people)[:LISTED])),
     }  # fmt: skip
     for name, choices in found.items():  # of an address, or of a list that was cut

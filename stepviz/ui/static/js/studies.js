@@ -13,7 +13,12 @@
 
   const send = (act, sent) => sv.act(act, { ...sent, serial: typed.next() });
   const typed = sv.form("#sform form.build", (sent) => send("form", sent));
-  sv.on_sform = (element) => typed.answer(element);
+  let created = false; // the next form answers a click on Create: what is wrong is brought into sight
+  sv.on_sform = (element) => {
+    typed.answer(element);
+    if (created) element.querySelector(".wrong:not([hidden])")?.scrollIntoView({ block: "center" });
+    created = false;
+  };
   sv.local.unpick = () => { // Explore's chains are left for all of them
     const { problem, answer, ...rest } = fields();
     const at = new URLSearchParams(location.search);
@@ -32,6 +37,7 @@
   document.addEventListener("submit", (e) => { // before core.js reads the form
     if (!e.target.closest("#sform")) return;
     clearTimeout(asked);
+    created = true;
     const sent = $("#sform [name=serial]");
     if (sent) sent.value = typed.next();
   }, true);
