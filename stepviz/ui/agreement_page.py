@@ -25,6 +25,7 @@ from stepviz.ui.view_agreement_form import Form, form_of
 from stepviz.ui.workbench import Workbench
 
 _SCRIPTS = ("js/agreement.js",)
+FORMS = 20  # that are kept, of pages that wait
 
 
 def build(bench: Workbench) -> None:
@@ -56,6 +57,7 @@ class Agreement:
 
     def __init__(self, bench: Workbench) -> None:
         self.bench, self.read = bench, Agreements(bench.store)
+        self.forms: dict[At, Form] = {}
         names = {
             "open": self.open,
             "look": self.open,
@@ -68,11 +70,15 @@ class Agreement:
 
     def open(self, at: At, _sent: Mapping[str, Any]) -> Update:
         head, page = head_of(self.bench, "agreement"), self.read.page(at)
+        while len(self.forms) >= FORMS:
+            self.forms.pop(next(iter(self.forms)))
+        self.forms[page.at] = page.form
         return Update(self._head(head) | {"aform": render_agreement_form.form(page.form)} | self._rest(page))
 
     def watch(self, at: At, _sent: Mapping[str, Any]) -> Update:
         """While something is computed: how far it is, or what came of it; the form stays as somebody left it."""
-        return Update(self._rest(self.read.page(at)))
+        form = self.forms.get(at)  # it counts all labels and scores, and this is asked twice a second
+        return Update(self._rest(self.read.page(at, form=form)))
 
     def stop(self, at: At, sent: Mapping[str, Any]) -> Update:
         self.read.hearing.stop(str(sent.get("job", ""))[:1000])

@@ -20,7 +20,7 @@ from stepviz.ui.view_agreement import AgreementPage, Told
 _KINDS = {
     "pair": "two people",
     "pairs": "all pairs of people",
-    "others": "against the others, adjudicated",
+    "others": "against the others",
     "scorer": "against the scorer, same items",
     "stand-in": "the scorer in their place",
 }
@@ -51,8 +51,8 @@ def _ceiling(page: AgreementPage, told: Told) -> str:
     table = _table(("who", "items", *columns), rows)
     return (
         '<section class="ceil"><h3>The human ceiling</h3><p class="dim fine">No scorer can be expected to agree more '
-        "with a person than people do. Beside each of its numbers, on the same items: the difference to that of the "
-        f"others.</p>{table}{left}</section>"
+        "with a person than people do. The others: what was settled, else their majority. Δ: the difference "
+        f"to the row of the others, on the same items.</p>{table}{left}</section>"
     )
 
 
@@ -121,7 +121,11 @@ def _numbers(
         if number is None:
             out.append("<td></td>")
             continue
-        more_ = f"<em>{_short(apart, sign=True)}</em>" if apart is not None and apart.value is not None else ""
+        more_ = (
+            f'<em title="the difference to the first, by the same draws">Δ {_short(apart, sign=True)}</em>'
+            if apart is not None and apart.value is not None
+            else ""
+        )
         out.append(f'<td class="num">{_short(number)}{more_}</td>')
     return "".join(out)
 

@@ -39,8 +39,13 @@ def marks(voices: Sequence[Voice], step: int) -> str:
     """Of one step; of the question nothing."""
     if not step:
         return ""
-    said = ("".join(mark(v, v.steps[step - 1] if step <= len(v.steps) else None) for v in of) for of in shown(voices))
-    return "".join(f"<b>{side}</b>" for side in said)
+    return "".join(
+        f'<b style="--n:{len(of)}">{"".join(mark(v, _said(v, step)) for v in of)}</b>' for of in shown(voices)
+    )
+
+
+def _said(voice: Voice, step: int) -> int | None:
+    return voice.steps[step - 1] if step <= len(voice.steps) else None
 
 
 def mark(voice: Voice, said: int | None) -> str:

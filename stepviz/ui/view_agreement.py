@@ -109,8 +109,9 @@ class Agreements:
     def __post_init__(self) -> None:
         self.hearing = hearing_of(self.store)
 
-    def page(self, at: At) -> AgreementPage:
-        form = form_of(self.store, at)
+    def page(self, at: At, *, form: Form | None = None) -> AgreementPage:
+        """form: as it was a moment ago, where only what is computed is asked for again."""
+        form = form or form_of(self.store, at)
         if not (form.at.a and form.at.b):
             return AgreementPage(form)
         page = AgreementPage(form, self._asked(lambda: self.report(form.at)))
