@@ -33,6 +33,7 @@ CONTRACT = (
     "test_store_labels.py",
     "test_store_refinements.py",
     "test_store_runs.py",
+    "test_store_settlements.py",
     "test_store_studies.py",
     "test_store_users.py",
     "test_store_processes.py",

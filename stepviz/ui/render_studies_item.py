@@ -9,6 +9,7 @@ from stepviz.ui.render_dialogs import dialog
 from stepviz.ui.view_datasets import age
 from stepviz.ui.view_studies import OpenItem, OpenStudy, PersonSaid
 
+ABREAST = 8  # people beside each other; more go below
 HEADS = {"correct": "correct?", "solvable": "still solvable?", "decides": "decides?"}
 _MARKS = {1: ("hp", "+", "+1"), 0: ("hz", "0", "0"), -1: ("hm", "−", "−1"), None: ("hu", "?", "unsure")}
 _CHOICES = (("1", "hp", "+", "+1: correct (1)"), ("0", "hz", "0", "0: neutral (2)"), ("-1", "hm", "−", "−1: wrong (3)"),
@@ -18,7 +19,7 @@ _CHOICES = (("1", "hp", "+", "+1: correct (1)"), ("0", "hz", "0", "0: neutral (2
 def item(o: OpenItem) -> str:
     """With a form only where there is something to settle: a gold item's labels are known."""
     steps = "".join(_row(o, i, text) for i, text in enumerate(o.steps, 1))
-    table = f'<div class="stab" style="--people:{max(1, len(o.people))}">{_top(o)}{steps}</div>'
+    table = f'<div class="stab" style="--people:{min(ABREAST, max(1, len(o.people)))}">{_top(o)}{steps}</div>'
     gold = '<div class="notice"><span>A gold item: its labels are known, and there is nothing to settle.</span></div>'
     inner = f"{_question(o)}{_people(o)}{table}"
     if o.item.gold:
