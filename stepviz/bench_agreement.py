@@ -16,6 +16,7 @@ from stepviz import jobs
 from stepviz.agree import Compared, Settings, calibrate, compare, crossed
 from stepviz.agreement.square import CELLS
 from stepviz.agreement.tables import Number
+from stepviz.agreement.thresholds import CHOICES
 from stepviz.errors import StepvizError
 from stepviz.importing import import_path
 from stepviz.results import Rows
@@ -25,6 +26,8 @@ from stepviz.world import embedded_problems
 
 SORM, K = "embedded:sorm", 8
 FIRST = {"test": 30_000, "dev": 10_000}  # places in the frozen sequences of problems
+ON_TEST: Mapping[str, Any] = {"question": "solvable", "source": "embedded", "split": "test"}
+AT_THRESHOLD = ("precision", "recall", "f1", "balanced", "kappa", "flagged")
 COLUMNS = {
     "localisation": ("exact", "within_one", "alpha"),
     "processbench": ("error_acc", "correct_acc", "f1"),
@@ -45,11 +48,14 @@ def tables(
         found = against_solvable(store)
         return {
             "stepverify: teachers among themselves, first errors": [first_errors(people)],
+            "stepverify: two teachers, and each against what most of the others say": ceiling(people),
             "ProcessBench GSM8K: people against the equations": [row("equations", equations, "processbench")],
             "embedded test chains, first pits against `solvable`": [
                 row(name, at, "localisation", "processbench") for name, at in found.items()
             ],
             "the same, step by step": [row(name, at, "by_step") for name, at in found.items()],
+            "the SORM's thresholds, chosen on dev and applied to test, step by step": thresholds(store),
+            "the SORM at 0.5 by step position": positions(found["SORM at 0.5"]),
             "the SORM's scores as chances that it is solvable": scores(found["SORM at 0.5"]),
             "correct (exact) against solvable, steps": square(store),
         }
@@ -81,12 +87,11 @@ def _done(worker: Worker, kind: str, spec: Mapping[str, Any]) -> None:
 
 def against_solvable(store: Store) -> dict[str, Compared]:
     """Of test chains; the exact judge is the reference."""
-    on_test = {"question": "solvable", "source": "embedded", "split": "test"}
     calibrate(store, Settings("exact", SORM, "solvable", "embedded", "dev"), "isotonic")
     return {
-        "SORM at 0.5": compare(store, Settings("exact", SORM, **on_test)),
-        "SORM, threshold of dev": compare(store, Settings("exact", SORM, **on_test, tune_split="dev")),
-        f"rollouts, k = {K}": compare(store, Settings("exact", "rollouts", **on_test)),
+        "SORM at 0.5": compare(store, Settings("exact", SORM, **ON_TEST)),
+        "SORM, threshold of dev": compare(store, Settings("exact", SORM, **ON_TEST, tune_split="dev")),
+        f"rollouts, k = {K}": compare(store, Settings("exact", "rollouts", **ON_TEST)),
     }
 
 
@@ -105,15 +110,59 @@ def first_errors(found: Compared) -> dict[str, Any]:
             **{f"{name} [95 %]": text(where[name]) for name in COLUMNS["localisation"]}}  # fmt: skip
 
 
+def ceiling(found: Compared) -> list[dict[str, Any]]:
+    """Pooled rows. Every teacher labelled one solution: there is nobody to tell apart."""
+    assert found.ceiling is not None
+    what = {"pairs": "two teachers", "others": "a teacher and the others"}
+    return [
+        {
+            "who": what[row.kind],
+            "items": row.items,
+            "same step": row.numbers["same"].n,
+            **{f"{name} [95 %]": text(row.numbers[name]) for name in ("exact", "within_one")},
+        }
+        for row in found.ceiling.rows
+        if row.kind in what and not row.person
+    ]
+
+
+def thresholds(store: Store) -> list[dict[str, Any]]:
+    """A row a way to choose."""
+    rows = []
+    for by, words in CHOICES.items():
+        found = compare(store, Settings("exact", SORM, **ON_TEST, tune_split="dev", tune_by=by))
+        (at,), tuned = found.thresholds.values(), found.tuned
+        assert tuned is not None
+        (of,) = found.scores.values()
+        told = {f"{name} [95 %]": text(of["at_threshold"][name]) for name in AT_THRESHOLD}
+        rows.append({"chosen by": words, "threshold": _rounded(at), "on dev": _rounded(getattr(tuned.at, by))} | told)
+    return rows
+
+
+def positions(found: Compared) -> list[dict[str, Any]]:
+    told = {"errors_a": "errors", "errors_b": "errors by the SORM", "agreement": "agreement", "kappa": "kappa"}
+    return [
+        {
+            "step": part.name,
+            "steps": part.steps,
+            **{f"{words} [95 %]": text(part.numbers[name]) for name, words in told.items()},
+        }
+        for part in found.by["position"]
+    ]
+
+
 def scores(found: Compared) -> list[dict[str, Any]]:
     """Raw, and as learnt on development chains."""
     (known,) = found.scores.values()
-    raw = {"scores": "raw", "steps": known["n"], "AUC": known["roc_auc"], "average precision": known["pr_auc"]}
     again = known["recalibrated"]
-    learnt = {"scores": f"{again['kind']}, learnt from {again['steps']:,} steps of {again['split']}"}
+    learnt = f"{again['kind']}, learnt from {again['steps']:,} steps of {again['split']}"
+    raw = {"scores": "raw", "steps": known["n"]} | {
+        f"{words} [95 %]": text(known["intervals"][name])
+        for name, words in (("roc_auc", "AUC"), ("pr_auc", "average precision"))
+    }
     return [
-        {**head, "Brier": round(of["brier"], 4), "ECE": round(of["ece"], 4)}
-        for head, of in (({k: _rounded(v) for k, v in raw.items()}, known), (learnt, again))
+        head | {f"{words} [95 %]": text(of["intervals"][words.lower()]) for words in ("Brier", "ECE")}
+        for head, of in ((raw, known), ({"scores": learnt}, again))
     ]
 
 
