@@ -20,7 +20,7 @@ from stepviz.ui.engine_choice import name_of, whose
 from stepviz.ui.mathtext import has_tex, note_around
 from stepviz.ui.pits import Marks, likely_of, marks_of, others
 from stepviz.ui.rows import AnswerShare, ChainPage, EquationMark, ExactMark, Label, Parent, RunLine, Scorer, StepRow
-from stepviz.ui.view_doors import door_of, steps_behind, voices
+from stepviz.ui.view_doors import door_of, scorer_of, steps_behind, threshold_of, voices
 from stepviz.ui.view_measure import cost_from, measure_cost, seconds_of, spoken
 from stepviz.ui.view_scores import by_model, columns, predicted, scorers
 from stepviz.ui.views import parent_of, separator_of
@@ -80,8 +80,9 @@ def chain_page(
     texts = (row.question, *chain.chain.steps)
     kinds = ("step", *(s.kind for s in chain.chain.spans))
     found = scorers(bench.store, known.scores) if known.scores else ()
-    shown_scorers, drawn = columns(found, at.scorer)
-    threshold = THRESHOLD if at.t is None else at.t
+    door = door_of(at)
+    shown_scorers, drawn = columns(found, at.scorer or scorer_of(door, found))
+    threshold = next(t for t in (at.t, threshold_of(door), THRESHOLD) if t is not None)
     pit = _predicted_pit(known, drawn, threshold)
     by_rule = {rule: known.counted(rule) for rule in {s.counting for s in shown_scorers}}
     likely = likely_of(
@@ -98,7 +99,6 @@ def chain_page(
     cost = measure_cost(asked.row.chain, asked.values, asked.draws, bench.sampling.max_tokens)
     by, own = _name(shown.model_id if shown else ""), theirs.own(chain)
     foreign = own is not None and (shown.model_id != own.id if shown else theirs.spec(chain) != own.spec)
-    door = door_of(at)
     heard = voices(bench, door, row, chain) if door else ()
     about = steps_behind(bench, door, chain.chain.id) or sorted(v.first for v in heard if v.first) if door else ()
     return ChainPage(

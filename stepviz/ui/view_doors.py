@@ -17,7 +17,7 @@ from stepviz.types import VerdictValue
 from stepviz.ui.address import Address
 from stepviz.ui.agreement_at import Door, door
 from stepviz.ui.hearing import Waiting
-from stepviz.ui.rows import Voice
+from stepviz.ui.rows import Scorer, Voice
 from stepviz.ui.view_agreement import Agreements, Spoken
 from stepviz.ui.views import place
 from stepviz.ui.workbench import PAGE, Workbench
@@ -87,6 +87,17 @@ def steps_behind(bench: Workbench, of: Door, chain: str) -> tuple[int, ...]:
     found = behind(bench, of, 0.0)
     places = found.places if isinstance(found, Listed) else ()
     return next((place.steps for place in places if place.chain == chain), ())
+
+
+def scorer_of(of: Door | None, known: Sequence[Scorer]) -> str:
+    """Whose scores are drawn behind a number of theirs; "" where no scorer of a chain is one of the two."""
+    named = () if of is None else of.crossed or (of.b, of.a)
+    return next((s.id for name in named for s in known if name in (s.id, s.spec, s.name)), "")
+
+
+def threshold_of(of: Door | None) -> float | None:
+    """At which the number was counted, where it hangs on one."""
+    return float(of.threshold) if of is not None and of.threshold else None
 
 
 def voices(bench: Workbench, of: Door, problem: ProblemRow, chain: ChainRow) -> tuple[Voice, ...]:
