@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from stepviz.agreement.opinions import BAD, NONE_WRONG, Opinion, Question, of_ratings
 from stepviz.errors import StepvizError
+from stepviz.studies import RATINGS
 from stepviz.types import Annotation
 
 RATED: tuple[Question, ...] = get_args(Question)  # a step at a time; "decides" names one step, and parts nobody
@@ -94,8 +95,13 @@ def agreed(turns: Iterable[Turn], question: Question, n: int) -> dict[int, int]:
     return found
 
 
+def ratings(question: str) -> list[str]:
+    """What a form may say of a step, as `settled` reads it."""
+    return [word for word, value in SAID.items() if value in RATINGS[question]]
+
+
 def settled(sent: Mapping[str, Any], questions: Sequence[str], n: int, note: str = "") -> list[Annotation]:
-    """What a form says: `correct-3` is 1, 0, -1 or unsure, `decides` a step; empty says nothing.
+    """What a form says: `correct-3` is one of ratings(), `decides` a step; empty says nothing.
 
     The note goes with the first wrong step, else with the last one that is rated. Chain and annotator are the store's
     to fill in. StepvizError for what cannot be said.
@@ -106,8 +112,8 @@ def settled(sent: Mapping[str, Any], questions: Sequence[str], n: int, note: str
     for question in (q for q in RATED if q in questions):
         for step in range(1, n + 1):
             value = str(sent.get(f"{question}-{step}") or "")
-            if value and value not in SAID:
-                raise StepvizError(f"A rating is 1, 0, -1 or unsure, not {value[:20]}.")
+            if value and value not in ratings(question):
+                raise StepvizError(f"A rating is {_listed(ratings(question))}, not {value[:20]}.")
             if value:
                 labels.append(Annotation("", "", question, step, SAID[value]))
     decides = str(sent.get("decides") or "")

@@ -13,14 +13,12 @@ from db.store import Store
 from db.study_values import SlotRow, StudyRow
 from stepviz.errors import StepvizError
 from stepviz.refinement import locate
-from stepviz.studies import FINISHES, FLAGS, StudyConfig
+from stepviz.studies import FINISHES, FLAGS, RATINGS, StudyConfig
 from stepviz.types import Annotation
 
 LONGEST_NOTE = 10_000  # characters
 MOST_SECONDS = 24 * 3600.0
 LONGEST_KEY = 64
-# None: unsure. PRM800K's 0, correct and no help, is no answer to whether the problem can still be solved
-RATINGS: Mapping[str, tuple[int | None, ...]] = {"correct": (1, 0, -1, None), "solvable": (1, -1, None)}
 
 
 def turn(store: Store, study: StudyRow, config: StudyConfig, slot: SlotRow, done: int) -> dict[str, Any]:

@@ -31,6 +31,8 @@ ORDERS = {
 # PRM800K's words for how an item ended
 FINISHES = ("solution", "found_error", "give_up", "bad_problem")
 FLAGS = ("bad_problem", "give_up")
+# None: unsure. PRM800K's 0, correct and no help, is no answer to whether the problem can still be solved
+RATINGS: Mapping[str, tuple[int | None, ...]] = {"correct": (1, 0, -1, None), "solvable": (1, -1, None)}
 MOST_PEOPLE, MOST_MINUTES = 100, 24 * 60
 
 

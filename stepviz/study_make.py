@@ -62,10 +62,12 @@ def make(
 
 
 def checked_name(name: str) -> str:
-    """With single spaces. StepvizError: none, or too long."""
+    """With single spaces. StepvizError: none, too long, or with what cannot be shown."""
     name = " ".join(name.split())
     if not 0 < len(name) <= LONGEST_NAME:
         raise Unfit("name", f"a study needs a name of at most {LONGEST_NAME} characters")
+    if not name.isprintable():
+        raise Unfit("name", "a study's name has characters that no page can show")
     return name
 
 

@@ -94,6 +94,7 @@ def test_a_note_stands_with_the_last_rating_where_no_step_is_wrong() -> None:
     ("sent", "note", "why"),
     [
         ({"correct-1": "2"}, "", "1, 0, -1 or unsure, not 2"),
+        ({"solvable-1": "0"}, "", "1, -1 or unsure, not 0"),
         ({"decides": "9"}, "", "no step 9"),
         ({"decides": "²"}, "", "no step ²"),
         ({"correct-1": "1"}, "x" * 10_001, "at most 10,000"),
@@ -101,4 +102,4 @@ def test_a_note_stands_with_the_last_rating_where_no_step_is_wrong() -> None:
 )
 def test_what_cannot_be_settled(sent: dict[str, str], note: str, why: str) -> None:
     with pytest.raises(StepvizError, match=why):
-        settled(sent, ["correct", "decides"], 3, note)
+        settled(sent, ["correct", "solvable", "decides"], 3, note)

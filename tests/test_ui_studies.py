@@ -15,6 +15,7 @@ from stepviz.types import Annotation
 from stepviz.ui.explore import Explore
 from stepviz.ui.page import Update
 from stepviz.ui.studies_page import Studies
+from stepviz.ui.study_download import ENDINGS
 from stepviz.ui.view_studies import agreement_link, parse, study_link
 from stepviz.ui.view_study_form import form_of
 from tests import ui_cases
@@ -131,6 +132,7 @@ def test_the_filter_of_explore_comes_with_the_address(store: Store, ids: dict[st
     ("typed", "field", "why"),
     [
         ({"name": " "}, "name", "A name of at most 100 characters."),
+        ({"name": "a\u202eb"}, "name", "A study's name has characters that no page can show."),
         ({"name": "taken"}, "name", "There is a study of this name already."),
         ({"people": "many"}, "people", "A whole number from 1 to 100."),
         ({"people": "101"}, "people", "A whole number from 1 to 100."),
@@ -219,7 +221,8 @@ def test_progress_people_and_conflicts(store: Store, ids: dict[str, str]) -> Non
     assert "correct: first error 2 or 3" in opened
     assert f'href="{agreement_link("first").replace("&", "&amp;")}"' in opened
     assert f'href="/annotate?study={study}"' in opened
-    assert f'href="/stepviz/study/{study}.prm800k.jsonl"' in opened
+    files = re.findall(rf'href="/stepviz/study/{study}\.([a-z0-9.]+)"', opened)
+    assert sorted(files) == sorted(ENDINGS)
 
 
 def test_hostile_words_are_escaped(store: Store, ids: dict[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepviz.adjudication import LONGEST_NOTE, RATED
+from stepviz.adjudication import LONGEST_NOTE, RATED, ratings
 from stepviz.study_make import LONGEST_GUIDELINE
 from stepviz.ui.render import answer, button, esc, icon, prose, said
 from stepviz.ui.render_dialogs import dialog
@@ -141,6 +141,7 @@ def _rate(o: OpenItem, question: str, step: int) -> str:
         f'<label title="{title}"><input type="radio" name="{question}-{step}" value="{value}"'
         f'{" checked" if value == chosen else ""}><i class="hl {css}">{mark}</i></label>'
         for value, css, mark, title in _CHOICES
+        if not value or value in ratings(question)
     )
     return f'<span class="rate" role="radiogroup" aria-label="{HEADS[question]} step {step}">{radios}</span>'
 

@@ -130,7 +130,7 @@ def parse(query: str) -> At:
 def agreement_link(study: str, against: str = "") -> str:
     """Where the statistics of a study's people stand: among themselves, or against another judge."""
     people = f"study:{study}"
-    return "/agreement?" + urlencode({"a": against or people, "b": people})
+    return "/agreement?" + urlencode({"a": against or people, "b": people}, errors="replace")
 
 
 def dataset_link(study: str) -> str:
@@ -140,12 +140,12 @@ def dataset_link(study: str) -> str:
 
 def study_link(**filters: str) -> str:
     """The page with a filter of Explore's in its form."""
-    kept = urlencode({name: value for name, value in filters.items() if value})
+    kept = urlencode({name: value for name, value in filters.items() if value}, errors="replace")
     return f"/studies?{kept}" if kept else "/studies"
 
 
 def page_of(known: Summaries, at: At) -> StudiesPage:
-    """Without a study in the address the newest one is open; with a filter, none: the form is what one came for."""
+    """Without a study in the address the newest one is open."""
     rows = known.store.studies()
     row = next((r for r in rows if r.id == at.study), None) if at.study is not None else next(iter(rows), None)
     listed = StudyList(tuple(map(_line, rows)), row.id if row else None)

@@ -15,7 +15,7 @@ from db.values import ChainFilter, ChainRow, ProblemFilter
 from stepviz.errors import StepvizError
 from stepviz.model_choices import scorers
 from stepviz.studies import ARMS, MOST_MINUTES, MOST_PEOPLE, ORDERS, QUESTIONS, StudyConfig, Unfit
-from stepviz.study_make import GUIDELINE, LONGEST_NAME, Plan, checked_guideline, checked_name, gold_judge, planned
+from stepviz.study_make import GUIDELINE, Plan, checked_guideline, checked_name, gold_judge, planned
 from stepviz.ui.address import RESULTS
 from stepviz.ui.views import answer_shares, place
 
@@ -166,8 +166,8 @@ def _of_problems(store: Store, values: Mapping[str, str]) -> Iterator[ChainRow]:
 def _name_error(store: Store, name: str) -> dict[str, str]:
     try:
         name = checked_name(name)
-    except Unfit:
-        return {"name": f"A name of at most {LONGEST_NAME} characters."}
+    except Unfit as error:
+        return {"name": _sentence(str(error))}
     taken = any(row.name == name for row in store.studies())
     return {"name": "There is a study of this name already."} if taken else {}
 
