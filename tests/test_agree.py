@@ -191,6 +191,15 @@ def test_a_threshold_is_chosen_on_another_split(world: str) -> None:
     found = told(world, "--a", "exact", "--b", "tiny/sorm", "--split", "test", "--tune-split", "dev")
     assert found["thresholds"] == {"tiny/sorm": 0.6}
     assert (found["split"], found["chains"]) == ("test", 2)
+    tuned = found["tuned"]
+    assert (tuned["split"], tuned["by"], tuned["chains"], tuned["at"]["f1"]) == ("dev", "f1", 2, 1)
+    # of steps, too: at .6 the wrong one of dev alone is flagged, and of test the one scored .2
+    by_steps = told(
+        world, "--a", "exact", "--b", "tiny/sorm", "--split", "test", "--tune-split", "dev", "--tune-by", "kappa"
+    )
+    assert (by_steps["thresholds"], by_steps["tuned"]["at"]["kappa"]) == ({"tiny/sorm": 0.6}, 1)
+    assert by_steps["scores"]["tiny/sorm"]["at_threshold"]["f1"]["value"] == 1
+    assert [at["threshold"] for at in by_steps["sweeps"]["tiny/sorm"]] == [0.2, 0.8, 0.9]
 
 
 def test_what_is_learnt_stands_in_the_models_record_and_beside_the_raw_numbers(world: str) -> None:

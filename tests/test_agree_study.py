@@ -101,7 +101,9 @@ def test_what_was_settled_is_the_reference_where_it_is(url: str, tmp_path: Path)
             assert found["ceiling"]["references"] == {"adjudicated": 3, "majority": 9, "tied": 0}
             both = told(url, "--a", "adjudicated:first", "--b", "study:first")
             # one chain: eve alone is right, bob and ana see no error
-            assert (both["chains"], both["processbench"]["error_acc"]["value"]) == (1, pytest.approx(1 / 3))
+            accuracy = both["processbench"]["error_acc"]
+            assert (both["chains"], accuracy["value"], accuracy["n"]) == (1, pytest.approx(1 / 3), 3)
+            assert both["processbench"]["correct_acc"]["n"] == 0
         finally:
             store.unsettle(study.id, fourth, "root")
 

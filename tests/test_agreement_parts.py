@@ -269,6 +269,7 @@ def test_a_threshold_by_hand() -> None:
         "accuracy": 3 / 5, "balanced": 7 / 12, "precision": 1 / 2, "recall": 1 / 2, "f1": 1 / 2,
         "kappa": 0.08 / 0.48, "flagged": 2 / 5,
     })  # fmt: skip
+    assert [found[name].n for name in ("accuracy", "precision", "recall")] == [5, 2, 2]
     none = at_threshold(given([1, 1], [0.9, 0.8]), 0.5)
     assert none["precision"].why == "no step is at or below the threshold"
     assert none["recall"].why == "no step is labelled an error"

@@ -80,15 +80,16 @@ def _why_no_processbench(table: np.ndarray) -> str:
     return "the first says of no chain that it has no error"
 
 
+# n: of which each is a share.
 PROCESSBENCH = {
-    "error_acc": Ask(fe.error_accuracy, _why_no_processbench),
-    "correct_acc": Ask(fe.correct_accuracy, _why_no_processbench),
+    "error_acc": Ask(fe.error_accuracy, _why_no_processbench, n=lambda table: table[1:].sum()),
+    "correct_acc": Ask(fe.correct_accuracy, _why_no_processbench, n=lambda table: table[0].sum()),
     "f1": Ask(fe.f1, _why_no_processbench),
 }
 ONE_KIND = "the first calls no step an error, or every step"
 OF_ERRORS = {
-    "precision": Ask(sl.precision, lambda _: "the second calls no step an error"),
-    "recall": Ask(sl.recall, lambda _: "the first calls no step an error"),
+    "precision": Ask(sl.precision, lambda _: "the second calls no step an error", n=lambda table: table[:, 1].sum()),
+    "recall": Ask(sl.recall, lambda _: "the first calls no step an error", n=lambda table: table[1].sum()),
     "f1": Ask(sl.f1, lambda _: "neither calls any step an error"),
     "balanced": Ask(sl.balanced, lambda _: ONE_KIND),
 }

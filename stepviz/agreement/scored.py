@@ -9,7 +9,7 @@ chance gaps only add to it: its interval leans upwards.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -85,7 +85,9 @@ def at_threshold(at: Labelled, threshold: float) -> dict[str, Number]:
     whole = sums.sum(0)
     found = [statistic(weights @ sums) for weights in rows.drawn(4)]
     why = {name: because(whole.reshape(2, 2)) for name, (_, because) in AT.items()}
-    return _numbers(tuple(AT), statistic(whole[None]), found, len(at), why)
+    numbers = _numbers(tuple(AT), statistic(whole[None]), found, len(at), why)
+    of = {"precision": int(flagged.sum()), "recall": int(wrong.sum())}  # of which each is a share
+    return numbers | {name: replace(numbers[name], n=n) for name, n in of.items()}
 
 
 class _Rows:
