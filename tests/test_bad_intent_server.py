@@ -17,7 +17,7 @@ from stepviz.ui.page import Update, connect, widget
 from stepviz.ui.sign_in import signing_in
 from tests.intent_cases import SECRET, Served, ask, sign_in
 
-PAGES = ("", "refine", "import", "datasets", "train", "compare", "runs")
+PAGES = ("", "refine", "agreement", "import", "datasets", "train", "compare", "runs")
 # of Gradio's own routes those that hold nothing of the store, and open connections that no answer ends
 HARMLESS = {"/gradio_api/theme.css", "/gradio_api/startup-events", "/gradio_api/app_id", "/gradio_api/user"}
 ENDLESS = {"/gradio_api/heartbeat/x"}

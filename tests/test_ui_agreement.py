@@ -40,7 +40,9 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stepviz.agreement.resampling.DRAWS", 20)
     waits = Hearing.ask
     monkeypatch.setattr(
-        Hearing, "ask", lambda self, key, compute, total=0, wait_s=0.0: waits(self, key, compute, total, 60)
+        Hearing,
+        "ask",
+        lambda self, key, compute, total=0, wait_s=0.0, anew=True: waits(self, key, compute, total, 60, anew),
     )
 
 
@@ -355,6 +357,8 @@ def test_what_takes_long_is_waited_for_elsewhere_and_can_be_stopped(hearing: Hea
     hearing.stop(waiting.key)
     with pytest.raises(Stopped):
         hearing.jobs["slow", hearing.state()].future.result(30)
+    with pytest.raises(Stopped):
+        hearing.ask("slow", slow, 100, 30, anew=False)  # a page that only watches does not begin it again
     go.set()
     assert hearing.ask("slow", slow, 100, 30) == "there"
     assert hearing.ask("slow", lambda tick: "another", 0, 30) == "there"  # kept

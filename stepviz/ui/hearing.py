@@ -64,13 +64,19 @@ class Hearing:
     scored: tuple[float, Hashable] = (float("-inf"), None)  # when it was looked at
 
     def ask(
-        self, key: Hashable, compute: Callable[[Callable[[], None]], Any], total: int = 0, wait_s: float = 1.0
+        self,
+        key: Hashable,
+        compute: Callable[[Callable[[], None]], Any],
+        total: int = 0,
+        wait_s: float = 1.0,
+        anew: bool = True,
     ) -> Any:
         """What compute(tick) gives, or how far it is after a moment: Waiting. What it raises is raised here.
 
-        compute calls tick() now and then, which raises where somebody has stopped it.
+        compute calls tick() now and then, which raises where somebody has stopped it. anew: then it begins again; a
+        page that only watches must not do that, for it may have asked before it heard of the stop.
         """
-        job = self._job((key, self.state()), compute, total)
+        job = self._job((key, self.state()), compute, total, anew)
         try:
             return job.future.result(timeout=wait_s)
         except CancelledError:
@@ -106,10 +112,10 @@ class Hearing:
             self.scored = now, tuple(sorted(self.store.scored_steps().items()))
         return self.scored[1]
 
-    def _job(self, key: tuple[Hashable, Hashable], compute: Callable[..., Any], total: int) -> Job:
+    def _job(self, key: tuple[Hashable, Hashable], compute: Callable[..., Any], total: int, anew: bool) -> Job:
         with self.lock:
             known = self.jobs.get(key)
-            if known is None or _gone(known):
+            if known is None or (anew and _gone(known)):
                 known = Job(Future(), time.monotonic(), total)
                 known.future = self.pool.submit(compute, known.tick)
             self._put(key, known)

@@ -110,11 +110,12 @@ class Agreements:
         self.hearing = hearing_of(self.store)
 
     def page(self, at: At, *, form: Form | None = None) -> AgreementPage:
-        """form: as it was a moment ago, where only what is computed is asked for again."""
+        """form: as it was a moment ago, where only what is computed is asked for again, and not begun again."""
+        anew = form is None
         form = form or form_of(self.store, at)
         if not (form.at.a and form.at.b):
             return AgreementPage(form)
-        page = AgreementPage(form, self._asked(lambda: self.report(form.at)))
+        page = AgreementPage(form, self._asked(lambda: self.report(form.at, anew=anew)))
         if isinstance(page.told, Waiting):
             return page
         judges = judges_of(form)
@@ -122,7 +123,7 @@ class Agreements:
         if not all(judges):
             return replace(page, square="Choose who says what is correct, and who says what can still be solved.")
         threshold = _threshold_of_square(form.at, page.told)
-        return replace(page, square=self._asked(lambda: self.crossed(form.at, judges, threshold)))
+        return replace(page, square=self._asked(lambda: self.crossed(form.at, judges, threshold, anew=anew)))
 
     def _asked(self, compute: Callable[[], Any]) -> Any:
         try:
@@ -130,7 +131,7 @@ class Agreements:
         except StepvizError as error:
             return str(error)
 
-    def report(self, at: At, wait_s: float = PATIENCE_S) -> Told | Waiting:
+    def report(self, at: At, wait_s: float = PATIENCE_S, *, anew: bool = True) -> Told | Waiting:
         """StepvizError: what is asked cannot be told."""
         settings, state = at.settings, self.hearing.state()
 
@@ -144,7 +145,7 @@ class Agreements:
             counts |= {f"scored@{part}" if part else "scored": count_of(spoken.steps(part)) for part in ("", *SCORED)}
             return Told(compared(self.store, said), threshold, counts)
 
-        return self.hearing.ask(("report", settings), compute, self._total(settings), wait_s)
+        return self.hearing.ask(("report", settings), compute, self._total(settings), wait_s, anew)
 
     def spoken(self, settings: Settings, wait_s: float = PATIENCE_S) -> Spoken | Waiting:
         def compute(tick: Callable[[], None]) -> Spoken:
@@ -153,7 +154,13 @@ class Agreements:
         return self.hearing.ask(("heard", settings), compute, self._total(settings), wait_s)
 
     def crossed(
-        self, at: At | Door, judges: tuple[str, str], threshold: float, wait_s: float = PATIENCE_S
+        self,
+        at: At | Door,
+        judges: tuple[str, str],
+        threshold: float,
+        wait_s: float = PATIENCE_S,
+        *,
+        anew: bool = True,
     ) -> Square | Waiting:
         key = ("square", *judges, at.source, at.split, threshold)
 
@@ -161,7 +168,7 @@ class Agreements:
             return crossed(self.store, *judges, at.source or None, at.split or None, threshold, tick)
 
         total = self.store.count_chains(ChainFilter(at.source or None, at.split or None))
-        return self.hearing.ask(key, compute, total, wait_s)
+        return self.hearing.ask(key, compute, total, wait_s, anew)
 
     def behind(self, door: Door, wait_s: float = PATIENCE_S) -> Listed | Waiting:
         """The chains behind a number, by the code that counts it. StepvizError: there is no such number."""

@@ -6,7 +6,7 @@
   sv.agreement = true;
   const $ = (s) => document.querySelector(s);
   const params = () => new URLSearchParams(location.search);
-  let shown = "", watching = 0, stopped = false;
+  let shown = "", watching = 0;
 
   function change(changes, how = "replaceState") {
     const now = params();
@@ -16,7 +16,6 @@
     look();
   }
   function look() {
-    stopped = false;
     clearTimeout(watching);
     sv.act("look");
   }
@@ -34,7 +33,7 @@
   };
   const again = () => {
     clearTimeout(watching);
-    if (stopped || !$("#areport [data-waiting], #amore [data-waiting]")) return;
+    if (!$("#areport [data-waiting], #amore [data-waiting]")) return;
     watching = setTimeout(() => { sv.act("watch"); watching = setTimeout(again, 2000); }, 400); // an answer like the last one says nothing
   };
   sv.on_areport = (element) => { // another comparison begins at its top
@@ -50,7 +49,7 @@
   };
   Object.assign(sv.local, {
     look,
-    stop: (d) => { stopped = true; clearTimeout(watching); sv.act("stop", d); },
+    stop: (d) => { clearTimeout(watching); sv.act("stop", d); },
   });
 
   document.addEventListener("change", (e) => {
