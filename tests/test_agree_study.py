@@ -36,6 +36,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     chains = [chain(p, text="two steps\nA: 5") for p in of]
     with open_store(where) as store:
         store.add_items([SourceItem(p, (c,)) for p, c in zip(of, chains, strict=True)])
+        # the first one is in another source, too
+        store.add_items([SourceItem(problem(of[0].question, key="x/1", source="aqua", split=None))])
         store.add_model(ModelRow(SORM, "sorm", "hf:tiny/sorm"))
         for c, first in zip(chains, SCORER, strict=True):
             store.add_scores(c.id, SORM, tuple(0.1 if i == first else 0.9 for i in (1, 2)))
@@ -82,7 +84,7 @@ def test_people_beside_the_scorer(url: str) -> None:
     blind, shown = found["by"]["arm"]
     assert [(p["name"], p["numbers"]["same"]["value"]) for p in (blind, shown)] == [("blind", 3 / 4), ("scores", 4 / 8)]
     assert shown["differences"]["same"]["value"] == -1 / 4
-    assert [(p["name"], p["chains"]) for p in found["by"]["source"]] == [("gsm8k", 3), ("svamp", 1)]
+    assert [(p["name"], p["chains"]) for p in found["by"]["source"]] == [("aqua", 1), ("gsm8k", 3), ("svamp", 1)]
     one, two = found["by"]["position"]
     # of twelve first steps four are called errors (three of chain 2, eve's of chain 4), by the scorer none
     assert (one["name"], one["steps"], one["numbers"]["errors_a"]["value"]) == ("1", 4, pytest.approx(4 / 12))
@@ -116,6 +118,20 @@ def test_a_turn_that_called_the_problem_bad_says_nothing(url: str) -> None:
         store.end_slot(slot.id, "lea", finish="solution", seconds=1, flags=["bad_problem"])
     found = told(url, "--a", "study:first", "--b", "tiny/sorm")
     assert [p["name"] for p in found["by"]["arm"]] == ["blind", "scores"]
+
+
+def test_a_source_that_is_asked_for_is_the_only_one(url: str) -> None:
+    words = ("--a", "study:first", "--b", "tiny/sorm")
+    one = told(url, *words, "--source", "gsm8k")
+    assert (one["chains"], [(p["name"], p["chains"]) for p in one["by"]["source"]]) == (3, [("gsm8k", 3)])
+    assert told(url, *words, "--source", "gsm8k", "--split", "test")["chains"] == 3
+    done = CliRunner().invoke(app, ["agree", "--db", url, *words, "--source", "aqua", "--split", "test"])
+    assert "there is no chain of these problems" in str(done.exception)
+
+
+def test_one_of_the_people_is_no_scorer_beside_them(url: str) -> None:
+    found = told(url, "--a", "study:first", "--b", "ana")
+    assert {row["kind"] for row in found["ceiling"]["rows"]} == {"pairs", "others", "pair"}
 
 
 def test_text_of_the_parts_and_the_ceiling(url: str) -> None:

@@ -18,7 +18,7 @@ from stepviz.agreement.resampling import DRAWS, draws
 from stepviz.agreement.scored import Labelled, Ranks, at_threshold, held, ranked
 from stepviz.agreement.scores import POINTS, bounded, precision_recall, roc
 from stepviz.agreement.tables import Said, among
-from stepviz.agreement.thresholds import best, sweep
+from stepviz.agreement.thresholds import At, best, sweep
 
 # ---- draws
 
@@ -168,6 +168,16 @@ def test_a_ceiling_of_many_unnamed_people_has_no_row_for_each() -> None:
 
 
 # ---- parts
+
+
+def test_that_it_goes_wrong_may_be_known_without_where() -> None:
+    """ana is unsure of step 1 and calls step 2 wrong: with bob she sees an error, perhaps not the same."""
+    ana, bob = of_ratings("p", "c", "ana", (None, -1)), of_first_error("p", "c", "bob", 2, 2)
+    found = report([ana], [bob])
+    assert found.detected == [[0, 0], [0, 1]]
+    assert (found.localisation["exact"].value, found.localisation["exact"].n) == (None, 0)
+    assert found.confusion == [[0, 0], [0, 1]]
+    assert report([of_ratings("p", "c", "ana", (1, None))], [bob]).detected == [[0, 0], [0, 0]]
 
 
 def test_arms_beside_the_blind_one() -> None:
@@ -324,6 +334,8 @@ def test_a_sweep_by_hand() -> None:
     assert np.isnan(unknown[0].f1)
     assert unknown[0].kappa == 1
     assert best(unknown) is None
+    two = At(0.1, 1, 0, 0.2, kappa=0.9), At(0.2, 0, 1, 0.8, kappa=0.1)
+    assert [best(two, by).threshold for by in ("f1", "kappa")] == [0.2, 0.1]
 
 
 # ---- scale
