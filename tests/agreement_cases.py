@@ -7,17 +7,29 @@ sees the error of the wrong one at step 2. The scorer doubts the wrong chain's f
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
 
 from db.store import Store
 from db.values import ModelRow
 from stepviz.types import Annotation, Chain, SourceItem
+from stepviz.ui.agreement_at import Door
+from stepviz.ui.agreement_page import Agreement
+from stepviz.ui.explore import Explore
+from stepviz.ui.hearing import Hearing
 from stepviz.world import embedded_problems
 from tests import study_cases
+from tests.page_cases import said, sender
 from tests.store_cases import WRONG, chain, problem
 
 SCORER = "hf:tiny/sorm"
 N = 7  # steps of each chain
+EXACT_BOB, EXACT_SCORER = "?a=exact&b=bob", f"?a=exact&b={SCORER}"
+send, explore = sender(Agreement), sender(Explore)
 
 
 @dataclass
@@ -64,3 +76,50 @@ def study(store: Store) -> None:
             said = {1: 1, 2: 1} if not first else {1: 1, 2: -1} if first == 2 else {1: -1}
             study_cases.labelled(store, made, who, said, arm=arm)
     study_cases.settled(store, made, chains[3].id, {1: -1})
+
+
+# ---- what the pages show of it
+
+
+def wait_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers wait until what is asked for is computed, however busy the machine is; no interval is looked at."""
+    monkeypatch.setattr("stepviz.agreement.resampling.DRAWS", 20)
+    waits = Hearing.ask
+    monkeypatch.setattr(
+        Hearing,
+        "ask",
+        lambda self, key, compute, total=0, wait_s=0.0, anew=True: waits(self, key, compute, total, 60, anew),
+    )
+
+
+def told(store: Store, at: str) -> str:
+    page = send(store, "open", at)
+    assert said(page) == ""
+    return page.html["areport"] + page.html["amore"]
+
+
+def numbers(report: str) -> dict[str, str]:
+    """Each number's text by its name: `localisation.exact` → `0`."""
+    rows = re.findall(r'data-number="([^"]+)">.*?<b class="num[^"]*">([^<]*)</b>', report)
+    return dict(rows)
+
+
+def doors(report: str) -> list[tuple[str, str]]:
+    """(address, what stands on it), each door of a page."""
+    found = re.findall(r'<a class="door[^"]*" href="([^"]*)"[^>]*>([^<]*)</a>', report)
+    return [(html.unescape(link), text) for link, text in found]
+
+
+def asked(of: Door) -> str:
+    return urlsplit(of.query).query
+
+
+def behind(store: Store, link: str) -> tuple[str, int, int, int]:
+    """What Explore shows at a door: its bar's words, things, pairs of labels, chains."""
+    shown = explore(store, "chains", urlsplit(link).query).html["chains"]
+    counts = re.search(r'data-things="(\d+)" data-pairs="(\d+)" data-chains="(\d+)"', shown)
+    assert counts, shown
+    listed = len(re.findall(r'<a class="crow dw', shown))
+    assert listed == min(50, int(counts[3]))
+    words = html.unescape(re.sub(r"<[^>]+>", " ", re.search(r'<div class="doorbar".*?</p>', shown)[0]))
+    return " ".join(words.split()), *(int(n) for n in counts.groups())
