@@ -202,6 +202,28 @@ def test_a_threshold_is_chosen_on_another_split(world: str) -> None:
     assert [at["threshold"] for at in by_steps["sweeps"]["tiny/sorm"]] == [0.2, 0.8, 0.9]
 
 
+def test_what_a_threshold_is_chosen_by(world: str) -> None:
+    """On dev three chains are wrong in their first step, scored .6, .75 and .75, and two are right, one scored .8
+    throughout and one .7. At .6 one error of three is found and nobody accused: ProcessBench's F1 is 1/2; at .75 all
+    are found and one of the two accused: 2/3. Of steps that is a chain of false alarms: kappa is higher at .6."""
+    problem = next(iter(embedded_problems("dev", 1)))
+    lines = problem.solution.split("\n")
+    slip = "\n".join(["1+1=<<1+1=3>>3 things", *lines[1:]])
+    made = [(problem.solution, 0.8, 0.8), (problem.solution, 0.7, 0.7), *((slip, x, 0.8) for x in (0.6, 0.75, 0.75))]
+    chains = [chain(problem, str(i), text) for i, (text, *_) in enumerate(made)]
+    with open_store(world) as store:
+        store.add_items([SourceItem(problem, tuple(chains))], {c.id: WRONG for c in chains[2:]})
+        for c, (_, first, rest) in zip(chains, made, strict=True):
+            store.add_scores(c.id, "tiny/sorm@1", (first, *[rest] * (c.n - 1)))
+    words = ("--a", "exact", "--b", "tiny/sorm", "--split", "test", "--tune-split", "dev", "--tune-by")
+    first, kappa = (told(world, *words, by) for by in ("f1", "kappa"))
+    assert (first["thresholds"], first["tuned"]["at"]["f1"]) == ({"tiny/sorm": 0.75}, pytest.approx(2 / 3))
+    n, errors = 2 * chains[0].n + 3, 3
+    chance = (errors * 1 + (n - errors) * (n - 1)) / n**2
+    assert kappa["thresholds"] == {"tiny/sorm": 0.6}
+    assert kappa["tuned"]["at"]["kappa"] == pytest.approx(((n - 2) / n - chance) / (1 - chance))
+
+
 def test_what_is_learnt_stands_in_the_models_record_and_beside_the_raw_numbers(world: str) -> None:
     """On this one problem the error is scored .2 and the rest .8 or .9: isotonic reads that as 0 and 1."""
     words = ["calibrate", "--db", world, "--model", "tiny/sorm", "--against", "exact", "--split", "test", "--json"]
