@@ -80,13 +80,15 @@ class StudyQueries(StudyReads):
         with self.writing() as connection:
             at = now()
             lock_person(connection, study_id, annotator)
+            s = SlotTable
+            mine = (s.study_id == study_id, s.annotator == annotator, s.state == "open")
+            # held before others' are: of two who ask when both are late none waits for the other then
+            connection.execute(select(s.id).where(*mine).with_for_update()).all()
             _release_late(connection, study_id, at)
             until = at + timedelta(seconds=lease_s)
-            own = connection.execute(slots_of_items().where(
-                SlotTable.study_id == study_id, SlotTable.annotator == annotator, SlotTable.state == "open"
-            )).first()  # fmt: skip
+            own = connection.execute(slots_of_items().where(*mine)).first()
             if own is not None:
-                connection.execute(update(SlotTable).where(SlotTable.id == own.id).values(lease_until=until))
+                connection.execute(update(s).where(s.id == own.id).values(lease_until=until))
                 return _slot(connection, own.id)
             item = connection.execute(_free(study_id, annotator, people, again)).first()
             if item is None:
@@ -188,7 +190,7 @@ def _taken(
     """The slot's id: one that was released is opened again, in its arm."""
     s = SlotTable
     version = connection.execute(_newest_version(study_id)).scalar_one()
-    opened = {"state": "open", "opened_at": at, "lease_until": until, "guideline": version}
+    opened = {"state": "open", "opened_at": at, "lease_until": until, "ended_at": None, "guideline": version}
     again = update(s).where(s.item_id == item_id, s.annotator == annotator).values(opened).returning(s.id)
     known = connection.execute(again).scalar()
     if known is not None:
@@ -268,7 +270,8 @@ def _release_late(connection: Connection, study_id: int, at: Any) -> None:
 
 
 def _released(connection: Connection, slots: Sequence[tuple[int, int]]) -> None:
-    for slot_id, item_id in slots:
+    """In the order of their items, whose rows are held from here on: two who release at once wait in no circle."""
+    for slot_id, item_id in sorted(slots, key=lambda slot: slot[1]):
         connection.execute(update(SlotTable).where(SlotTable.id == slot_id).values(state="released", ended_at=now()))
         i = StudyItemTable
         connection.execute(update(i).where(i.id == item_id).values(taken=i.taken - 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import insert, select, update
 
-from db.columns import now
+from db.columns import encode_text, now
 from db.models import UserTable
 from db.rows import table
 from db.session import Database
@@ -27,8 +27,10 @@ class UserQueries(Database):
             connection.execute(insert(table(UserTable)).values(**row, disabled=False, created_at=now()))
 
     def user(self, name: str) -> UserRow | None:
+        """name: whatever somebody typed, also what no database takes: that is nobody's."""
+        wanted = encode_text(folded(name))
         with self.reading() as connection:
-            row = connection.execute(select(UserTable.__table__).where(UserTable.folded == folded(name))).first()
+            row = connection.execute(select(UserTable.__table__).where(UserTable.folded == wanted)).first()
         return None if row is None else UserRow(row.name, row.role, row.password, row.disabled, row.created_at)
 
     def users(self) -> list[UserRow]:

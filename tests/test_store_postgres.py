@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from sqlalchemy import select, text, update
 
-from db.models import ProblemTable, RunTable
+from db.models import ProblemTable, RunTable, StudyItemTable
 from db.rows import problem_row, table
 from db.session import make_engine, store_url
 from db.store import Store, open_store
+from db.studies import Late
 from db.values import ModelRow
 from stepviz.errors import StepvizError
 from stepviz.types import Annotation, SourceItem, Verdict
-from tests.store_cases import RIGHT, SAMPLING, SERVER, WRONG, draw, item, new_url, problem
+from tests.store_cases import RIGHT, SAMPLING, SERVER, WRONG, chain, draw, item, new_url, problem
+from tests.study_cases import made
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="is about PostgreSQL: make test-postgres")
 SLOW_S = 0.5  # for a thread to come to the lock that it waits at
@@ -159,3 +165,27 @@ def test_many_annotators_at_once_and_every_cache_agrees(store: Store) -> None:
         row = store.problem(thing.problem.id)
         assert (row.n_chains, row.n_correct, row.n_disputed) == (2, 0, 2)
         assert {store.chain(c.id).verdict.grader for c in thing.chains} == {"person:person 0", "person:person 1"}
+
+
+def test_leases_that_run_out_while_many_ask_block_nobody(store: Store) -> None:
+    """Who asks releases what is late, of others and of their own: in one order, or two would wait for each other."""
+    thing = item(1)
+    chains = [chain(thing.problem, f"late {i}") for i in range(12)]
+    store.add_items([replace(thing, chains=tuple(chains))])
+    study = made(store, [c.id for c in chains], people=2)
+    until = time.monotonic() + 4
+
+    def person(name: str) -> None:
+        rng = Random(name)
+        while time.monotonic() < until:
+            slot = store.next_slot(study, name, 2, rng.choice((0.001, 0.001, 5.0)), lambda _: "blind")
+            if slot is not None and rng.random() < 0.5:
+                with suppress(Late):
+                    store.release_slot(slot.id, name)
+
+    at_once(*(lambda i=i: person(f"person {i}") for i in range(16)))
+    held = Counter(slot.item_id for slot in store.slots(study) if slot.state == "open")
+    with store.reading() as connection:
+        rows = connection.execute(select(StudyItemTable.id, StudyItemTable.taken)).all()
+    assert {id_: taken for id_, taken in rows if taken} == held
+    assert max(taken for _, taken in rows) <= 2

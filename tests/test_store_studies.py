@@ -87,7 +87,7 @@ def test_a_lease_that_ran_out_gives_the_item_to_somebody_else(store: Store) -> N
     assert take(store, of, "ana") is None, "the one that it wants has it"
     store.release_slot(take(store, of, "bob").id, "bob")
     again = take(store, of, "ana")
-    assert (again.id, again.arm, again.state) == (slot.id, slot.arm, "open")
+    assert (again.id, again.arm, again.state, again.ended_at) == (slot.id, slot.arm, "open", None)
 
 
 def test_a_label_is_of_ones_own_open_item(store: Store) -> None:

@@ -22,6 +22,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def test_a_name_is_one_in_whichever_case(store: Store) -> None:
     assert store.user("aNA").name == "Ana"
     assert store.user("bob") is None
+    assert store.user("Ana\0") is store.user("\ud800") is None, "no database takes these"
     with pytest.raises(StepvizError, match="there is a user 'ANA' already"):
         store.add_user("ANA", "annotator", "x")
     store.add_user("Straße", "annotator", "x")
