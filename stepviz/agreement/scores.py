@@ -1,4 +1,4 @@
-"""A scorer's numbers against labels of steps: every threshold, ranks, calibration. Nothing is chosen on what is told.
+"""A scorer's numbers against labels of steps: every threshold, curves and bins. Nothing is chosen on what is told.
 
 Labels are 1 (well) and 0 (an error); a score is the chance of 1 that the scorer states. Curves come from scikit-learn.
 """
@@ -70,12 +70,6 @@ def bounded(curve: Curve, points: int = POINTS) -> Curve:
     return Curve(x, y, tuple(curve.thresholds[i] for i in kept if i < len(curve.thresholds)), curve.area)
 
 
-def brier(labels: Sequence[int], scores: Sequence[float]) -> float:
-    from sklearn.metrics import brier_score_loss
-
-    return float(brier_score_loss(np.asarray(labels), np.asarray(scores, float), pos_label=1))
-
-
 def reliability(labels: Sequence[int], scores: Sequence[float], bins: int = BINS) -> tuple[Bin, ...]:
     """Bins of equal width over [0, 1]; empty ones are left out. A score on a border belongs to the upper bin."""
     y, p = np.asarray(labels, float), np.asarray(scores, float)
@@ -85,12 +79,6 @@ def reliability(labels: Sequence[int], scores: Sequence[float], bins: int = BINS
         for i in range(bins)
         if (here := place == i).any()
     )
-
-
-def ece(labels: Sequence[int], scores: Sequence[float], bins: int = BINS) -> float:
-    """Expected calibration error (Naeini 2015; Guo 2017): the bins' mean gap, each by how much is in it."""
-    found = reliability(labels, scores, bins)
-    return sum(b.n * abs(b.share - b.score) for b in found) / max(sum(b.n for b in found), 1)
 
 
 def _told(values: np.ndarray) -> tuple[float, ...]:
