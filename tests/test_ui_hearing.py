@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from weakref import ref
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests import agreement_cases
 
 @pytest.fixture
 def hearing(store: Store) -> Hearing:
-    return Hearing(store)
+    return Hearing(ref(store))
 
 
 def test_what_takes_long_is_waited_for_elsewhere_and_can_be_stopped(hearing: Hearing) -> None:

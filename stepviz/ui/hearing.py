@@ -1,7 +1,8 @@
 """What takes seconds, beside the pages: it is computed once in a thread, watched, and can be stopped.
 
-On 1,200 problems a comparison takes about two seconds, and on a large store much longer; a page waits for a moment,
-shows how far it is, and asks again. What came of it is kept as long as the store stays as it is.
+A comparison takes seconds, and on a large store a minute; a page waits for a moment, shows how far it is, and asks
+again. What came of it is kept as long as the store stays as it is. A thread is enough: the other pages go on answering
+beside it, and a process would have to hand over all that it has read.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from db.store import Store
 from stepviz.errors import StepvizError
@@ -57,11 +58,17 @@ class Waiting:
 class Hearing:
     """Of one store, for all pages. Keys name what is computed; the store's state is added to them here."""
 
-    store: Store
-    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE, "hearing"))
+    of: ReferenceType[Store]  # weak: what is kept goes with its store
+    turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
     jobs: dict[Hashable, Job] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     scored: tuple[float, Hashable] = (float("-inf"), None)  # when it was looked at
+
+    @property
+    def store(self) -> Store:
+        found = self.of()
+        assert found is not None, "a page outlived its store"
+        return found
 
     def ask(
         self,
@@ -117,9 +124,19 @@ class Hearing:
             known = self.jobs.get(key)
             if known is None or (anew and _gone(known)):
                 known = Job(Future(), time.monotonic(), total)
-                known.future = self.pool.submit(compute, known.tick)
+                # a daemon: an app that is ended waits for no computation
+                threading.Thread(target=self._run, args=(known, compute), name="hearing", daemon=True).start()
             self._put(key, known)
             return known
+
+    def _run(self, job: Job, compute: Callable[..., Any]) -> None:
+        with self.turns:
+            if not job.future.set_running_or_notify_cancel():  # stopped while it waited for its turn
+                return
+            try:
+                job.future.set_result(compute(job.tick))
+            except BaseException as error:  # whoever asked hears of it
+                job.future.set_exception(error)
 
     def _put(self, key: Hashable, job: Job) -> None:
         """The last one asked for stands last."""
@@ -146,5 +163,5 @@ _MAKING = threading.Lock()
 def hearing_of(store: Store) -> Hearing:
     with _MAKING:
         if store not in _OF:
-            _OF[store] = Hearing(store)
+            _OF[store] = Hearing(ref(store))
         return _OF[store]
