@@ -56,8 +56,8 @@ def ranked(at: Labelled) -> dict[str, Number]:
 
 
 def held(at: Labelled) -> dict[str, Number]:
-    """Brier score, and expected calibration error (Naeini 2015; Guo 2017): the mean gap of BINS bins, each by how much is
-    in it. Do the numbers hold as chances?"""
+    """Do the numbers hold as chances? The Brier score, and the expected calibration error (Naeini 2015; Guo 2017): the
+    mean gap of BINS bins, each by how much is in it."""
     y, p = np.asarray(at.labels, float), np.asarray(at.scores, float)
     place = np.minimum((p * BINS).astype(int), BINS - 1)
     columns = np.zeros((len(at), 2 + BINS))
