@@ -22,6 +22,7 @@ from stepviz.errors import StepvizError
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
+LOCAL = "local"  # who labels where there are no accounts
 SHORTEST = 10  # characters of a password
 LONGEST = 1000  # more is no password, and hashing it would be work
 FREE = 3  # wrong passwords in a row that cost nothing
@@ -32,11 +33,24 @@ _log = logging.getLogger("stepviz.accounts")
 
 
 def checked_name(name: str) -> str:
-    """As it is stored: NFC, without white space around it. StepvizError for one that cannot be a user's."""
+    """As it is stored: NFC, without white space around it. StepvizError for one that cannot be a user's.
+
+    Labels are kept by name: an account called as a data set's labels, or a judge, would speak in its place.
+    """
     name = as_known(name)
     if len(name) > 64 or not _NAME.fullmatch(name):
         raise StepvizError(f"{name[:80]!r} can be no user's name: letters, digits and . @ + - inside, 64 at most")
+    if folded(name) in _spoken_for():
+        raise StepvizError(f"{name!r} can be no user's name: labels or a judge are called so already")
     return name
+
+
+def _spoken_for() -> frozenset[str]:
+    """Data sets by their formats, judges that are no people, and the one user of an app without accounts."""
+    from stepviz.agree_sources import ALONE
+    from stepviz.sources import FORMATS
+
+    return frozenset({LOCAL, *ALONE, *FORMATS})
 
 
 def as_known(name: str) -> str:

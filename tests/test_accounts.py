@@ -153,6 +153,13 @@ def test_names_that_cannot_be(name: str) -> None:
         checked_name(name)
 
 
+@pytest.mark.parametrize("name", ["processbench", "PRM800K", "math-shepherd", "local", "exact", "equations"])
+def test_names_under_which_others_speak(name: str) -> None:
+    """ProcessBench's labels are by "processbench": an account of that name would change where their first error is."""
+    with pytest.raises(StepvizError, match="called so already"):
+        checked_name(name)
+
+
 def test_names_that_can() -> None:
     for name in ("Ana", "ana.maria@example.org", "Ån-gström 2", "李"):
         assert checked_name(f" {name} ") == name

@@ -11,9 +11,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from db.store import Store
 from db.study_values import Role
-from stepviz.accounts import as_known
+from stepviz.accounts import LOCAL, as_known
 
-LOCAL = "local"
 _log = logging.getLogger("stepviz.accounts")
 
 
