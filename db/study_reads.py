@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, null, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, null, or_, select
 
 from db.caches import current_labels
 from db.models import AnnotationTable, ChainTable, GuidelineTable, SlotTable, StudyItemTable, StudyTable
@@ -106,6 +106,15 @@ class StudyReads(Database):
             label = AnnotationRow(row.id, read_annotation(row), row.created_at)
             found.setdefault(row.slot_id, []).append(label)
         return found
+
+    def labels_outside(self, study_id: int, chain_id: str) -> list[AnnotationRow]:
+        """What stands of a chain if nothing of what was said in this study's turns is counted, oldest first."""
+        a = AnnotationTable.__table__
+        inside = select(SlotTable.id).where(SlotTable.study_id == study_id)
+        query = select(a).where(a.c.chain_id == chain_id, or_(a.c.slot_id.is_(None), a.c.slot_id.not_in(inside)))
+        with self.reading() as connection:
+            rows = connection.execute(query.order_by(a.c.id)).all()
+        return [AnnotationRow(row.id, read_annotation(row), row.created_at) for row in current_labels(rows)]
 
     def submitted(self, study_id: int, annotator: str) -> int:
         s = SlotTable

@@ -67,7 +67,10 @@ def known_first(store: Store, judge: Who, at: Chained, question: Question) -> in
 
 
 def _known(store: Store, study: StudyRow, items: Sequence[ItemRow]) -> Iterator[tuple[str, int]]:
-    """Of gold items. Whose labels these are may have gone since: then nothing is known."""
+    """Of gold items. Whose labels these are may have gone since: then nothing is known.
+
+    Who gave them may label in the study, too: what they say there is told right or not by what they said elsewhere.
+    """
     question, gold_by = stored(study.config).gold_question, str(study.config.get("gold_by") or "")
     if question is None or not gold_by or not any(item.gold for item in items):
         return
@@ -80,6 +83,6 @@ def _known(store: Store, study: StudyRow, items: Sequence[ItemRow]) -> Iterator[
         problem = store.problem(row.chain.problem_id) if row else None
         if row is None or problem is None:
             continue
-        at = Chained(problem, row, store.annotations(item.chain_id), ())
+        at = Chained(problem, row, store.labels_outside(study.id, item.chain_id), ())
         if (first := known_first(store, judge, at, question)) is not None:
             yield item.chain_id, first

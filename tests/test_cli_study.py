@@ -170,6 +170,18 @@ def test_conflicts_gold_and_how_items_ended(url: str) -> None:
     ]
 
 
+def test_gold_is_what_was_known_before_whoever_labels(url: str) -> None:
+    """The expert, whose labels the gold items have, signs in, too, and slips: that is a slip, and no other truth."""
+    created(url, "--order", "given", "--gold-share", "0.25", "--gold-by", "expert")
+    gold = order_of(url)[2].lower()
+    label(url, "ana", {"a": (1,), "b": (1,), gold: (1, -1)})
+    label(url, "expert", {"a": (1,), "b": (1,), gold: (1, 1, -1)})
+    told = json.loads(run(url, "show", "first", "--json").stdout)
+    assert [(p["annotator"], p["gold"]["right"], p["gold"]["n"]) for p in told["people"]] == [
+        ("ana", 1, 1), ("expert", 0, 1),
+    ]  # fmt: skip
+
+
 def order_of(url: str) -> str:
     """Keys of the items in their order, gold ones as capitals."""
     with open_store(url) as store:
