@@ -81,7 +81,8 @@ def labels(
 ) -> list[Annotation]:
     """What one stroke says: a rating of a step, "first error here", or the step that decides. n: steps of the chain.
 
-    known: this person's ratings of the steps so far: "first error here" makes unrated steps before it good.
+    known: this person's ratings of the steps so far: "first error here" makes the steps before it good that are not
+    rated, or unsure, or were wrong; correct and no help (0) is no error.
     StepvizError: the study does not ask this, or it cannot be said.
     """
     question, step, value = str(sent.get("question")), sent.get("step"), sent.get("value")
@@ -99,7 +100,7 @@ def labels(
     if question == "decides":
         return [Annotation(slot.chain_id, slot.annotator, "decides", 0, step, note)]
     if sent.get("first_error"):
-        return [*(one(i, 1) for i in range(1, step) if known.get(i) is None), one(step, -1, note)]
+        return [*(one(i, 1) for i in range(1, step) if known.get(i) in (None, -1)), one(step, -1, note)]
     allowed = RATINGS[question]
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value not in allowed):
         numbers = ", ".join(str(rating) for rating in allowed if rating is not None)

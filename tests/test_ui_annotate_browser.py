@@ -113,7 +113,9 @@ def test_signed_in_and_labelled_by_keys_alone(page: Page, running: Running) -> N
     expect(page.locator("#aview .prog")).to_have_text("0 of 2 · yours")
     press(page, "2", "j", "j", "e")
     assert marked(page) == {1: "0", 2: "1", 3: "-1"}
-    press(page, "z")
+    press(page, "j", "e")
+    assert marked(page) == {1: "0", 2: "1", 3: "1", 4: "-1"}, "the first error is further down"
+    press(page, "z", "k", "z")
     expect(step(page, 3).locator("[aria-checked=true]")).to_have_count(0)
     assert marked(page) == {1: "0"}
     press(page, "k", "u", "j", "3")

@@ -131,6 +131,10 @@ def test_an_item_is_labelled_and_submitted(ana: Client, store: Store, study: int
     first = ana.post("label", slot=slot, question="correct", step=3, first_error=True, note="<b>")[1]
     assert first == {"saved": 2, "labels": {"correct": {"1": 0, "2": 1, "3": -1}}}
     assert ana.post("next", study=study)[1]["notes"] == {"correct": {"3": "<b>"}}
+    ana.post("label", slot=slot, question="correct", step=2, value=-1)
+    moved = ana.post("label", slot=slot, question="correct", step=3, first_error=True)[1]["labels"]
+    assert moved == {"correct": {"1": 0, "2": 1, "3": -1}}, "what was called wrong before the first error is not"
+    assert [ana.post("undo", slot=slot)[1]["undone"] for _ in range(2)] == [2, 1]
     assert ana.post("undo", slot=slot)[1] == {"undone": 2, "labels": {"correct": {"1": 0}}, "notes": {}}
     assert ana.post("label", slot=slot, question="solvable", step=2, value=None)[0] == 200
     assert ana.post("next", study=study)[1]["labels"] == {"correct": {"1": 0}, "solvable": {"2": None}}, "a reload"

@@ -69,7 +69,7 @@ _KEYS = (
     ("1 2 3", "+1 correct · 0 no help · −1 wrong"),
     ("1 3", "still solvable: yes · no"),
     ("u", "unsure"),
-    ("e", "first error here: unrated steps before it become good, later ones stay unrated"),
+    ("e", "first error here: steps before it that are not rated +1 or 0 become good, later ones stay as they are"),
     ("d", "this step decides the outcome"),
     ("q, Tab", "the next question’s column"),
     ("z", "take the last label back"),

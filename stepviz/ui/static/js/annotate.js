@@ -106,10 +106,11 @@
 
   // What is said ---------------------------------------------------------------------------
   const copy = (labels) => Object.fromEntries(Object.entries(labels).map(([q, of]) => [q, { ...of }]));
+  const noError = (value) => value === undefined || value === null || value === -1; // what an error further down makes good
   function said(op, labels) { // as the server will read it (annotating.labels)
     const { question: q, step, value, first_error } = op.body, of = (labels[q] ??= {});
     if (q === "decides") of[0] = step;
-    else if (first_error) { for (let i = 1; i < step; i++) of[i] ??= 1; of[step] = -1; }
+    else if (first_error) { for (let i = 1; i < step; i++) if (noError(of[i])) of[i] = 1; of[step] = -1; }
     else of[step] = value;
   }
   function standing() { // what the server knows, and what is on its way to it
@@ -161,7 +162,7 @@
     const q = RATED.includes(column()) ? column() : t.questions.find((x) => RATED.includes(x));
     if (!q || sending()) return;
     const labels = standing(), mine = [];
-    for (let i = 1; i < step; i++) if ((labels[q]?.[i] ?? null) === null && noteOf(q, i)) mine.push(i); // their notes come after
+    for (let i = 1; i < step; i++) if (noError(labels[q]?.[i]) && noteOf(q, i)) mine.push(i); // their notes come after
     const notes = mine.map((i) => [i, noteOf(q, i)]);
     label(q, step, { first_error: true });
     for (const [i, note] of notes) { draft.d.notes[`${q}/${i}`] = note; label(q, i, { value: 1 }); }
