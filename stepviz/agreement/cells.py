@@ -98,10 +98,11 @@ class Listed:
 class Cells:
     """All pairs of a comparison; a cell is looked up by its name.
 
-    spoken: (problem, chain) of which both said anything, the cell "chains". sources: of a problem, for parts by source.
+    The cell "chains" is those of which both said anything. sources: of a problem, for parts by source.
     """
 
-    spoken: Sequence[tuple[str, str]]
+    a: Sequence[Opinion]
+    b: Sequence[Opinion] | None
     detected: Sequence[tuple[Said, Said]]
     firsts: Sequence[tuple[Said, Said]]
     steps: Sequence[tuple[Said, Said]]
@@ -113,8 +114,9 @@ class Cells:
 
     def of(self, cell: str, part: str = "") -> Listed:
         """part: "arm:blind", "position:6–8", "source:gsm8k"; all where it is empty. KeyError for unknown names."""
-        if cell == "chains" and not part:
-            return Listed(tuple(Place(*at, ()) for at in self.spoken), len(self.spoken), len(self.spoken))
+        if cell == "chains":
+            spoken = self._spoken(part)
+            return Listed(tuple(Place(*at, ()) for at in spoken), len(spoken), len(spoken))
         kinds = (self.detected, DETECTED), (self.firsts, FIRSTS), (self.steps, STEPS)
         found = next(((pairs, fits[cell]) for pairs, fits in kinds if cell in fits), None)
         if found is None:
@@ -122,6 +124,22 @@ class Cells:
         (pairs, fits), within = found, self._within(part)
         kept = ((x, y) for x, y in pairs if fits(x.label, y.label) and within(x, y))
         return listed(kept, where=cell not in DETECTED)
+
+    def _spoken(self, part: str) -> list[tuple[str, str]]:
+        """(problem, chain) of which both said anything, as the parts count them."""
+        kind, _, name = part.partition(":")
+        if kind == "position":
+            return [(place.problem, place.chain) for place in self.of("steps", part).places]
+        ours, theirs = list(self.a), None if self.b is None else list(self.b)
+        if kind == "arm":
+            ours = [o for o in ours if o.arm in ("", name)]
+            theirs = None if theirs is None else [o for o in theirs if o.arm in ("", name)]
+        elif kind == "source":
+            ours = [o for o in ours if name in self.sources.get(o.problem, ())]
+        elif part:
+            raise KeyError(part)
+        both = shared(ours, theirs, lambda o: o.chain)
+        return list(dict.fromkeys((o.problem, o.chain) for o in ours if o.chain in both))
 
     def _within(self, part: str) -> Callable[[Said, Said], bool]:
         kind, _, name = part.partition(":")
@@ -154,10 +172,8 @@ def cells(
     def pairs(said: Callable[[Iterable[Opinion]], list[Said]]) -> list[tuple[Said, Said]]:
         return pairs_among(said(ours)) if theirs is None else pairs_between(said(ours), said(theirs))
 
-    both = shared(ours, theirs, lambda o: o.chain)
-    spoken = list(dict.fromkeys((o.problem, o.chain) for o in ours if o.chain in both))
     return Cells(
-        spoken, pairs(first_errors.said_at_all), pairs(first_errors.said), pairs(step_labels.said), sources or {}
+        ours, theirs, pairs(first_errors.said_at_all), pairs(first_errors.said), pairs(step_labels.said), sources or {}
     )
 
 

@@ -108,8 +108,9 @@ def _part(
 ) -> str:
     door_to = f"{kind}:{part.name}"
     cells = _numbers(part.numbers, columns, part.differences if differs else {})
+    chains = door(page, "chains", f"{part.chains:,}", part=door_to)
     steps = door(page, "steps", f"{part.steps:,}", part=door_to)
-    return f'<tr><td>{esc(label)}</td><td class="num">{part.chains:,}</td><td class="num">{steps}</td>{cells}</tr>'
+    return f'<tr><td>{esc(label)}</td><td class="num">{chains}</td><td class="num">{steps}</td>{cells}</tr>'
 
 
 def _numbers(
