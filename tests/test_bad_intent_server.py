@@ -229,6 +229,8 @@ def test_the_sessions_cookie_stays_at_home(served: Served) -> None:
     assert len(cookies) == 2
     assert all("HttpOnly" in cookie and "SameSite=lax" in cookie for cookie in cookies)
     assert sum("Secure" in cookie for cookie in cookies) == 1
+    (alone,) = sign_in(served.client(**{"X-Forwarded-Proto": "https"}), "Ana").headers.get_list("set-cookie")
+    assert "Secure" in alone, "what goes without TLS would hold the same session"
 
 
 def test_no_other_site_shows_a_page_of_ours_inside_its_own(served: Served) -> None:

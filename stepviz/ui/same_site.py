@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LONGEST_SIGN_IN = 16 * 1024  # bytes: a name and a password of 1,000 characters, however they are written
+UNSECURE = "access-token-unsecure-"
 _log = logging.getLogger("stepviz.accounts")
 
 
@@ -38,7 +39,7 @@ class SameSite:
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _keep_at_home(message)
+                _keep_at_home(message, request)
             await send(message)
 
         await self.app(scope, receive, sent)
@@ -63,12 +64,23 @@ def _host(url: str) -> str:
         return ""
 
 
-def _keep_at_home(message: Message) -> None:
-    """A cookie is not sent with what other sites ask for; a page of ours is not shown inside one of theirs."""
+def _keep_at_home(message: Message, request: Request) -> None:
+    """A cookie is not sent with what other sites ask for; a page of ours is not shown inside one of theirs.
+
+    Behind TLS only the cookie that asks for TLS is set: the other has the same token, and would go without.
+    """
     headers = MutableHeaders(scope=message)
     headers["X-Frame-Options"] = "SAMEORIGIN"
     cookies = headers.getlist("set-cookie")
     if cookies:
         del headers["set-cookie"]
         for cookie in cookies:
+            if cookie.startswith(UNSECURE) and "Max-Age=0" not in cookie and _is_tls(request):
+                continue
             headers.append("set-cookie", cookie.replace("SameSite=none", "SameSite=lax"))
+
+
+def _is_tls(request: Request) -> bool:
+    """As the proxy says, wherever it is: who lies here keeps a cookie from themselves."""
+    said = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip()
+    return "https" in (request.url.scheme, said.lower())
