@@ -268,9 +268,10 @@ def test_an_account_that_is_disabled_is_out_at_once(served: Served) -> None:
     served.store.change_user("eve", disabled=True)
     served.store.change_user("max", disabled=True)
     try:
-        with served.refuses("/stepviz/annotate/label of '' refused (401)", "of 'max' refused"):
+        with served.refuses("/stepviz/annotate/label of 'eve' refused (401)", "of 'max' refused"):
             label = ask(served.people["eve"], "label", slot=slot, question="correct", step=1, value=1)
-            assert (label.status_code, label.json()) == (401, {"error": "Sign in first."})
+            closed = {"error": "This account is closed. An admin can open it again.", "closed": True}
+            assert (label.status_code, label.json()) == (401, closed)
             for path in ("/runs", "/config", "/gradio_api/info", "/stepviz/dataset/1/jsonl"):
                 assert served.people["max"].get(path).status_code in (401, 403), path
             assert "Incorrect" in sign_in(served.client(), "max").text

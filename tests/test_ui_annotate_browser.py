@@ -237,6 +237,15 @@ def test_signed_out_meanwhile_keeps_the_labels_for_the_same_person(page: Page, r
     press(page, "j", "j", "3")
     expect(notice).to_contain_text("somebody else signed in here")
     assert len(said(running.store, of)) == 2
+    running.store.change_user("bob", disabled=True)
+    try:
+        page.reload()
+        empty = page.locator("#aview .empty")
+        expect(empty).to_contain_text("This account is closed")
+        empty.get_by_role("link", name="Sign out").click()
+        expect(page.get_by_label("password")).to_be_visible()
+    finally:
+        running.store.change_user("bob", disabled=False)
 
 
 def test_an_item_whose_time_ran_out_is_taken_again_or_said_to_be_anothers(page: Page, running: Running) -> None:

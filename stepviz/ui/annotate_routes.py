@@ -33,9 +33,10 @@ from stepviz import annotating
 from stepviz.errors import StepvizError
 from stepviz.studies import StudyConfig, read
 from stepviz.ui import render_annotate, render_head
-from stepviz.ui.signed_in import Person, person
+from stepviz.ui.signed_in import Person, person, session_name
 
 LARGEST = 64 * 1024  # bytes of a body: a note of 10,000 characters has room
+CLOSED_ACCOUNT = "This account is closed. An admin can open it again."
 CLOSED = "This study is closed. What you labelled in it is kept."
 DRAINED = 64 * 1024 * 1024  # that are read and let go: who is cut off while sending hears no answer
 _log = logging.getLogger("stepviz.annotate")
@@ -59,7 +60,8 @@ def _answered(store: Store, do: Answer) -> Callable[[Request], Any]:
     async def answer(request: Request) -> JSONResponse:
         who = await run_in_threadpool(person, request, store)
         if who is None:
-            return _refused(request, "", 401, "Sign in first.")
+            name = session_name(request)
+            return _refused(request, name or "", 401, CLOSED_ACCOUNT if name else "Sign in first.", closed=bool(name))
         try:
             sent = await _body(request) if request.method == "POST" else {}
             if sent.get("as") not in (None, who.name):
@@ -104,10 +106,11 @@ async def _body(request: Request) -> Mapping[str, Any]:
     return sent
 
 
-def _refused(request: Request, who: str, status: int, why: str) -> JSONResponse:
+def _refused(request: Request, who: str, status: int, why: str, closed: bool = False) -> JSONResponse:
+    """closed: who asks has signed in, and their account was closed since."""
     line = "".join(c if c.isprintable() else "?" for c in why[:300])  # what was sent may stand in it
     _log.warning("%s of %r refused (%d): %s", request.url.path, who[:64], status, line)
-    return _Ascii({"error": why}, status_code=status)
+    return _Ascii({"error": why, **({"closed": True} if closed else {})}, status_code=status)
 
 
 def _studies(store: Store, who: Person, _: Mapping[str, Any]) -> Mapping[str, Any]:

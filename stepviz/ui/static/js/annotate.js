@@ -19,7 +19,7 @@
 
   async function start() {
     const { status, answer } = await sv.post("studies");
-    if (status === 401) return signedOut();
+    if (status === 401) return signedOut(answer);
     if (status !== 200) { view.instead("The server does not answer", "It may be starting anew. This page goes on by itself."); setTimeout(start, 2000); return; }
     if (me && me !== answer.you) return location.reload(); // somebody else signed in, in another tab
     me = sv.whoAsks = answer.you;
@@ -42,8 +42,9 @@
     else if (admin) view.instead("No study is open", "A study says which chains people label, and what they are asked.", view.link("/studies", "Make a study"));
     else view.instead("No study is open", "When an admin opens one, its items are here.", view.button("again", "Look again"));
   }
-  function signedOut() {
+  function signedOut({ closed } = {}) {
     const n = keptHere(), kept = n ? ` ${view.many(n, "change")} that could not be saved ${n === 1 ? "is" : "are"} kept in this browser, and sent when the same person signs in.` : "";
+    if (closed) return view.instead("This account is closed", "An admin can open it again." + kept, view.link("/logout", "Sign out"));
     view.instead("You are signed out", "Sign in again to go on." + kept, view.link(here(), "Sign in again"));
   }
 
@@ -53,7 +54,7 @@
     const mine = ++asked;
     const { status, answer } = await sv.post("next", { study: id, ...(again && { again }) });
     if (mine !== asked) return; // another study was chosen meanwhile
-    if (status === 401) { if (!t) signedOut(); else changed("out", box.waiting, 0); return; }
+    if (status === 401) { if (!t) signedOut(answer); else changed("out", box.waiting, 0); return; }
     if (status === 0 || status >= 500) { if (!t) view.instead("The server does not answer", "It may be starting anew. This page goes on by itself."); setTimeout(() => mine === asked && next(id, again), 2000); return; }
     if (status !== 200) {
       leave();
