@@ -15,11 +15,18 @@ Json = Annotated[bool, typer.Option("--json", help="print one JSON value and not
 
 def emit(value: Any, as_json: bool, text: Callable[[], str]) -> None:
     """One JSON value, or the text for people."""
-    print(codec.dumps(value, ensure_ascii=False) if as_json else text())
+    print(codec.dumps(value, ensure_ascii=False) if as_json else shown(text()))
+
+
+def shown(text: str) -> str:
+    """Names of people and models come from files, too: what they say to a terminal does not reach it."""
+    from stepviz.run_report import printable
+
+    return text if text.isascii() and text.replace("\n", "").isprintable() else printable(text)
 
 
 def fail(error: Exception, code: int) -> None:
-    print(f"stepviz: {error}", file=sys.stderr)
+    print(f"stepviz: {shown(str(error))}", file=sys.stderr)
     sys.exit(code)
 
 

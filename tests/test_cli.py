@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from db.store import open_store
+from stepviz.types import Annotation, SourceItem
+from tests.store_cases import chain, problem
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,6 +38,19 @@ def test_an_empty_store_counts_zero(tmp_path: Path) -> None:
     assert value(run(tmp_path, "stats", "--json")) == {
         "problems": 0, "chains": 0, "correct_chains": 0, "steps": 0, "annotations": 0, "rollouts": 0, "datasets": 0,
     }  # fmt: skip
+
+
+def test_a_name_from_a_file_says_nothing_to_the_terminal(tmp_path: Path) -> None:
+    """Names of annotators come with imported labels; \x1b[2J would clear the screen."""
+    of, who = problem(), "\x1b[2Jana\u202e"
+    one = chain(of)
+    with open_store(f"sqlite:///{tmp_path}/cli.db") as store:
+        store.add_items([SourceItem(of, (one,), (Annotation(one.id, who, "correct", 1, 1),))])
+    told = run(tmp_path, "agree", "--a", who, "--b", "equations")
+    assert told.stdout.startswith("ana\ufffd")
+    refused = run(tmp_path, "agree", "--a", "nobody", "--b", "equations")
+    assert "equations, ana\ufffd" in refused.stderr
+    assert not {"\x1b", "\u202e"} & {*told.stdout, *refused.stderr}
 
 
 def test_import_reports_what_did_not_come_in_and_changes_nothing_the_second_time(tmp_path: Path) -> None:
