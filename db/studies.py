@@ -187,12 +187,13 @@ def _wanted(study_id: int, annotator: str, people: int) -> Select[Any]:
 def _taken(
     connection: Connection, study_id: int, item_id: int, annotator: str, arm: Callable[[int], Arm], at: Any, until: Any
 ) -> int:
-    """The slot's id: one that was released is opened again, in its arm."""
-    s = SlotTable
+    """The slot's id: one that was released is opened again, in its arm; with labels by the guideline that they had."""
+    s, a = SlotTable, AnnotationTable
+    opened = {"state": "open", "opened_at": at, "lease_until": until, "ended_at": None}
     version = connection.execute(_newest_version(study_id)).scalar_one()
-    opened = {"state": "open", "opened_at": at, "lease_until": until, "ended_at": None, "guideline": version}
-    again = update(s).where(s.item_id == item_id, s.annotator == annotator).values(opened).returning(s.id)
-    known = connection.execute(again).scalar()
+    said = exists().where(a.slot_id == s.id)
+    again = update(s).where(s.item_id == item_id, s.annotator == annotator).returning(s.id)
+    known = connection.execute(again.values(opened | {"guideline": case((said, s.guideline), else_=version)})).scalar()
     if known is not None:
         return known
     row = {
@@ -200,6 +201,7 @@ def _taken(
         "item_id": item_id,
         "annotator": annotator,
         "arm": arm(item_id),
+        "guideline": version,
         "flags": [],
         "note": "",
     }

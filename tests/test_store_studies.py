@@ -123,7 +123,16 @@ def test_a_guideline_is_revised_and_open_turns_keep_theirs(store: Store) -> None
     of = study(store)
     first = take(store, of, "ana")
     assert store.revise_guideline(of, "Be fairer.", "root") == 2
-    assert (take(store, of, "ana").guideline, take(store, of, "bob").guideline) == (first.guideline, 2) == (1, 2)
+    bobs = take(store, of, "bob")
+    assert (take(store, of, "ana").guideline, bobs.guideline) == (first.guideline, 2) == (1, 2)
+    store.label_in_slot(first.id, "ana", [Annotation(first.chain_id, "ana", "correct", 1, 1)], LEASE)
+    for slot, who in ((first, "ana"), (bobs, "bob")):
+        store.release_slot(slot.id, who)
+    assert store.revise_guideline(of, "Be kind.", "root") == 3
+    again = [
+        store.next_slot(of, who, 1, LEASE, lambda _: "blind", slot.id) for slot, who in ((first, "ana"), (bobs, "bob"))
+    ]
+    assert [(slot.id, slot.guideline) for slot in again] == [(first.id, 1), (bobs.id, 3)], "ana has begun by the first"
 
 
 def test_twenty_people_at_once_take_no_item_too_often(store: Store) -> None:
