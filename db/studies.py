@@ -7,6 +7,7 @@ database (SQLite) until it is counted.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -24,6 +25,7 @@ from db.study_values import SlotRow
 from stepviz.errors import StepvizError
 from stepviz.types import Annotation, Arm
 
+TRIES, TRY_S = 50, 0.02
 _LATE = "This item's time ran out and it may be somebody else's now. What you labelled is kept; take the next one."
 
 
@@ -77,6 +79,22 @@ class StudyQueries(StudyReads):
         once and kept if the turn is released and taken again; again: the turn that they had, and want back if nobody
         else has taken its item since.
         """
+        for _ in range(TRIES):
+            slot = self._next_slot(study_id, annotator, people, lease_s, arm, again)
+            if slot is not None or not self.left(study_id, annotator, people):
+                return slot
+            time.sleep(TRY_S)  # on PostgreSQL, while somebody held the last items, to take one or to give it back
+        return None
+
+    def _next_slot(
+        self,
+        study_id: int,
+        annotator: str,
+        people: int,
+        lease_s: float,
+        arm: Callable[[int], Arm],
+        again: int | None,
+    ) -> SlotRow | None:
         with self.writing() as connection:
             at = now()
             lock_person(connection, study_id, annotator)
@@ -196,16 +214,9 @@ def _taken(
     known = connection.execute(again.values(opened | {"guideline": case((said, s.guideline), else_=version)})).scalar()
     if known is not None:
         return known
-    row = {
-        "study_id": study_id,
-        "item_id": item_id,
-        "annotator": annotator,
-        "arm": arm(item_id),
-        "guideline": version,
-        "flags": [],
-        "note": "",
-    }
-    return connection.execute(insert(table(s)).values({**row, **opened}).returning(s.id)).scalar_one()
+    new = {"study_id": study_id, "item_id": item_id, "annotator": annotator, "arm": arm(item_id), "guideline": version}
+    row = {**new, **opened, "flags": [], "note": ""}
+    return connection.execute(insert(table(s)).values(row).returning(s.id)).scalar_one()
 
 
 class Said(NamedTuple):

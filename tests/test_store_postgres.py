@@ -167,6 +167,27 @@ def test_many_annotators_at_once_and_every_cache_agrees(store: Store) -> None:
         assert {store.chain(c.id).verdict.grader for c in thing.chains} == {"person:person 0", "person:person 1"}
 
 
+def test_an_item_that_somebody_holds_for_a_moment_is_not_gone(store: Store) -> None:
+    """Two people are wanted for the one item: who asks while the other takes it is not told that it is gone."""
+    thing = item(1)
+    store.add_items([thing])
+    study = made(store, [thing.chains[0].id], people=2)
+    held = threading.Event()
+
+    def hold() -> None:
+        with store.writing() as connection:
+            connection.execute(select(StudyItemTable.id).with_for_update()).all()
+            held.set()
+            time.sleep(0.2)
+
+    def ask() -> object:
+        held.wait(60)
+        return store.next_slot(study, "bob", 2, 60, lambda _: "blind")
+
+    _, slot = at_once(hold, ask)
+    assert slot is not None
+
+
 def test_leases_that_run_out_while_many_ask_block_nobody(store: Store) -> None:
     """Who asks releases what is late, of others and of their own: in one order, or two would wait for each other."""
     thing = item(1)
