@@ -112,7 +112,9 @@ def test_choices_say_how_much_each_has_said(store: Store, world: World) -> None:
     assert "embedded:sorm · has scored nothing here yet" in form
     at = parse(html.unescape(re.search(r'data-address="([^"]*)"', form)[1]))
     assert (at.a, at.b, at.question) == ("exact", SCORER, "solvable")
-    assert send(store, "open", at.query()).html["aform"] == form
+    again = send(store, "open", at.query()).html["aform"]
+    assert again.partition("<form")[2] == form.partition("<form")[2]
+    assert f'data-asked="{html.escape(at.query())}"' in again  # answers may overtake each other
 
 
 @pytest.mark.parametrize(

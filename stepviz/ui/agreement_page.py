@@ -18,6 +18,7 @@ from stepviz.ui.agreement_at import At, parse
 from stepviz.ui.agreement_plots import PLOTS
 from stepviz.ui.hearing import STOPPED
 from stepviz.ui.page import Actions, Update, connect, reply, widget
+from stepviz.ui.render import attrs
 from stepviz.ui.rows import Head
 from stepviz.ui.status import head_of
 from stepviz.ui.view_agreement import AgreementPage, Agreements
@@ -68,29 +69,31 @@ class Agreement:
         }
         self.act = Actions(names, parse)
 
-    def open(self, at: At, _sent: Mapping[str, Any]) -> Update:
+    def open(self, at: At, sent: Mapping[str, Any]) -> Update:
         head, page = head_of(self.bench, "agreement"), self.read.page(at)
         while len(self.forms) >= FORMS:
             self.forms.pop(next(iter(self.forms)))
         self.forms[page.at] = page.form
-        return Update(self._head(head) | {"aform": render_agreement_form.form(page.form)} | self._rest(page))
+        return Update(
+            self._head(head) | {"aform": _of(sent) + render_agreement_form.form(page.form)} | self._rest(page, sent)
+        )
 
-    def watch(self, at: At, _sent: Mapping[str, Any]) -> Update:
+    def watch(self, at: At, sent: Mapping[str, Any]) -> Update:
         """While something is computed: how far it is, or what came of it; the form stays as somebody left it."""
         form = self.forms.get(at)  # it counts all labels and scores, and this is asked twice a second
-        return Update(self._rest(self.read.page(at, form=form)))
+        return Update(self._rest(self.read.page(at, form=form), sent))
 
     def stop(self, at: At, sent: Mapping[str, Any]) -> Update:
         self.read.hearing.stop(str(sent.get("job", ""))[:1000])
         form = form_of(self.bench.store, at)
-        return Update(self._rest(AgreementPage(form, STOPPED)))
+        return Update(self._rest(AgreementPage(form, STOPPED), sent))
 
     def calibrate(self, at: At, sent: Mapping[str, Any]) -> Update:
         """Learns how a scorer's numbers are to be read as chances, and saves it with the model."""
         at = form_of(self.bench.store, at).at
         words = (str(sent.get(name, ""))[:500] for name in ("model", "on", "kind"))
         said = self.read.calibrate(at, *words)
-        update = self.open(at, {})
+        update = self.open(at, sent)
         update.reply = reply("toast", said)
         return update
 
@@ -104,10 +107,15 @@ class Agreement:
     def _head(self, head: Head) -> dict[str, Any]:
         return {"top": render_head.head(head)}
 
-    def _rest(self, page: AgreementPage) -> dict[str, Any]:
+    def _rest(self, page: AgreementPage, sent: Mapping[str, Any]) -> dict[str, Any]:
         figures = render_agreement_scores.figures(page)
         return {
-            "areport": render_agreement.report(page) + render_agreement_scores.scores(page),
+            "areport": _of(sent) + render_agreement.report(page) + render_agreement_scores.scores(page),
             **{name: figures.get(name) for name in PLOTS},
             "amore": render_agreement_parts.more(page),
         }
+
+
+def _of(sent: Mapping[str, Any]) -> str:
+    """Which address this answers: answers may overtake each other, and the browser asks again where one is late."""
+    return f"<i hidden{attrs(data_asked=str(sent.get('at', ''))[:4000])}></i>"
