@@ -40,7 +40,9 @@ def add(
         if store.user(name) is not None:  # before a password is asked for
             raise StepvizError(f"there is a user {name!r} already: choose another name, or `user password {name}`")
         store.add_user(name, role, hashed(_password(password_stdin)))
-    emit({"name": name, "role": role}, json, lambda: f"{name} can sign in as {_article(role)}.")
+        first = len(store.users()) == 1
+    later = " An app that runs already asks nobody to sign in: start it anew." if first else ""
+    emit({"name": name, "role": role}, json, lambda: f"{name} can sign in as {_article(role)}.{later}")
 
 
 @user.command("list")

@@ -238,7 +238,7 @@ def test_a_lease_that_ran_out(served: Served, route: str) -> None:
 
 
 @pytest.mark.parametrize(("study", "said"), [
-    ("closed", "This study is closed. What you labelled in it is kept."), (10**6, "There is no study of this number."),
+    ("closed", "This study is closed. What was saved before is kept."), (10**6, "There is no study of this number."),
     (0, "study has to be a number."), ("1", "study has to be a number."), (None, "study has to be a number."),
 ])  # fmt: skip
 def test_a_study_that_is_closed_or_not_there(served: Served, study: Any, said: str) -> None:

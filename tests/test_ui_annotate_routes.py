@@ -224,7 +224,7 @@ def test_an_item_that_is_over_is_said_so(ana: Client, bob: Client, store: Store,
         assert who.post("submit", slot=turn["slot"], finish="solution", seconds=1)[0] == 200
     assert ana.post("next", study=study)[1] == {"done": 1, "over": True}
     store.open_study(study, False)
-    closed = (409, {"error": "This study is closed. What you labelled in it is kept."})
+    closed = (409, {"error": "This study is closed. What was saved before is kept."})
     assert ana.post("next", study=study) == closed
     assert ana.post("next", study=99_999) == (409, {"error": "There is no study of this number."})
     assert study not in [s["id"] for s in ana.studies()[1]["studies"]]

@@ -37,7 +37,7 @@ from stepviz.ui.signed_in import Person, person, session_name
 
 LARGEST = 64 * 1024  # bytes of a body: a note of 10,000 characters has room
 CLOSED_ACCOUNT = "This account is closed. An admin can open it again."
-CLOSED = "This study is closed. What you labelled in it is kept."
+CLOSED = "This study is closed. What was saved before is kept."
 DRAINED = 64 * 1024 * 1024  # that are read and let go: who is cut off while sending hears no answer
 _log = logging.getLogger("stepviz.annotate")
 Answer = Callable[[Store, Person, Mapping[str, Any]], Mapping[str, Any]]
