@@ -39,7 +39,7 @@ class SettlementQueries(Database):
             meta = {"by": by, "study": study_id, "stroke": stroke}
             said = {(x.question, x.step): replace(x, chain_id=chain_id, annotator=who, meta=meta) for x in labels}
             for old in current_labels(rows):
-                if old.value is not None:
+                if "nothing" not in old.meta:
                     blank = Annotation(chain_id, who, old.question, old.step, None, meta=meta | {"nothing": True})
                     said.setdefault((old.question, old.step), blank)
             for label in said.values():

@@ -72,6 +72,19 @@ def test_settled_anew_and_taken_back(store: Store, study: int, ids: dict[str, st
     assert [row.annotation.meta["by"] for row in kept] == ["root"] * 3 + ["zoe"] * 6 + ["root"] * 3
 
 
+def test_an_unsure_that_is_taken_away_is_nothing(store: Store, study: int, ids: dict[str, str]) -> None:
+    store.settle(study, ids["a"], said((1, None), (2, -1)), "root")
+    for rows in (2, 1):  # step 1 has its row that says nothing, and needs no second one
+        assert store.settle(study, ids["a"], said((2, -1)), "root") == rows
+    first, _ = sorted(store.settlements(study)[ids["a"]], key=lambda row: row.annotation.step)
+    assert first.annotation.meta["nothing"] is True
+    for _ in range(2):
+        store.unsettle(study, ids["a"], "root")
+    assert [(r.annotation.value, r.annotation.meta.get("nothing")) for r in store.settlements(study)[ids["a"]]] == [
+        (None, None), (-1, None),
+    ]  # fmt: skip
+
+
 def test_what_cannot_be_settled(store: Store, study: int, ids: dict[str, str]) -> None:
     other = store.add_study("second", {"people": 2}, "Be fair.", [(ids["b"], False)], "root")
     refused = [
