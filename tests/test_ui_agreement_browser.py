@@ -88,6 +88,7 @@ def test_a_scorers_plots_follow_the_theme_and_its_recalibration_is_saved(page: P
 
 def test_a_person_with_a_hostile_name_does_no_harm(page: Page, running: Running) -> None:
     page.goto(f"{running.url}/agreement")
+    page.wait_for_url("**/agreement?a=exact&b=*")  # the page has been told who there is
     page.locator("#aform select[name=b]").select_option("own")
     own = page.locator("#aform input[name=b_own]")
     own.fill(HOSTILE[:90])
