@@ -213,6 +213,15 @@ def test_people_who_are_split_say_nothing_until_it_is_settled():
     assert [row["rejected"] for row in pairs(final, right)] == ["6-4=2"]
 
 
+def test_a_person_has_one_vote_on_a_step_that_several_chains_share():
+    """Ana calls 2*3=6 right in two chains, ben and cyd call it wrong in one: two of three people."""
+    wrong = [*said("ben", -1, key="w"), *said("cyd", -1, key="w")]
+    split = attempt(LOST, "w", labels=tuple(wrong))
+    ana = [judged(LOST, "a", 1, 1), judged(OTHER, "b", 1, 1), judged("7\n3", "r", 1)]
+    assert [(row["chosen"], row["rejected"]) for row in pairs(*ana, split)] == [("7", "2*3=6")]
+    assert pairs(ana[0], judged(LOST, "b", -1), ana[2]) == []  # ana has called it both
+
+
 def test_whose_labels_of_pairs():
     other = HumanPairs(annotator="ben")
     (row,) = human_pairs(

@@ -47,7 +47,7 @@ from stepviz.recipes.case import (
     one_of,
     origin,
 )
-from stepviz.recipes.people import Count, Neutral, Vote, count, guidelines, named, votes
+from stepviz.recipes.people import Count, Neutral, Vote, count, guidelines, named, one_each, votes
 from stepviz.recipes.step_labels import WHOSE, is_of, of_a_study
 
 NO_ERROR = "a chain in which people call no step wrong"
@@ -147,6 +147,7 @@ def _tree(case: Case, labelled: list[Attempt], options: HumanPairs) -> Tree:
             tree.cast.setdefault(place, []).extend(voices)
             if adjudicated:
                 tree.adjudicated.add(place)
+    tree.cast = {place: one_each(voices) for place, voices in tree.cast.items()}
     return tree
 
 

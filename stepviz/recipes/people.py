@@ -78,6 +78,16 @@ def votes(said: Iterable[Annotation], question: str, n: int, neutral: Neutral) -
     return cast
 
 
+def one_each(cast: Iterable[Vote]) -> list[Vote]:
+    """One vote a person, of the same step met in several chains: the lower rating; none of who called it both right
+    and wrong."""
+    own: dict[str, list[Vote]] = {}
+    for vote in cast:
+        own.setdefault(vote.who, []).append(vote)
+    agreed = (some for some in own.values() if len({vote.rating >= 0 for vote in some}) == 1)
+    return [min(some, key=lambda vote: vote.rating) for some in agreed]
+
+
 def count(cast: Sequence[Vote], adjudicated: bool) -> Count:
     """Of one step. adjudicated: its chain is, whatever was said of this step."""
     voices = [vote.rating for vote in cast if vote.settles] or [vote.rating for vote in cast]
