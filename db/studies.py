@@ -13,7 +13,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, case, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy.orm import aliased
 
 from db.columns import now
 from db.labels import append_label
@@ -197,9 +198,13 @@ def _free(study_id: int, annotator: str, people: int, again: int | None = None) 
 
 
 def _wanted(study_id: int, annotator: str, people: int) -> Select[Any]:
-    i, s = StudyItemTable, SlotTable
+    """Gold items only for who has others beside them: who came when those are done would know them by that."""
+    i, s, other = StudyItemTable, SlotTable, aliased(StudyItemTable)
+    begun = exists().where(s.study_id == study_id, s.annotator == annotator)
+    others = exists().where(other.study_id == study_id, ~other.gold)
+    gold = and_(i.gold, or_(begun, others.where(other.taken < people), ~others))
     theirs = exists().where(s.item_id == i.id, s.annotator == annotator, s.state != "released")
-    return select(i.id).where(i.study_id == study_id, or_(i.gold, i.taken < people), ~theirs)
+    return select(i.id).where(i.study_id == study_id, or_(gold, i.taken < people), ~theirs)
 
 
 def _taken(

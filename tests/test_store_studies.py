@@ -73,6 +73,21 @@ def test_everybody_gets_a_gold_item(store: Store) -> None:
     assert [key_of(store, take(store, of, who)) for who in ("ana", "bob", "eve")] == ["a"] * 3
 
 
+def test_who_comes_when_all_is_done_gets_no_gold_items_alone(store: Store) -> None:
+    """They would know by that which they are. Who has begun gets them to the end, and where all are gold, everybody."""
+    of = study(store, "abcd", gold="bd")
+    first = take(store, of, "bob")
+    store.end_slot(first.id, "bob", finish="solution", seconds=1)
+    for key in "bcd":
+        slot = take(store, of, "ana")
+        assert key_of(store, slot) == key
+        store.end_slot(slot.id, "ana", finish="solution", seconds=1)
+    assert (take(store, of, "eve"), store.left(of, "eve", 1)) == (None, 0)
+    assert (key_of(store, take(store, of, "bob")), store.left(of, "bob", 1)) == ("b", 2)
+    all_gold = store.add_study("second", {}, "Be fair.", [(first.chain_id, True)], "root")
+    assert [key_of(store, take(store, all_gold, who)) for who in ("ana", "eve")] == ["a", "a"]
+
+
 def test_a_lease_that_ran_out_gives_the_item_to_somebody_else(store: Store) -> None:
     of = study(store, "a")
     slot = take(store, of, "ana")
