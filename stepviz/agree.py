@@ -135,7 +135,7 @@ def compared(store: Store, said: Heard) -> Compared:
         {
             side.who.asked: known
             for side, other in said.scored
-            if (known := of_scores(store, side, other, settings.question, said.threshold))
+            if (known := of_scores(store, side, other, settings.question, said.threshold, settings.split))
         },
         {side.who.asked: swept(side, other) for side, other in said.scored},
         {

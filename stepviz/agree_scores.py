@@ -61,11 +61,14 @@ def swept(side: Side, reference: Side) -> tuple[At, ...]:
     return sweep(firsts, [side.scores[o.chain] for o in known], labels=at.labels, given=at.scores)
 
 
-def of_scores(store: Store, side: Side, reference: Side, question: Question, threshold: float) -> dict[str, Any]:
+def of_scores(
+    store: Store, side: Side, reference: Side, question: Question, threshold: float, split: str | None = None
+) -> dict[str, Any]:
     """Of steps that the reference spoke of; {} where there is none. As JSON, except for Numbers.
 
     roc_auc, pr_auc, brier, ece: plain values; `intervals` has them with 95 % intervals, `at_threshold` what comes of
-    the threshold; roc, pr: points of the curves; reliability: bins. recalibrated: the same of what was learnt.
+    the threshold; roc, pr: points of the curves; reliability: bins. recalibrated: the same of what was learnt, and
+    whether it is `in_sample`: told of the split that it was learnt from (split None: of all), where it flatters itself.
     """
     at = labelled(side, reference)
     if not len(at):
@@ -85,7 +88,7 @@ def of_scores(store: Store, side: Side, reference: Side, question: Question, thr
     if (known := _newest(store, side.who, question)) is not None:
         made = {name: known.get(name) for name in ("kind", "against", "split", "steps", "date")}
         again = Labelled(at.labels, read(known)(at.scores), at.problems, at.judges)
-        told["recalibrated"] = {**made, **_held(again)}
+        told["recalibrated"] = {**made, "in_sample": split in (None, known.get("split")), **_held(again)}
     return told
 
 

@@ -83,7 +83,8 @@ def _scores(side: str, known: Mapping[str, Any], threshold: float) -> list[str]:
     lines = [f"scores of {side}, {known['n']} labels of steps", *_listed(known["intervals"])]
     if (again := known.get("recalibrated")) is not None:
         of = f"{again['steps']:,} steps of {again['split']}, {again['against']}"
-        lines += [f"  recalibrated ({again['kind']}, {of}):", *_listed(again["intervals"])]
+        own = "; they are among the steps here: look at another split" if again["in_sample"] else ""
+        lines += [f"  recalibrated ({again['kind']}, {of}{own}):", *_listed(again["intervals"])]
     return [*lines, f"its steps at or below {threshold:.3g}, every step", *_listed(known["at_threshold"])]
 
 

@@ -224,6 +224,9 @@ def test_what_a_threshold_is_chosen_by(world: str) -> None:
     assert kappa["tuned"]["at"]["kappa"] == pytest.approx(((n - 2) / n - chance) / (1 - chance))
 
 
+EXACT_SORM = "--a", "exact", "--b", "tiny/sorm", "--split", "test"
+
+
 def test_what_is_learnt_stands_in_the_models_record_and_beside_the_raw_numbers(world: str) -> None:
     """On this one problem the error is scored .2 and the rest .8 or .9: isotonic reads that as 0 and 1."""
     words = ["calibrate", "--db", world, "--model", "tiny/sorm", "--against", "exact", "--split", "test", "--json"]
@@ -232,6 +235,8 @@ def test_what_is_learnt_stands_in_the_models_record_and_beside_the_raw_numbers(w
     assert json.loads(done.stdout)["steps"] == 8
     again = told(world, "--a", "exact", "--b", "tiny/sorm")["scores"]["tiny/sorm"]["recalibrated"]
     assert (again["brier"], again["ece"], again["kind"], again["split"]) == (0, 0, "isotonic", "test")
+    assert again["in_sample"]  # of all splits
+    assert "test, exact; they are among the steps here: look at another split)" in run(world, *EXACT_SORM)[1]
     assert (
         "recalibrated"
         not in told(world, "--a", "exact", "--b", "tiny/sorm", "--question", "solvable")["scores"]["tiny/sorm"]
@@ -239,9 +244,10 @@ def test_what_is_learnt_stands_in_the_models_record_and_beside_the_raw_numbers(w
     with open_store(world) as store:
         (known,) = store.model("tiny/sorm@1").meta["calibrations"]
         assert (known["question"], known["against"], known["steps"]) == ("correct", "exact", 8)
-        store.calibrate("tiny/sorm@1", {"kind": "temperature", "t": 1e6, "question": "correct"})
-    newer = told(world, "--a", "exact", "--b", "tiny/sorm")["scores"]["tiny/sorm"]["recalibrated"]
+        store.calibrate("tiny/sorm@1", {"kind": "temperature", "t": 1e6, "question": "correct", "split": "dev"})
+    newer = told(world, *EXACT_SORM)["scores"]["tiny/sorm"]["recalibrated"]
     assert newer["brier"] == pytest.approx(0.25, abs=1e-3)
+    assert not newer["in_sample"]
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,7 @@ def test_recalibration_is_saved_with_the_model(store: Store, world: World) -> No
     answer = send(store, "calibrate", EXACT_SCORER, model=SCORER, on="test", kind="isotonic")
     assert "Saved with tiny/sorm: isotonic, learnt from 8 steps of test." in html.unescape(answer.reply)
     assert numbers(answer.html["areport"])["scores.ece.again"] == "0"
+    assert "They are among the steps here: look at another split." in answer.html["areport"]
     assert store.model("tiny/sorm@1").meta["calibrations"][0]["against"] == "exact"
     for wrong in ({"model": "bob"}, {"on": ""}, {"kind": "magic"}, {"on": "dev"}):
         assert said(

@@ -73,7 +73,10 @@ def _threshold(page: AgreementPage, told: Told, known: Mapping[str, Any]) -> str
         for name in _AT
         if name in numbers
     )
-    head = '<p class="dim fine">At the threshold, of every step that is labelled, not only to the first error:</p>'
+    head = (
+        '<p class="dim fine">At the threshold, of every step that the other side speaks of, not only to the first one '
+        "that is flagged:</p>"
+    )
     return f'<div>{head}<div class="nrows">{rows}</div></div>'
 
 
@@ -100,6 +103,7 @@ def _learn(page: AgreementPage, name: str, known: Mapping[str, Any]) -> str:
             f"Saved with the model: {again['kind']}, learnt {again['date']} from {again['steps']:,} steps of "
             f"{again['split']} against {again['against']}."
         )
+        said += " They are among the steps here: look at another split." if again["in_sample"] else ""
     splits = [split for split, _ in page.form.splits if split != page.at.split]
     if not splits:
         why = "To learn how to read them there must be another split than the one that is looked at."
