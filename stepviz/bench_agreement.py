@@ -118,7 +118,7 @@ def ceiling(found: Compared) -> list[dict[str, Any]]:
         {
             "who": what[row.kind],
             "items": row.items,
-            "first errors of both": row.numbers["same"].n,
+            "first errors of both": row.numbers["exact"].n,
             **{f"{name} [95 %]": text(row.numbers[name]) for name in ("exact", "within_one")},
         }
         for row in found.ceiling.rows

@@ -27,6 +27,8 @@ def test_whole_on_a_few_problems(tmp_path: Path, shared_data: Path) -> None:
         "0.86",
         "0.49",
     ]
+    pairs = first["stepverify: two teachers, and each against what most of the others say"][0]
+    assert (pairs["items"], pairs["first errors of both"]) == (235, 679)
     judges = first["embedded test chains, first pits against `solvable`"]
     assert [row["judge"] for row in judges] == ["SORM at 0.5", "SORM, threshold of dev", "rollouts, k = 8"]
     assert {row["chains"] for row in judges} == {16}
