@@ -68,6 +68,8 @@ def checked_name(name: str) -> str:
         raise Unfit("name", f"a study needs a name of at most {LONGEST_NAME} characters")
     if not name.isprintable():
         raise Unfit("name", "a study's name has characters that no page can show")
+    if "/" in name:  # of annotators, NAME/… are the people of NAME
+        raise Unfit("name", "a study's name has no slash")
     return name
 
 

@@ -133,6 +133,7 @@ def test_the_filter_of_explore_comes_with_the_address(store: Store, ids: dict[st
     [
         ({"name": " "}, "name", "A name of at most 100 characters."),
         ({"name": "a\u202eb"}, "name", "A study's name has characters that no page can show."),
+        ({"name": "pilot/2"}, "name", "A study's name has no slash."),
         ({"name": "taken"}, "name", "There is a study of this name already."),
         ({"people": "many"}, "people", "A whole number from 1 to 100."),
         ({"people": "101"}, "people", "A whole number from 1 to 100."),

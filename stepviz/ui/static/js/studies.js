@@ -86,11 +86,11 @@
     const r = radio(q, step, value);
     if (r) { r.checked = true; touched(); }
   }
-  function firstError() { // the steps before become good where nothing was said, later ones stay unrated
+  function firstError() { // as on Annotate: the steps before become good, or stay 0; later ones stay unrated
     const q = question() === "decides" ? "correct" : question();
     for (const row of $$("#sopen .srow[data-step]")) {
       const n = +row.dataset.step, before = n < step, now = $(`#sopen input[name="${q}-${n}"]:checked`)?.value ?? "";
-      const value = before ? (now && now !== "-1" ? now : "1") : n === step ? "-1" : "";
+      const value = before ? (now === "0" ? now : "1") : n === step ? "-1" : "";
       const r = radio(q, n, value);
       if (r) r.checked = true;
     }
