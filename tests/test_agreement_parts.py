@@ -338,6 +338,19 @@ def test_a_sweep_by_hand() -> None:
     assert [best(two, by).threshold for by in ("f1", "kappa")] == [0.2, 0.1]
 
 
+def test_one_problem_has_no_interval() -> None:
+    """Drawn again it is itself: an interval of no width would say that everything is known."""
+    a, b = ([of_first_error("p", chain, judge, 3, w) for chain, w in zip("cd", at, strict=True)]
+            for judge, at in (("ana", (2, None)), ("ben", (2, 1))))  # fmt: skip
+    found = report(a, b).detection["agreement"]
+    assert (found.value, found.low, found.high) == (0.5, None, None)
+    assert found.why.endswith("too few problems for an interval")
+    at = Labelled([1, 0], [0.9, 0.2], ["p", "p"], ["ana", "ana"])
+    every = [*ranked(at).values(), *held(at).values()]
+    assert [(number.value is None, number.low) for number in every] == [(False, None)] * 4
+    assert at_threshold(at, 0.5)["accuracy"].low is None
+
+
 # ---- scale
 
 

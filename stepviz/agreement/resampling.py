@@ -70,13 +70,14 @@ def draws(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
     """DRAWS times how often each problem [some, problems] and each person [some, people + 1] was drawn, in parts.
 
+    One problem drawn again is the same one: its draws have no value, for an interval would be of no width.
     groups: numbers of people that are drawn together; 0 is nobody, and who is in no group counts once in every draw.
     alone: one person may be drawn all the time, since they are judged against somebody else.
     """
     of_problems, of_people = (np.random.default_rng([seed, which]) for which in range(2))
     for start in range(0, DRAWS, at_once):
         some = min(at_once, DRAWS - start)
-        weights = _drawn(of_problems, problems, some)
+        weights = _drawn(of_problems, problems, some) if problems > 1 else np.full((some, problems), np.nan)
         persons = np.ones((some, people + 1))
         for group in groups:
             persons[:, list(group)] = _drawn_together(of_people, len(group), some, alone)
