@@ -86,7 +86,7 @@ def test_most_people_decide_and_ties_have_no_label():
 
 def test_what_was_settled_counts_alone_and_leaves_open_what_people_disagree_about():
     """1: settled as wrong against two. 2: open, two agree. 3: open, two against one: no label. 4: settled as unsure."""
-    people = [said("ana", 1, 1, 1, 1), said("ben", 1, 1, 1, 1), said("eve", 1, "-", -1, -1)]
+    people = [said("ana", 1, 1, 1, 1), said("ben", 1, 1, 1, 1), said("eve", 1, "-", -1, 1)]
     (row,) = rows(*people, said(FINAL, -1, "-", "-", None))
     assert row["labels"] == [0, 1, MASK, MASK]
     assert row["origin"]["annotator"] == f"{FINAL}, ana, ben, eve"

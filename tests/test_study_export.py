@@ -222,6 +222,8 @@ def test_a_settled_step_stands_with_what_all_say_of_the_others(
     settled(store, study.id, ids["a"], {2: 0})
     found, _ = written(store, study, "processbench", tmp_path)
     assert (found[0]["id"], found[0]["label"]) == (ids["a"], 2)
+    settled(store, study.id, ids["a"], {1: 1, 2: None, 3: -1})  # unsure of the step before: nobody knows
+    assert written(store, study, "processbench", tmp_path)[0][0]["id"] == ids["b"]
     settled(store, study.id, ids["a"], {2: None})  # a settlement that says nothing: the conflict stands
     assert written(store, study, "processbench", tmp_path)[0][0]["id"] == ids["b"]
 

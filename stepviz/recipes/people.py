@@ -1,7 +1,7 @@
 """What several people say of the same steps, as one: what was adjudicated, else what most of them say.
 
-1. An adjudication (a study's own annotator, "adjudicated:NAME") settles the steps that it rates. Of the steps that it
-   leaves open only those count on which everybody agrees.
+1. An adjudication (a study's own annotator, "adjudicated:NAME") settles the steps that it rates: one that it calls
+   unsure has no label. Of the steps that it leaves open only those count on which everybody agrees.
 2. Elsewhere a step has the label of most of those who rated it. As many of each: it has none. Who is unsure of a step,
    or did not rate it, is no vote.
 3. A first error at step e is a vote for each step before it, and against e; of the steps behind it it says nothing.
@@ -22,10 +22,10 @@ Neutral = Literal["correct", "mask"]
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One person's rating of one step: 1, 0 or −1. settles: it is an adjudication's."""
+    """One person's rating of one step: 1, 0 or −1. settles: it is an adjudication's, which may also be None, unsure."""
 
     who: str
-    rating: int
+    rating: int | None
     settles: bool = False
 
 
@@ -72,9 +72,11 @@ def votes(said: Iterable[Annotation], question: str, n: int, neutral: Neutral) -
         own.setdefault(label.annotator, []).append(label)
     cast: list[list[Vote]] = [[] for _ in range(n)]
     for who, labels in sorted(own.items()):
-        for step, rating in ratings(labels, question, n).items():
-            if rating is not None and meaning(rating, neutral) != MASK:
-                cast[step - 1].append(Vote(who, rating, who.startswith(ADJUDICATED)))
+        settles = who.startswith(ADJUDICATED)
+        spoken = [label for label in labels if not label.meta.get("nothing")]  # settled before, and open again
+        for step, rating in ratings(spoken, question, n).items():
+            if meaning(rating, neutral) != MASK or (settles and rating is None):
+                cast[step - 1].append(Vote(who, rating, settles))
     return cast
 
 
@@ -84,14 +86,17 @@ def one_each(cast: Iterable[Vote]) -> list[Vote]:
     own: dict[str, list[Vote]] = {}
     for vote in cast:
         own.setdefault(vote.who, []).append(vote)
-    agreed = (some for some in own.values() if len({vote.rating >= 0 for vote in some}) == 1)
-    return [min(some, key=lambda vote: vote.rating) for some in agreed]
+    return [
+        min(some, key=lambda vote: vote.rating or 0)
+        for some in own.values()
+        if len({vote.rating if vote.rating is None else vote.rating >= 0 for vote in some}) == 1
+    ]
 
 
 def count(cast: Sequence[Vote], adjudicated: bool) -> Count:
     """Of one step. adjudicated: its chain is, whatever was said of this step."""
-    voices = [vote.rating for vote in cast if vote.settles] or [vote.rating for vote in cast]
-    settled = any(vote.settles for vote in cast)
+    settled = [vote for vote in cast if vote.settles]
+    voices = [vote.rating for vote in settled or cast if vote.rating is not None]
     if adjudicated and not settled and len({rating >= 0 for rating in voices}) > 1:
         return Count()
     return Count(sum(r >= 0 for r in voices), len(voices), sum(r > 0 for r in voices))
