@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from stepviz.agreement import coefficients as co
 from stepviz.agreement import split_up
 from stepviz.agreement.ceiling import ceiling, majority
+from stepviz.agreement.cells import cells
 from stepviz.agreement.opinions import BAD, GOOD, Opinion, of_first_error, of_ratings
 from stepviz.agreement.parts import Ceiling, Row
 from stepviz.agreement.report import report
@@ -336,6 +337,19 @@ def test_a_sweep_by_hand() -> None:
     assert best(unknown) is None
     two = At(0.1, 1, 0, 0.2, kappa=0.9), At(0.2, 0, 1, 0.8, kappa=0.1)
     assert [best(two, by).threshold for by in ("f1", "kappa")] == [0.2, 0.1]
+
+
+def test_who_is_on_both_sides_is_not_held_against_themselves() -> None:
+    """Of three chains ana labelled all, ben the first, cyd the last: in the second ana is alone on both sides."""
+    ana = firsts("ana", (0, 1, 2))
+    people = [*ana, firsts("ben", (0,))[0], firsts("cyd", (0, 1, 2))[2]]
+    found = report(people, ana)
+    assert (found.chains, found.problems, found.detection["agreement"].n) == (2, 2, 2)
+    positions = split_up.by_position(people, ana)
+    assert [(part.name, part.chains, part.steps) for part in positions] == [("1", 2, 2), ("2", 2, 2)]
+    of = cells(people, ana)
+    assert [of.of("chains", f"position:{part.name}").chains for part in positions] == [2, 2]
+    assert of["chains"].chains == 2
 
 
 def test_one_problem_has_no_interval() -> None:

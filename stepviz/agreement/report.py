@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -113,12 +113,15 @@ def categories(*sides: Sequence[Opinion] | None) -> int:
 
 
 def shared(a: Sequence[Opinion], b: Sequence[Opinion] | None, of: Callable[[Opinion], str]) -> set[str]:
-    """What both spoke of; of a group, what two of it did."""
-    if b is not None:
-        chains = {o.chain for o in a} & {o.chain for o in b}
-    else:
-        judges: dict[str, set[str]] = {}
-        for o in a:
-            judges.setdefault(o.chain, set()).add(o.judge)
-        chains = {chain for chain, who in judges.items() if len(who) > 1}
+    """What both spoke of; of a group, what two of it did. Nobody is held against themselves, who is on both sides."""
+    ours, theirs = (judges_of((o.chain, o.judge) for o in side) for side in (a, a if b is None else b))
+    chains = {chain for chain, who in ours.items() if chain in theirs and len(who | theirs[chain]) > 1}
     return {of(o) for o in a if o.chain in chains}
+
+
+def judges_of(labels: Iterable[tuple[Hashable, str]]) -> dict[Hashable, set[str]]:
+    """Of each thing who labelled it."""
+    found: dict[Hashable, set[str]] = {}
+    for thing, judge in labels:
+        found.setdefault(thing, set()).add(judge)
+    return found

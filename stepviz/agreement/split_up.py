@@ -7,14 +7,21 @@ the same items and nothing is paired; problems (and people) are drawn again for 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from stepviz.agreement import first_errors as fe
 from stepviz.agreement import step_labels as sl
 from stepviz.agreement.opinions import Opinion
 from stepviz.agreement.parts import Part
-from stepviz.agreement.report import NO_ERROR_SEEN, PROCESSBENCH, beyond_chance, categories, shared, tables_of
+from stepviz.agreement.report import (
+    NO_ERROR_SEEN,
+    PROCESSBENCH,
+    beyond_chance,
+    categories,
+    judges_of,
+    shared,
+    tables_of,
+)
 from stepviz.agreement.tables import Ask, Layers, Said
 
 ARMS = ("blind", "scores", "pit")  # the first is what the others are set against
@@ -103,7 +110,9 @@ def _parts(
 
 def _spoken(a: Sequence[Opinion], b: Sequence[Opinion] | None) -> dict[Hashable, str]:
     """(chain, step) → problem, where two said something."""
-    labelled = Counter(said.thing for said in sl.said(a))
-    theirs = None if b is None else {said.thing for said in sl.said(b)}
+    ours, theirs = (
+        judges_of((said.thing, said.judge) for said in sl.said(side)) for side in (a, a if b is None else b)
+    )
     problem = {o.chain: o.problem for o in a}
-    return {thing: problem[thing[0]] for thing, n in labelled.items() if (n > 1 if theirs is None else thing in theirs)}
+    both = (thing for thing, who in ours.items() if thing in theirs and len(who | theirs[thing]) > 1)
+    return {thing: problem[thing[0]] for thing in both}
