@@ -54,6 +54,11 @@ def interval(number: Number) -> str:
     return f"{written(number.low)} – {written(number.high)}"
 
 
+def no_interval(number: Number) -> str:
+    """In an interval's place, as wide as one: the reason is a sentence, and it is the same in most rows of a table."""
+    return f'<span class="iv no" title="{esc(number.why)}">no interval</span>'
+
+
 def bar(number: Number) -> str:
     """The interval as a ribbon, the value as a dot, on a track from 0 to 1."""
     if number.value is None:
@@ -105,7 +110,7 @@ def value(number: Number) -> str:
     if number.value is None:
         return f'<b class="num none">–</b><span class="undef">{esc(number.why)}</span>'
     span = interval(number)
-    tail = f'<span class="num iv">{span}</span>' if span else f'<span class="undef">{esc(number.why)}</span>'
+    tail = f'<span class="num iv">{span}</span>' if span else no_interval(number)
     return f'<b class="num">{written(number.value)}</b>{bar(number)}{tail}'
 
 

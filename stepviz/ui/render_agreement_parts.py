@@ -13,7 +13,7 @@ from stepviz.ui.hearing import Waiting
 from stepviz.ui.render import esc
 from stepviz.ui.render_agreement import waiting
 from stepviz.ui.render_agreement_form import short, who
-from stepviz.ui.render_agreement_numbers import NAMES, door, interval, written
+from stepviz.ui.render_agreement_numbers import NAMES, door, interval, no_interval, written
 from stepviz.ui.render_agreement_scores import bins
 from stepviz.ui.view_agreement import AgreementPage, Told
 
@@ -137,7 +137,7 @@ def _short(number: Number, *, sign: bool = False) -> str:
         return f'<span class="undef" title="{esc(number.why)}">–<small>{esc(number.why)}</small></span>'
     plus = "+" if sign and number.value > 0 else ""
     under = interval(number)
-    return f"<b>{plus}{written(number.value)}</b><small>{under or esc(number.why)}</small>"
+    return f"<b>{plus}{written(number.value)}</b><small>{under or no_interval(number)}</small>"
 
 
 def _table(columns: Sequence[str], rows: str) -> str:
