@@ -109,7 +109,10 @@ def _nowhere(store: Store, selection: Selection) -> str:
         return ""
     asked = " ".join(f"{what} {name!r}" for what in ("source", "split") if (name := getattr(selection, what)))
     there = ", ".join(f"{s}/{x}" for s, _ in store.sources() for x, _ in store.splits(s))
-    return f"there is no problem of {asked or 'any source'} here; there are: {there or 'none, import some first'}"
+    said = f"there is no problem of {asked or 'any source'} here; there are: {there or 'none, import some first'}"
+    if there and all(x == "test" for s, _ in store.sources() for x, _ in store.splits(s)):
+        said += ". Test problems never enter a training set, whoever labelled them: label chains of another split"
+    return said
 
 
 def nothing(store: Store, plan: Plan, dropped: Dropped) -> str:

@@ -70,6 +70,15 @@ def test_a_list_of_none_says_how_to_build_one(tmp_path: Path) -> None:
     assert value(run(tmp_path, "dataset", "list", "--json")) == []
 
 
+def test_a_store_of_test_problems_alone_says_that_they_never_train(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/only.db"
+    with open_store(url) as store:
+        cases.school(store, split="test")
+    result = run(tmp_path, "dataset", "build", "stepwise", "--annotator", "ana", "--db", url)
+    assert result.returncode == 1
+    assert "Test problems never enter a training set" in result.stderr
+
+
 @pytest.mark.parametrize(
     "words, said",
     [
