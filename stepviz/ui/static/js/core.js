@@ -29,7 +29,7 @@ window.stepviz ??= (() => {
 
   function on_top(top) {
     const header = top.querySelector("header"), nav = header?.querySelector("nav"), on = nav?.querySelector(".on");
-    if (on) nav.scrollLeft = Math.max(0, on.offsetLeft + on.offsetWidth - nav.offsetLeft - nav.clientWidth); // a phone's is narrow
+    if (on) nav.scrollLeft = Math.max(0, on.offsetLeft + on.offsetWidth - nav.offsetLeft - nav.clientWidth + 20); // a phone's is narrow, and its edge fades
     clearTimeout(pollTimer);
     if (header && +header.dataset.active > 0) pollTimer = setTimeout(poll, 700);
   }
@@ -114,6 +114,7 @@ window.stepviz ??= (() => {
     const dark = next ?? !document.body.classList.contains("dark");
     document.body.classList.toggle("dark", dark);
     document.documentElement.classList.toggle("dark", dark);
+    if (next != null) return; // what the machine asks for is followed until somebody chooses
     try { localStorage.setItem("stepviz-theme", dark ? "dark" : "light"); } catch { /* private window */ }
   }
   function savedTheme() {
