@@ -162,7 +162,7 @@ def _conflicts(o: OpenStudy) -> str:
     open_, settled = o.told.open, o.told.settled
     if not o.told.conflicts:
         return (
-            '<section><h3>Conflicts</h3><p class="dim">None: where two people have labelled the same item, they agree.'
+            '<section><h3>Conflicts</h3><p class="dim">None: of no item do two people who submitted it say otherwise.'
             "</p></section>"
         )
     first = f'<a class="btn sm pri" href="{_item(o, open_[0])}" data-look>Settle the first</a>' if open_ else ""

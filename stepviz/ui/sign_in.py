@@ -13,7 +13,10 @@ from stepviz.ui.page import stylesheets
 
 # Gradio's form shows this always, and where a try failed a sentence of its own and no other; our style sheets come by
 # it, too: what `head` brings is for who has signed in
-_WORDS = "<b>stepviz</b>After three wrong passwords a name has to wait before the next try, up to a minute."
+_WORDS = (
+    "<b>stepviz</b>After three wrong passwords a name has to wait before the next try, up to a minute. "
+    "Admins give new ones."
+)
 MESSAGE = f'<span id="sv-sign-in">{stylesheets()}{_WORDS}</span>'
 
 
