@@ -386,11 +386,11 @@ def test_a_hundred_thousand_steps_take_seconds() -> None:
     labels = (rng.random(steps) < 0.8).astype(int)
     scores = np.clip(0.4 * labels + rng.random(steps) * 0.6, 0, 1)
     at = Labelled(labels.tolist(), scores.tolist(), problems, ["ana"] * steps)
-    began = time.monotonic()
+    began = time.process_time()  # other work on this machine is not ours
     found = report(a, b)
     positions = split_up.by_position(a, b)
     areas, chances, called = ranked(at), held(at), at_threshold(at, 0.5)
-    took = time.monotonic() - began
+    took = time.process_time() - began
     assert found.localisation["exact"].low is not None
     assert sum(p.steps for p in positions) == found.steps
     assert all(n.low is not None for part in (areas, chances, called) for n in part.values())

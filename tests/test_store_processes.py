@@ -110,9 +110,9 @@ def test_an_import_killed_at_any_moment_goes_on_to_the_complete_set(tmp_path: Pa
 
 def test_two_writers_and_a_reader_never_meet_a_locked_database(tmp_path: Path):
     url, times = new_url(tmp_path), 25
-    writers = [_start(WRITE, url, f"writer {i}", times) for i in range(2)]
     between = set[int]()  # what a reader has seen while they wrote
     with open_store(url) as store:
+        writers = [_start(WRITE, url, f"writer {i}", times) for i in range(2)]
         while any(writer.poll() is None for writer in writers):
             shown = store.problems(limit=20)
             assert all(row.n_chains == 2 for row in shown)
