@@ -38,7 +38,10 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "length": ("Block length", "Tokens a block. A row that is longer is left out, and counted."),
     "seed": ("Seed", "Of the order of the rows, and of a scorer's new head."),
     "compile": ("Compile", "Small models: about a tenth faster, after a minute's start."),
-    "soft": ("Soft labels", "Learns k of n: of rollouts, and so estimates V, or of people. The dataset must have the counts."),
+    "soft": (
+        "Soft labels",
+        "Learns k of n: of rollouts, and so estimates V, or of people. The dataset must have the counts.",
+    ),
     "held_out": ("Share held out", "Of the problems, by which the trained model is judged. Between 0 and 0.9."),
     "student": ("Who samples first", "The student that the first round begins with."),
     "source": ("Source", "Of the questions that are sampled."),
