@@ -56,7 +56,7 @@ def create(
         id_ = make(store, name, config, chains.ids(store), LOCAL, text, gold_by)
         (made,) = store.studies(id_)
         told = summed(store, made)
-    emit(told.told(), json, lambda: f"study {made.name!r}: {made.items} items, open")
+    emit(told.told(), json, lambda: f"study {made.name!r}: {made.items} item{'' if made.items == 1 else 's'}, open")
 
 
 @study.command("list")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stepviz.ui.hearing import STOPPED, Waiting
 from stepviz.ui.render import button, esc
 from stepviz.ui.render_agreement_form import short
-from stepviz.ui.render_agreement_numbers import door, rows, square
+from stepviz.ui.render_agreement_numbers import door, rows, square, unit_of
 from stepviz.ui.view_agreement import AgreementPage, Told
 
 _ASKS = {"correct": "is the step correct?", "solvable": "can it still be solved from here?"}
@@ -42,9 +42,10 @@ def head(page: AgreementPage) -> str:
     if isinstance(page.told, Told):
         told = page.told
         found, at_t = told.compared.report, told.threshold
-        of = f"{found.problems:,} problems"
-        sizes = f"<span>{door(page, 'chains', f'{found.chains:,}')} chains of {of}</span>"
-        sizes += f"<span>{door(page, 'steps', f'{found.steps:,}')} steps</span>"
+        of = f"{found.problems:,} problem{'' if found.problems == 1 else 's'}"
+        chains, steps = (unit_of(cell, n) for cell, n in (("chains", found.chains), ("steps", found.steps)))
+        sizes = f"<span>{door(page, 'chains', f'{found.chains:,}')} {chains} of {of}</span>"
+        sizes += f"<span>{door(page, 'steps', f'{found.steps:,}')} {steps}</span>"
         sizes += "" if at_t is None else f'<span>threshold <b title="{at_t!r}">{at_t:.3g}</b>{_tuned(page)}</span>'
     return (
         f'<div class="phead" data-of="{esc(at.query(right="", solved=""))}"><h2 title="{esc(at.a)} and {esc(at.b)}">'
@@ -99,8 +100,10 @@ def nothing(page: AgreementPage) -> str:
     elif said == STOPPED:
         body = f"<b>Stopped</b><p>{esc(said)}</p>{button('Compute it again', 'look', kind='pri')}"
     elif said.startswith("there is no chain"):
+        what = said[:1].upper() + said[1:]
+        what = f"Of {page.at.a} no two people spoke of the same chain" if page.at.a == page.at.b else what
         body = (
-            f"<b>No item in common</b><p>{esc(said[:1].upper() + said[1:])}. Choose another source or split, or "
+            f"<b>No item in common</b><p>{esc(what)}. Choose another source or split, or "
             'another judge; or have the same chains labelled by both: in a <a href="/studies">study</a>, or by scoring '
             "them.</p>"
         )

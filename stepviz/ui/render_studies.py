@@ -36,7 +36,7 @@ def _line(line: StudyLine, on: bool) -> str:
     return (
         f'<a class="drow{" on" if on else ""}" role="listitem"{attrs(aria_current="true" if on else None)} '
         f'href="?study={line.id}" data-look><span class="dname"><b>{esc(line.name)}</b></span>'
-        f'<span class="drec">{line.items:,} items, {state}</span>'
+        f'<span class="drec">{line.items:,} item{"" if line.items == 1 else "s"}, {state}</span>'
         f'<span class="drows num">{line.labelled:,} of {line.wanted:,}</span>'
         f'<span class="dage">{esc(line.age)}</span><span class="sbar">{_bar(share)}</span></a>'
     )
@@ -94,7 +94,11 @@ def _progress(o: OpenStudy) -> str:
     ended = _pairs([(word.replace("_", " "), n) for word, n in told.finishes.items()])
     tiles = [
         (f"{told.labelled:,}<s>of {told.wanted:,}</s>", "turns labelled"),
-        (f"{told.study.items or 0:,}", f"items, {told.gold_items:,} of them gold" if told.gold_items else "items"),
+        (
+            f"{told.study.items or 0:,}",
+            f"item{'' if told.study.items == 1 else 's'}"
+            + (f", {told.gold_items:,} of them gold" if told.gold_items else ""),
+        ),
         (f"{len(told.open):,}", "conflicts open"),
         (f"{len(told.settled):,}", "settled"),
     ]

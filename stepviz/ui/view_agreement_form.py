@@ -62,7 +62,12 @@ def choices_of(store: Store, sources: set[str]) -> Iterator[Choice]:
     for study in studies:
         if study.submitted:
             asks = tuple(q for q in study.config.get("questions", ()) if q in ("correct", "solvable"))
-            yield Choice(f"{STUDY}{study.name}", STUDIES, f"{study.submitted:,} items submitted", asks)
+            yield Choice(
+                f"{STUDY}{study.name}",
+                STUDIES,
+                f"{study.submitted:,} item{'' if study.submitted == 1 else 's'} submitted",
+                asks,
+            )
             if n := counts.get(adjudicator(study.name)):
                 yield Choice(adjudicator(study.name), STUDIES, f"{n:,} labels settled", asks)
     yield from _scorers(store)

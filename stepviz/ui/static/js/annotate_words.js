@@ -1,7 +1,13 @@
 // What Annotate says of labels, in words: which are missing, and which came too late. Our own words and numbers only.
 (() => {
   const sv = window.stepviz;
-  const listed = (steps) => `Step${steps.length > 1 ? "s" : ""} ${steps.join(", ").replace(/, (\d+)$/, " and $1")}`;
+  // "Steps 2, 3 and 4", "Steps 1 and 3–41": four and more in a row are a range
+  function listed(steps) {
+    const runs = [];
+    for (const i of steps) runs.length && runs.at(-1).at(-1) === i - 1 ? runs.at(-1).push(i) : runs.push([i]);
+    const words = runs.flatMap((r) => (r.length > 3 ? [`${r[0]}–${r.at(-1)}`] : r));
+    return `Step${steps.length > 1 ? "s" : ""} ${words.join(", ").replace(/, ([^,]+)$/, " and $1")}`;
+  }
   const WORDS = { correct: ["Correct?", "no error is marked", "first error"], solvable: ["Still solvable?", "none is marked as “no”", "first “no”"] };
 
   // Of each question that is asked: the first step that lacks a rating, and the sentence. After a first error none is missing.
