@@ -100,6 +100,9 @@ def test_a_trained_scorer_is_compared_with_the_one_of_its_kind_that_ships(
 @pytest.mark.usefixtures("no_worker")
 def test_addresses_of_nothing_and_of_other_runs(store: Store) -> None:
     assert "No training yet" in send(store, "open").html["topen"]
+    assert "none that fits" in send(store, "open").html["topen"]
+    steps = cases.labelled(store, 8)  # nothing that the first training of the list could learn from
+    assert "press Train" in send(store, "open", f"?dataset={steps.id}").html["topen"]
     assert "There is no run 77" in send(store, "look", "?run=77").html["topen"]
     other = store.add_run("import", {"format": "gsm8k", "path": "x"})
     assert "is no training" in send(store, "look", f"?run={other}").html["topen"]

@@ -95,7 +95,9 @@ class Train:
         head = head_of(self.bench, "train")
         opened, missing = open_training(self.bench, at)
         page = TrainPage(
-            form_of(self.bench.store, {}) if opened is None and not missing else TrainForm(TRAININGS["sft"]),
+            form_of(self.bench.store, {}, at.dataset)
+            if opened is None and not missing
+            else TrainForm(TRAININGS["sft"]),
             training_list(self.bench, opened.line.run.id if opened else None),
             opened,
             missing,
