@@ -264,6 +264,7 @@ def test_settling_writes_rows_of_its_own_and_goes_on(store: Store, ids: dict[str
     sent = {"study": study, "item": item.id, "correct-1": "1", "correct-2": "-1", "note": "It is 132.", "by": "forged"}
     update = send(store, "settle", **sent)
     assert "Settled: it was the last one." in update.reply
+    assert "left open" not in update.reply
     rows = store.annotations(ids["wrong"], "adjudicated:first")
     assert [(r.annotation.step, r.annotation.value, r.annotation.note) for r in rows] == [
         (1, 1, ""),
@@ -287,9 +288,11 @@ def test_after_one_conflict_comes_the_next(store: Store, ids: dict[str, str]) ->
     label(store, study, "bob", ids["worked"], -1)
     first, _, third = store.items(study)
     update = send(store, "settle", study=study, item=first.id, **{"correct-1": "unsure"})
+    assert "Item 1 is left open at correct, step 2." in update.reply, "one says -1 there, and the other +1"
     assert f'data-go="?study={study}&amp;item={third.id}"' in update.reply
     update = send(store, "settle", study=study, item=third.id, **{"correct-1": "1"})
     assert "it was the last one" in update.reply
+    assert "left open" not in update.reply
 
 
 @pytest.mark.parametrize(

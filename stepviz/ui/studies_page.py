@@ -16,7 +16,7 @@ from stepviz.study_read import Summaries
 from stepviz.ui import render_head, render_studies, render_studies_form, render_studies_item
 from stepviz.ui.page import Actions, Update, connect, number_in, reply, run_actions, widget
 from stepviz.ui.status import head_of
-from stepviz.ui.view_studies import At, StudiesPage, StudyList, next_conflict, open_study, page_of, parse
+from stepviz.ui.view_studies import At, StudiesPage, StudyList, left_open, next_conflict, open_study, page_of, parse
 from stepviz.ui.view_study_form import StudyForm, form_of, values_of
 from stepviz.ui.workbench import Workbench
 
@@ -122,9 +122,11 @@ class Studies:
             raise StepvizError("This item is not of this study.")
         note = str(sent.get("note") or "").replace("\r\n", "\n")
         labels = settled(sent, stored(row.config).questions, found.n, note)
+        left = left_open(self.known, row, item, labels)
         store.settle(row.id, found.chain_id, labels, who)
         on = next_conflict(self.known, row, item)
         at, said = (item, "Settled: it was the last one.") if on is None else (on, "Settled.")
+        said += f" Item {found.position + 1} is left open at {left}." if left else ""
         return Update(reply=reply("done", said, go=f"?study={row.id}&item={at}"))
 
     def unsettle(self, _at: At, sent: Mapping[str, Any], who: str) -> Update:

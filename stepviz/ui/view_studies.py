@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
@@ -219,6 +220,16 @@ def open_item(read: Summaries, study: StudyRow, item_id: int) -> OpenItem | None
         number=number, of=len(lines), open=len(told.open),
         before=ids[number - 2] if number > 1 else None, after=ids[number] if 0 < number < len(ids) else None,
     )  # fmt: skip
+
+
+def left_open(known: Summaries, study: StudyRow, item_id: int, labels: Sequence[Annotation]) -> str:
+    """`correct?, step 5`: where people part and these labels say nothing, a step behind a settled error left out."""
+    lines = known.of(study)[1].conflicts
+    steps = next((x.conflict.steps for x in lines if x.item.id == item_id and x.conflict), frozenset())
+    said = {(x.question, x.step) for x in labels}
+    ends = min((x.step for x in labels if x.question == "correct" and x.value == -1), default=math.inf)
+    open_ = sorted(s for s in steps - said if s[0] != "correct" or s[1] < ends)
+    return "; ".join(f"{question}, step {step}" for question, step in open_)
 
 
 def next_conflict(known: Summaries, study: StudyRow, item_id: int) -> int | None:
