@@ -31,7 +31,9 @@ def create(
     *,
     chains: ChainChoice,
     ask: Annotated[list[str] | None, typer.Option(help="correct, solvable, decides; may be repeated")] = None,
-    people: Annotated[int, typer.Option(help="how many label each item")] = 2,
+    people: Annotated[
+        int | None, typer.Option(help="how many label each item; default: 2, or 1 where there are no accounts")
+    ] = None,
     order: Annotated[str, typer.Option(help="given, random, disputed, uncertain, people, convincing")] = "random",
     arm: Annotated[list[str] | None, typer.Option(help="blind=1, scores=1, pit=1: weights; default: blind")] = None,
     scorer: Annotated[str, typer.Option(help="whose scores are shown, and order the items")] = "",
@@ -45,14 +47,15 @@ def create(
     """Make a study of the chains that fit, and open it."""
     from db.store import open_store
     from stepviz.studies import StudyConfig
-    from stepviz.study_make import GUIDELINE, make
+    from stepviz.study_make import GUIDELINE, make, usual_people
     from stepviz.study_read import summed
 
     text = GUIDELINE if guideline is None else _read(guideline)
-    config = StudyConfig(
-        tuple(ask or ("correct",)), people, order, _arms(arm), gold_share, lease, scorer, threshold, seed
-    )
     with open_store(db) as store:
+        wanted = people if people is not None else usual_people(store)
+        config = StudyConfig(
+            tuple(ask or ("correct",)), wanted, order, _arms(arm), gold_share, lease, scorer, threshold, seed
+        )
         id_ = make(store, name, config, chains.ids(store), LOCAL, text, gold_by)
         (made,) = store.studies(id_)
         told = summed(store, made)

@@ -61,6 +61,11 @@ def make(
     return store.add_study(plan.name, config_told, plan.guideline, plan.items, created_by)
 
 
+def usual_people(store: Store) -> int:
+    """How many label an item if nobody says: without accounts there is one person, and a second turn stays open."""
+    return 2 if store.users() else 1
+
+
 def checked_name(name: str) -> str:
     """With single spaces. StepvizError: none, too long, or with what cannot be shown."""
     name = " ".join(name.split())

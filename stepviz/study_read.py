@@ -20,8 +20,8 @@ def study_named(store: Store, name: str) -> StudyRow:
     rows = store.studies()
     found = next((row for row in rows if row.name == name), None)
     if found is None:
-        there = ", ".join(row.name for row in rows[:20]) or "none"
-        raise StepvizError(f"there is no study {name!r}; there are: {there}")
+        there = ", ".join(row.name for row in rows[:20])
+        raise StepvizError(f"there is no study {name!r}; {f'there are: {there}' if rows else 'make one: study create'}")
     return found
 
 

@@ -117,6 +117,18 @@ def test_what_cannot_be(url: str, words: tuple[str, ...], said: str) -> None:
     assert run(url, "list").stdout == "There are no studies yet.\n"
 
 
+def test_without_accounts_an_item_wants_the_one_person_there_is(url: str) -> None:
+    assert created(url)["config"]["people"] == 1
+    with open_store(url) as store:
+        store.add_user("ana", "annotator", "hash")
+    done = run(url, "create", "second", "--source", "gsm8k", "--json")
+    assert json.loads(done.stdout)["config"]["people"] == 2
+
+
+def test_no_study_there_is(url: str) -> None:
+    assert "there is no study 'first'; make one: study create" in str(run(url, "show", "first").exception)
+
+
 def test_names_are_taken_once(url: str) -> None:
     created(url)
     assert "there is a study 'first' already" in str(run(url, "create", "first", "--source", "gsm8k").exception)

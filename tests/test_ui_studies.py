@@ -115,7 +115,7 @@ def test_the_filter_of_explore_comes_with_the_address(store: Store, ids: dict[st
     at = "?" + study_link(problem=ids["problem"], answer="244").partition("?")[2]
     update = send(store, "open", at=at)
     assert "Only chains of embedded test 1 with the answer 244" in update.html["sform"]
-    assert told(update) == "1 item · 2 turns"
+    assert told(update) == "1 item · 1 turn"
     made = send(store, "create", **fields_of(update.html["sform"]) | {"name": "few", "guideline": "Be fair."})
     assert said(made) == ""
     (row,) = store.studies()
@@ -352,4 +352,4 @@ def test_addresses_that_lead_nowhere(store: Store, ids: dict[str, str]) -> None:
 def test_the_first_form_has_its_defaults(store: Store, ids: dict[str, str]) -> None:
     form = form_of(store, {})
     assert form.errors == {}
-    assert (form.values["people"], form.values["ask_correct"], form.values["ask_solvable"]) == ("2", "on", "")
+    assert (form.values["people"], form.values["ask_correct"], form.values["ask_solvable"]) == ("1", "on", "")

@@ -15,7 +15,7 @@ from db.values import ChainFilter, ChainRow, ProblemFilter
 from stepviz.errors import StepvizError
 from stepviz.model_choices import scorers
 from stepviz.studies import ARMS, MOST_MINUTES, MOST_PEOPLE, ORDERS, QUESTIONS, StudyConfig, Unfit
-from stepviz.study_make import GUIDELINE, Plan, checked_guideline, checked_name, gold_judge, planned
+from stepviz.study_make import GUIDELINE, Plan, checked_guideline, checked_name, gold_judge, planned, usual_people
 from stepviz.ui.address import RESULTS
 from stepviz.ui.views import answer_shares, place
 
@@ -71,7 +71,7 @@ def values_of(sent: Mapping[str, Any]) -> dict[str, str]:
 
 def form_of(store: Store, sent: Mapping[str, Any], whole: bool = False) -> StudyForm:
     """whole: what has not been typed yet is an error, too."""
-    values = values_of(sent)
+    values = values_of({"people": "" if "order" in sent else str(usual_people(store)), **sent})
     config, errors = config_of(store, values)
     if whole or values["name"].strip():
         errors |= _name_error(store, values["name"])

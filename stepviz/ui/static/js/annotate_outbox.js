@@ -57,6 +57,7 @@
       if (!list.length) tell("saved");
     }
     addEventListener("online", () => list.length && pump());
+    addEventListener("focus", () => state === "out" && pump()); // signed in again meanwhile, in another tab
 
     return {
       pump,
