@@ -1,7 +1,7 @@
 """Agreement beyond chance: Cohen's kappa, Krippendorff's alpha (nominal), Gwet's AC1.
 
-Values come from scikit-learn and krippendorff; here is what their resampling needs, for whole stacks of tables at once,
-and what makes a value undefined. tests hold the two together.
+The libraries (scikit-learn, krippendorff) take labels and give one value; resampling needs thousands, so these take
+whole stacks of tables at once, and say what makes a value undefined. Tests hold them to the libraries' values.
 
 Sources: Cohen 1960; Krippendorff 2011, "Computing Krippendorff's alpha-reliability"; Gwet 2008, AC1.
 """
