@@ -10,10 +10,11 @@ import pytest
 
 from db.store import Store
 from stepviz.agree import Settings, compare
+from stepviz.agreement.tables import Number
 from stepviz.types import Annotation, SourceItem
 from stepviz.ui.agreement_at import At, parse
 from stepviz.ui.agreement_plots import thinned
-from stepviz.ui.render_agreement_numbers import written
+from stepviz.ui.render_agreement_numbers import reasons_of, written
 from tests import agreement_cases
 from tests.agreement_cases import EXACT_BOB, EXACT_SCORER, SCORER, World, doors, explore, numbers, send, told
 from tests.page_cases import said
@@ -52,6 +53,20 @@ def test_what_is_undefined_says_why_in_its_place(store: Store, world: World) -> 
     assert "one of the two gave every label alike" in row
     row = re.search(r'data-number="localisation.exact">.*?</div>', report)[0]
     assert "there is no chain in which both see an error" in row
+
+
+def test_every_number_of_a_scorer_says_of_how_many_steps(store: Store, world: World) -> None:
+    report = told(store, EXACT_SCORER)
+    rows = re.findall(r'data-number="((?:scores|at)\.[^"]+)">.*?<span class="cnt">(.*?)</span></div>', report)
+    assert {name for name, _ in rows} >= {"scores.roc_auc", "scores.ece", "at.balanced", "at.f1", "at.kappa"}
+    of = {"at.precision": "1", "at.recall": "1"}  # one is flagged, one is an error
+    for name, count in rows:
+        assert count.endswith(f">{of.get(name, '8')}</a>"), (name, count)
+
+
+def test_why_there_is_no_interval_stands_once_beneath() -> None:
+    rows = [Number(0.5, why="too few"), Number(0.7, why="too few"), Number(0.5, 0.4, 0.6), Number(None, why="no error")]
+    assert reasons_of(rows) == '<p class="dim fine">No interval: too few.</p>'
 
 
 def test_numbers_as_they_are_written() -> None:

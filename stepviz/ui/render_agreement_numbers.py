@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from stepviz.agreement.cells import DETECTED, behind
 from stepviz.agreement.tables import Number
@@ -59,6 +59,12 @@ def no_interval(number: Number) -> str:
     return f'<span class="iv no" title="{esc(number.why)}">no interval</span>'
 
 
+def reasons_of(numbers: Iterable[Number]) -> str:
+    """Beneath a table, each once: a phone shows no titles."""
+    said = dict.fromkeys(number.why for number in numbers if number.value is not None and number.low is None)
+    return "".join(f'<p class="dim fine">No interval: {esc(why)}.</p>' for why in said if why)
+
+
 def bar(number: Number) -> str:
     """The interval as a ribbon, the value as a dot, on a track from 0 to 1."""
     if number.value is None:
@@ -88,7 +94,8 @@ def rows(
 ) -> str:
     """A row a number. part: of the report, which says what each number is a share of."""
     shown = "".join(_row(page, told, part, name, of) for name, of in numbers.items() if name not in left_out)
-    return f'<div class="nrows">{shown}</div>'
+    reasons = reasons_of([of for name, of in numbers.items() if name not in left_out])
+    return f'<div class="nrows">{shown}</div>{reasons}'
 
 
 def _row(page: AgreementPage, told: Told, part: str, name: str, number: Number) -> str:

@@ -13,12 +13,12 @@ from stepviz.ui import agreement_plots
 from stepviz.ui.agreement_plots import CAPTIONS
 from stepviz.ui.render import esc
 from stepviz.ui.render_agreement_form import short
-from stepviz.ui.render_agreement_numbers import NAMES, door, value, written
+from stepviz.ui.render_agreement_numbers import NAMES, door, reasons_of, value, written
 from stepviz.ui.view_agreement import AgreementPage, Told
 
 _KINDS = {"isotonic": "isotonic: any shape", "temperature": "temperature: one number, for few labels"}
 _AT = ("accuracy", "balanced", "precision", "recall", "f1", "kappa", "flagged")
-_OF = {"accuracy": ("", ""), "precision": ("hits", "flagged"), "recall": ("hits", "errors"), "flagged": ("flagged", "")}
+_OF = {"precision": ("hits", "flagged"), "recall": ("hits", "errors"), "flagged": ("flagged", "")}
 _WORDS = {
     "accuracy": "equal labels", "f1": "F1 of errors", "flagged": "at or below the threshold", "kappa": "Cohen’s κ",
     "balanced": "balanced accuracy", "precision": "precision", "recall": "recall",
@@ -31,12 +31,11 @@ def scores(page: AgreementPage) -> str:
     if not isinstance(told, Told) or not told.compared.scores:
         return '<section class="facts scored" hidden></section>'
     name, known = scorer_of(told)
-    n = f"{known['n']:,}"
+    n, halves = f"{known['n']:,}", f"<div>{_ranks(page, known)}</div>{_threshold(page, told, known)}"
     return (
         f'<div class="facts scored" data-plots><section><h3>The scores of {esc(short(name))} as chances</h3>'
         f'<p class="dim fine">Of {door(page, "scored", n)} steps that the other side speaks of; an error '
-        f'is what is to be found.</p><div class="halves"><div>{_ranks(known)}</div>{_threshold(page, told, known)}'
-        f"</div>{_learn(page, name, known)}</section></div>"
+        f'is what is to be found.</p><div class="halves">{halves}</div>{_learn(page, name, known)}</section></div>'
     )
 
 
@@ -47,19 +46,25 @@ def scorer_of(told: Told) -> tuple[str, Mapping[str, Any]]:
     return name, scored[name]
 
 
-def _ranks(known: Mapping[str, Any]) -> str:
-    again = known.get("recalibrated")
-    rows = [_row(name, known["intervals"][name]) for name in ("roc_auc", "pr_auc", "brier", "ece")]
+def _ranks(page: AgreementPage, known: Mapping[str, Any]) -> str:
+    again, n = known.get("recalibrated"), _all(page, known["n"])
+    numbers = {name: known["intervals"][name] for name in ("roc_auc", "pr_auc", "brier", "ece")}
+    rows = [_row(name, number, n) for name, number in numbers.items()]
     if again:
-        rows += [_row(name, again["intervals"][name], ", recalibrated") for name in ("brier", "ece")]
-    return f'<div class="nrows">{"".join(rows)}</div>'
+        rows += [_row(name, again["intervals"][name], n, ", recalibrated") for name in ("brier", "ece")]
+    return f'<div class="nrows">{"".join(rows)}</div>{reasons_of(numbers.values())}'
 
 
-def _row(name: str, number: Number, more: str = "") -> str:
+def _all(page: AgreementPage, n: int) -> str:
+    """Of all steps that the scorer is held against."""
+    return f'<span class="cnt"><small>n =</small> {door(page, "scored", f"{n:,}")}</span>'
+
+
+def _row(name: str, number: Number, n: str, more: str = "") -> str:
     label, title = NAMES[name]
     key = f"scores.{name}{'.again' if more else ''}"
     named = f'<span class="nm" title="{esc(title)}">{esc(label + more)}</span>'
-    return f'<div class="nrow" data-number="{key}">{named}{value(number)}<span class="cnt"></span></div>'
+    return f'<div class="nrow" data-number="{key}">{named}{value(number)}{n}</div>'
 
 
 def _threshold(page: AgreementPage, told: Told, known: Mapping[str, Any]) -> str:
@@ -77,20 +82,20 @@ def _threshold(page: AgreementPage, told: Told, known: Mapping[str, Any]) -> str
         '<p class="dim fine">At the threshold, of every step that the other side speaks of, not only to the first one '
         "that is flagged:</p>"
     )
-    return f'<div>{head}<div class="nrows">{rows}</div></div>'
+    return f'<div>{head}<div class="nrows">{rows}</div>{reasons_of(numbers.values())}</div>'
 
 
 def _counted(page: AgreementPage, told: Told, name: str) -> str:
-    if name not in _OF or "scored" not in told.counts:
+    if "scored" not in told.counts:
         return '<span class="cnt"></span>'
+    if name not in _OF:
+        return _all(page, told.counts["scored"].pairs)
     hits, base = _OF[name]
 
     def of(part: str) -> str:
         n = told.counts[f"scored@{part}" if part else "scored"].pairs
         return door(page, "scored", f"{n:,}", part=part)
 
-    if name == "accuracy":
-        return f'<span class="cnt"><small>n =</small> {of("")}</span>'
     return f'<span class="cnt">{of(hits)} <small>of</small> {of(base)}</span>'
 
 
