@@ -83,8 +83,9 @@ class Studies:
         form = form_of(store, sent, whole=True)
         plan = form.plan
         if form.errors or plan is None:
-            first = next(iter(form.errors.values()), "")
-            return Update({"sform": self._form(form)}).error(f"No study was made. {first}")
+            n = len(form.errors)
+            where = "one field" if n == 1 else f"{n} fields"
+            return Update({"sform": self._form(form)}).error(f"No study was made. What is wrong stands at {where}.")
         config = {**plan.config.told(), "gold_by": plan.gold_by}
         id_ = store.add_study(checked_name(plan.name), config, plan.guideline, plan.items, who)
         update = Update(self._rest(At(study=id_)), reply("run", str(id_)))
